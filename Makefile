@@ -1,0 +1,30 @@
+# make demo: install and run the main job.   make test: everything the project checks about itself.
+PYTHON ?= python3
+BIN := .venv/bin
+export PHYSIOGEN_DATA ?= .data
+
+.PHONY: demo test lint bench clean
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet torch==2.13.0 -c constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: .venv/.installed
+	$(BIN)/physiogen demo --out demo --overwrite
+
+test: .venv/.installed
+	$(BIN)/python -m pytest
+
+lint: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.installed
+	$(BIN)/python -m vae.bench
+
+clean:
+	rm -rf .venv demo build *.egg-info

@@ -1,0 +1,181 @@
+"""``physiogen data``: prepare recordings for training, simulate a cohort."""
+
+import json as json_library
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gen.records import InputError
+
+if TYPE_CHECKING:
+    from gen.datasets import ReadSpeed, SignalCache
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Prepare recordings for training, or simulate a cohort.",
+)
+_SHOWN_SKIPS = 20
+
+
+@app.command()
+def prepare(
+    source: Annotated[
+        Path,
+        typer.Argument(help="Folder of PTB-XL, MIMIC-IV-ECG, LUDB, AliveCor strips, WFDB records or a record set."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the cache.")],
+    fs: Annotated[float, typer.Option(help="Sampling rate of the cache in Hz.")] = 500.0,
+    seconds: Annotated[float, typer.Option(help="Length of every record; longer ones are cut, shorter padded.")] = 10.0,
+    labels: Annotated[str, typer.Option(help="Label level: super, sub or all.")] = "sub",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a cache in --out.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Turn recordings into a memory-mapped cache with patient-wise splits.
+
+    Example: physiogen data prepare .data/ptb-xl --out CACHE
+
+    A run that was killed goes on where it was when the same command is given again. Records that cannot be used are
+    left out and listed with the reason.
+    """
+    from gen.datasets import benchmark_read, open_source
+    from gen.datasets import prepare as build
+    from gen.datasets.scp import LABEL_LEVELS
+
+    if labels not in LABEL_LEVELS:
+        raise InputError(f"--labels {labels}: unknown level; accepted: {', '.join(LABEL_LEVELS)}")
+    if not fs > 0:
+        raise InputError(f"--fs {fs:g}: not a sampling rate; accepted: above 0 Hz")
+    opened = open_source(source, fs_hz=fs, label_level=labels)
+    with _progress("preparing", len(opened)) as advance:
+        cache = build(opened, out, fs_hz=fs, duration_s=seconds, overwrite=overwrite, progress=advance)
+    for warning in cache.manifest["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
+    speed = benchmark_read(cache, opened)
+    typer.echo(json_library.dumps(_summary(cache, speed)) if json else _describe(cache, speed))
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder of the record set.")],
+    number: Annotated[int, typer.Option("-n", "--number", help="Number of patients.")] = 100,
+    seed: Annotated[int, typer.Option(help="Names the cohort: the same seed gives the same patients.")] = 0,
+    visits: Annotated[int, typer.Option(help="ECGs per patient.")] = 1,
+    noise: Annotated[str, typer.Option(help="Recording noise: a level's name, such as none or light.")] = "light",
+    format: Annotated[str, typer.Option(help="wfdb, parquet, webdataset or npz.")] = "wfdb",
+    fs: Annotated[float, typer.Option(help="Sampling rate in Hz.")] = 500.0,
+    seconds: Annotated[float, typer.Option(help="Length of every record.")] = 10.0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record set in --out.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Simulate a cohort with known truth and write it as a record set (metadata.csv beside the records).
+
+    Example: physiogen data simulate -n 1000 --seed 0 --out SIM
+
+    Patient k of a seed is the same whatever the number of patients.
+    """
+    from gen.io import RecordSetWriter
+    from gen.simulate import iter_cohort
+    from gen.simulate.noise import noise_level
+
+    for name, value, least in (("-n", number, 1), ("--visits", visits, 1), ("--seed", seed, 0)):
+        if value < least:
+            raise InputError(f"{name} {value}: too small; accepted: at least {least}")
+    for name, amount in (("--fs", fs), ("--seconds", seconds)):
+        if not 0 < amount < float("inf"):
+            raise InputError(f"{name} {amount:g}: accepted: above 0")
+    try:
+        noise_level(noise)
+    except ValueError as error:
+        raise InputError(f"--noise {noise}: {error}") from error
+    start = time.perf_counter()
+    total = number * visits
+    with (
+        RecordSetWriter(out, format=format, overwrite=overwrite) as writer,
+        _progress("simulating", total) as advance,
+    ):
+        for record in iter_cohort(number, seed, visits, noise=noise, fs_hz=fs, duration_s=seconds):
+            writer.add(record)
+            advance(writer.count, total)
+    seconds_taken = time.perf_counter() - start
+    result = {
+        "path": str(out),
+        "records": total,
+        "patients": number,
+        "seed": seed,
+        "format": writer.format,
+        "records_per_s": round(total / seconds_taken, 1),
+    }
+    text = f"{out}: {total} simulated ECGs of {number} patients, seed {seed} ({result['records_per_s']:g} records/s)"
+    typer.echo(json_library.dumps(result) if json else text)
+
+
+def _summary(cache: "SignalCache", speed: "ReadSpeed") -> dict[str, Any]:
+    manifest = cache.manifest
+    return {
+        "path": str(cache.path),
+        "source": manifest["source"]["name"],
+        "records": len(cache),
+        "fs_hz": cache.fs_hz,
+        "num_samples": cache.num_samples,
+        "leads": list(cache.leads),
+        "splits": manifest["splits"],
+        "skipped": manifest["skipped"],
+        "clipped_values": manifest["clipped_values"],
+        "cropped_records": manifest["cropped_records"],
+        "padded_records": manifest["padded_records"],
+        "poor_quality_records": manifest["poor_quality_records"],
+        "warnings": manifest["warnings"],
+        "digest": cache.digest,
+        "read_speed": {
+            "cache_per_s": round(speed.cache_per_s, 1),
+            "source_per_s": round(speed.source_per_s, 1),
+            "ratio": round(speed.ratio, 1),
+            "reader": speed.reader,
+            "records": speed.records,
+        },
+    }
+
+
+def _describe(cache: "SignalCache", speed: "ReadSpeed") -> str:
+    from gen.datasets.base import SPLITS
+
+    manifest = cache.manifest
+    splits = manifest["splits"]
+    lines = [
+        f"{cache.path}: {len(cache)} records of {manifest['source']['name']}, {cache.fs_hz:g} Hz, "
+        f"{cache.num_samples} samples, leads {' '.join(cache.leads)}",
+        "splits: " + ", ".join(f"{k} {splits[k]['records']} ({splits[k]['patients']} patients)" for k in SPLITS),
+        f"cut to length {manifest['cropped_records']}, padded {manifest['padded_records']}, "
+        f"poor quality {manifest['poor_quality_records']}, values beyond 32.767 mV {manifest['clipped_values']}",
+    ]
+    skipped = manifest["skipped"]
+    if skipped:
+        lines.append(f"left out: {len(skipped)}")
+        lines += [f"  {entry['reason']}" for entry in skipped[:_SHOWN_SKIPS]]
+    if len(skipped) > _SHOWN_SKIPS:
+        lines.append(f"  ... all {len(skipped)} are in manifest.json")
+    lines += [
+        f"reading {speed.records} records in random batches: cache {speed.cache_per_s:.0f}/s, "
+        f"{speed.reader} {speed.source_per_s:.0f}/s, {speed.ratio:.0f} times faster",
+        f"digest {cache.digest}",
+    ]
+    return "\n".join(lines)
+
+
+@contextmanager
+def _progress(title: str, total: int) -> Iterator[Any]:
+    """A bar on stderr; yields ``advance(done, total)``."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done, of: bar.update(task, completed=done, total=of)

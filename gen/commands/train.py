@@ -1,0 +1,87 @@
+"""``physiogen train RECIPE --data DIR --out RUN``: train a model by the name of its recipe."""
+
+import inspect
+import json as json_library
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gen import registry
+from gen.records import InputError
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="Name of the recipe, such as vae/default, or package.module:FUNCTION.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run: log, exact state, checkpoints best/ and last/.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Training data, as `physiogen data prepare` or `simulate` wrote them.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, exactly.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    set: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Train a model.
+
+    Example: physiogen train vae/default --data CACHE --out RUN --set steps=2000 --set lr=3e-4
+
+    The same command after `accelerate launch --no_python` trains on several GPUs or machines, and after
+    `torchrun --nproc-per-node N --no-python` on several processes of one machine without a GPU.
+    """
+    function = find_recipe(recipe)
+    if data is not None and not data.exists():
+        raise InputError(f"{data}: no such folder; --data takes what `physiogen data prepare` wrote")
+    # Torch and the models are only loaded from here on.
+    from gen.training.overrides import parse_overrides
+
+    extra: dict[str, Any] = {}
+    if overwrite:
+        if "overwrite" not in inspect.signature(function).parameters:
+            raise InputError(f"recipe {recipe} cannot overwrite a run; give another --out")
+        extra["overwrite"] = True
+    result = function(data=data, out=out, resume=resume, overrides=parse_overrides(set or []), **extra)
+    if int(os.environ.get("RANK", "0")) == 0:
+        typer.echo(json_library.dumps(result, default=str) if json else format_result(result))
+
+
+def find_recipe(name: str) -> Callable[..., Mapping[str, Any]]:
+    """The function behind a recipe's name.
+
+    Raises:
+        InputError: no such recipe; the known ones are listed.
+    """
+    try:
+        found = registry.get("gen.recipes", name)
+    except (registry.RegistryError, AttributeError) as error:
+        known = ", ".join(registry.names("gen.recipes")) or "none"
+        raise InputError(f"unknown recipe {name!r}; known: {known}") from error
+    except ModuleNotFoundError as error:
+        if error.name is not None and name.partition(":")[0].startswith(error.name):
+            known = ", ".join(registry.names("gen.recipes")) or "none"
+            raise InputError(f"unknown recipe {name!r}; known: {known}") from error
+        raise
+    if not callable(found):
+        raise InputError(f"recipe {name!r} is a {type(found).__name__}; expected a function")
+    return found
+
+
+def format_result(result: Mapping[str, Any]) -> str:
+    """Lines ``name  value`` in one column, with nested results dotted."""
+    rows = list(_rows(result))
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _rows(result: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in result.items():
+        if isinstance(value, Mapping):
+            rows += _rows(value, f"{prefix}{name}.")
+        else:
+            rows.append((prefix + name, f"{value:.6g}" if isinstance(value, float) else str(value)))
+    return rows

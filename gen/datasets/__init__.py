@@ -1,0 +1,47 @@
+"""Sources of recordings (PTB-XL, MIMIC-IV-ECG, LUDB, AliveCor, WFDB folders, record sets) and their caches.
+
+from gen.datasets import SignalCache, open_source, prepare
+source = open_source("ptb-xl")              # table at once, signals when asked for
+cache = prepare(source, "CACHE")            # memory-mapped int16 microvolt
+cache.batch(cache.split("train")[:32])      # (32, 8, 5000) float32 mV
+"""
+
+from pathlib import Path
+
+from gen.datasets import alivecor, ludb, mimic, ptbxl, record_set, wfdb_folder
+from gen.datasets.base import Source, SourceInfo
+from gen.datasets.cache import ReadSpeed, SignalCache, benchmark_read, prepare
+from gen.records import InputError
+
+# The first that recognises a folder opens it; the general ones are last.
+_KINDS = (
+    (ptbxl.detect, ptbxl.open_ptbxl),
+    (mimic.detect, mimic.open_mimic),
+    (ludb.detect, ludb.open_ludb),
+    (alivecor.detect, alivecor.open_alivecor),
+    (record_set.detect, record_set.open_record_set),
+    (wfdb_folder.detect, wfdb_folder.open_wfdb_folder),
+    (record_set.detect_files, record_set.open_record_set),
+)
+__all__ = ["ReadSpeed", "SignalCache", "Source", "SourceInfo", "benchmark_read", "open_source", "prepare"]
+
+
+def open_source(path: str | Path, *, fs_hz: float | None = 500, label_level: str = "sub") -> Source:
+    """Recognise a folder of recordings by what is in it and open it.
+
+    Args:
+        path: folder.
+        fs_hz: rate the records come out at (resampled where they are stored at another); None leaves them.
+        label_level: 'super', 'sub' or 'all', see `gen.datasets.scp.aggregate`.
+
+    Raises:
+        InputError: no such folder, or nothing in it is understood.
+        ValueError: unknown label level.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; accepted: the folder of a data set")
+    for detect, opener in _KINDS:
+        if detect(root):
+            return opener(root, fs_hz=fs_hz, label_level=label_level)
+    raise InputError(f"{root}: no data set in it; accepted: PTB-XL, MIMIC-IV-ECG, LUDB, AliveCor, WFDB, record set")

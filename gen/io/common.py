@@ -1,0 +1,292 @@
+"""What every reader and writer shares: errors, what the caller supplied, facts about a record as JSON."""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from gen.leads import LEADS_12, LeadError, canonical_lead, canonical_leads
+from gen.records import EcgRecord, InputError, Patient
+from gen.signals import millivolt_factor
+
+#: Largest magnitude in mV that int16 microvolt can hold; -32768 marks an invalid sample.
+LARGEST_MV = 32.767
+INVALID_INT16 = -32768
+
+#: Channels that recorders put beside the twelve leads; they are left out and listed in ``skipped_channels``.
+_OTHER_CHANNELS = re.compile(
+    r"v[xyz]|v[7-9]|v[1-9]r|pleth|ppg|resp.*|abp|art|cvp|pap|icp|spo2|eeg.*|emg.*|eog.*|pcg|events?|marker|status"
+    r"|annotations?|edf annotations"
+)
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's message without line breaks, at most 200 characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return printable(text if len(text) <= 200 else text[:197] + "...")
+
+
+def printable(text: object) -> str:
+    """Text out of a file made safe for a one-line message: control characters become ``?``, 200 characters."""
+    return "".join(char if char.isprintable() else "?" for char in str(text))[:200]
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever a parsing library raises on a broken file into one `InputError` that names the file."""
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: not found") from error
+    except Exception as error:
+        raise InputError(f"{path}: not a readable {what} file ({one_line(error)})") from error
+
+
+def library(name: str, extra: str) -> ModuleType:
+    """Import an optional library, or say what to install.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise InputError(f"this format needs {name}: pip install 'physiogen[{extra}]'") from error
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the caller supplied for files that do not say it themselves; contradicting a file is an error."""
+
+    fs_hz: float | None = None
+    unit: str | None = None
+    leads: tuple[str, ...] | None = None
+
+    def rate(self, path: Path, found: float | None) -> float:
+        """Sampling rate in Hz from the file or the caller."""
+        if found is None and self.fs_hz is None:
+            raise InputError(f"{path}: the sampling rate is missing; give it (fs_hz=500)")
+        if found is not None and not (math.isfinite(found) and found > 0):
+            raise InputError(f"{path}: sampling rate {found:g} Hz is not above 0")
+        if self.fs_hz is None or found is None:
+            rate = float(found if found is not None else self.fs_hz)  # type: ignore[arg-type]
+            if not (math.isfinite(rate) and rate > 0):
+                raise InputError(f"{path}: sampling rate {rate:g} Hz is not above 0")
+            return rate
+        if not math.isclose(found, self.fs_hz, rel_tol=1e-3):
+            raise InputError(f"{path}: the file says {found:g} Hz, but {self.fs_hz:g} Hz was given")
+        return float(found)
+
+    def factor(self, path: Path, found: str | None) -> float:
+        """Factor from the file's unit (or the caller's, where the file has none) to mV."""
+        try:
+            stated = None if found is None else millivolt_factor(found)
+            given = None if self.unit is None else millivolt_factor(self.unit)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from error
+        if stated is None and given is None:
+            raise InputError(f"{path}: the unit is missing; give it (unit='uV'; accepted: V, mV, uV, nV)")
+        if stated is not None and given is not None and stated != given:
+            raise InputError(f"{path}: the file says unit {found}, but {self.unit} was given")
+        return stated if stated is not None else given  # type: ignore[return-value]
+
+    def names(self, path: Path, found: Sequence[str] | None, count: int) -> tuple[str, ...]:
+        """Standard lead names; ``found`` is None where the file names no leads."""
+        try:
+            given = None if self.leads is None else canonical_leads(self.leads)
+        except LeadError as error:
+            raise InputError(f"{path}: {error}") from error
+        if given is not None and len(given) != count:
+            raise InputError(f"{path}: {len(given)} leads were given ({', '.join(given)}), but the file has {count}")
+        if found is None or (given is not None and not any(is_lead(name) for name in found)):
+            if given is None:
+                raise InputError(f"{path}: lead names are missing; give them (known leads: {', '.join(LEADS_12)})")
+            return given
+        try:
+            names = canonical_leads(found)
+        except LeadError as error:
+            raise InputError(f"{path}: {error}") from error
+        if given is not None and names != given:
+            raise InputError(f"{path}: the file's leads are {', '.join(names)}, but {', '.join(given)} were given")
+        return names
+
+
+def is_lead(name: str) -> bool:
+    """Whether a channel name is one of the twelve leads, in any known spelling."""
+    try:
+        canonical_lead(name)
+    except LeadError:
+        return False
+    return True
+
+
+def ecg_channels(names: Sequence[str]) -> list[int]:
+    """Positions of the channels to read: all but known companions (Frank and posterior leads, PPG, respiration).
+
+    A name that is neither a lead nor a known companion is kept, so that it becomes an error and not a silent loss.
+    """
+    kept = [i for i, name in enumerate(names) if is_lead(name) or not _OTHER_CHANNELS.fullmatch(name.strip().lower())]
+    return kept or list(range(len(names)))
+
+
+def make_record(
+    path: Path,
+    signal_mv: np.ndarray,
+    fs_hz: float,
+    leads: Sequence[str],
+    facts: Mapping[str, Any],
+    *,
+    record_id: str | None = None,
+) -> EcgRecord:
+    """A checked record from (lead, time) millivolt and the facts of `facts_of`.
+
+    Raises:
+        InputError: no samples, infinite samples, or facts that fit no record.
+    """
+    if signal_mv.ndim != 2 or 0 in signal_mv.shape:
+        raise InputError(f"{path}: no samples in it (signal of shape {signal_mv.shape}, expected (lead, time))")
+    with np.errstate(over="ignore"):  # caught below, with the file's name
+        signal = np.asarray(signal_mv, dtype=np.float32)
+    if np.isinf(signal).any():
+        raise InputError(f"{path}: infinite samples in lead {leads[int(np.isinf(signal).any(axis=1).argmax())]}")
+    try:
+        patient = dict(facts.get("patient") or {})
+        return EcgRecord(
+            signal_mv=signal,
+            fs_hz=fs_hz,
+            leads=tuple(leads),
+            record_id=str(facts.get("record_id") or record_id or path.stem),
+            patient=Patient(
+                id=_text(patient.get("id")),
+                age=parse_age(patient.get("age")),
+                sex=parse_sex(patient.get("sex")),
+                height_cm=_number(patient.get("height_cm")),
+                weight_kg=_number(patient.get("weight_kg")),
+            ),
+            report=_text(facts.get("report")),
+            statements={str(code): float(value) for code, value in dict(facts.get("statements") or {}).items()},
+            synthetic=bool(facts.get("synthetic", False)),
+            metadata=dict(facts.get("metadata") or {}),
+        )
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: {one_line(error)}") from error
+
+
+def facts_of(record: EcgRecord) -> dict[str, Any]:
+    """Everything about a record but its samples, rate and leads, as JSON values; unknown facts are left out."""
+    patient = {
+        "id": record.patient.id,
+        "age": record.patient.age,
+        "sex": record.patient.sex,
+        "height_cm": record.patient.height_cm,
+        "weight_kg": record.patient.weight_kg,
+    }
+    facts: dict[str, Any] = {
+        "record_id": record.record_id,
+        "patient": {key: value for key, value in patient.items() if value is not None},
+        "report": record.report,
+        "statements": dict(record.statements),
+        "synthetic": record.synthetic,
+        "metadata": dict(record.metadata),
+    }
+    return {key: plain(value) for key, value in facts.items() if value is not None and value != {}}
+
+
+def plain(value: Any) -> Any:
+    """The value as pure JSON: numpy scalars and arrays become numbers and lists, NaN becomes null.
+
+    Raises:
+        InputError: a value that JSON cannot hold.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    raise InputError(f"metadata holds a {type(value).__name__}, which JSON cannot store: {value!r}")
+
+
+def dump_json(value: Any) -> str:
+    """JSON on one line, ASCII only, keys in the order given."""
+    return json.dumps(plain(value), ensure_ascii=True, separators=(", ", ": "))
+
+
+def parse_age(value: Any) -> float | None:
+    """Age in years from a number or text such as '63', '063Y', '63 years', '6 months'; None where unknown.
+
+    Values outside 0-120 years are codes for 'hidden' (300 in PTB-XL), so they become None.
+    """
+    match = re.match(r"\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)\s*([a-z]?)", str(value).strip().lower())
+    if value is None or not match:
+        return None
+    per_year = {"m": 12.0, "w": 52.1775, "d": 365.2425}.get(match[2], 1.0)
+    age = float(match[1]) / per_year
+    return age if 0 <= age <= 120 else None
+
+
+def parse_sex(value: Any) -> str | None:
+    """'F' or 'M' from the usual words; None where unknown. Numbers mean different things in different sets: None."""
+    word = str(value).strip().lower()
+    if word in ("f", "female", "w", "woman", "weiblich", "frau"):
+        return "F"
+    return "M" if word in ("m", "male", "man", "männlich", "mann") else None
+
+
+def to_int16_microvolt(record: EcgRecord, path: Path) -> np.ndarray:
+    """(lead, time) int16 microvolt; NaN becomes -32768.
+
+    Raises:
+        InputError: a sample beyond +-32.767 mV, which 16 bits of microvolt cannot hold.
+    """
+    # Rounding can carry 32.7674 to the limit; beyond it a cast would wrap around to the other sign.
+    microvolt = np.rint(record.signal_mv.astype(np.float64) * 1000)
+    beyond = np.abs(microvolt) > 32767  # False for NaN
+    if beyond.any():
+        lead = int(beyond.any(axis=1).argmax())
+        value = np.nanmax(np.abs(record.signal_mv[lead]))
+        raise InputError(
+            f"{path}: record {record.record_id}: lead {record.leads[lead]} reaches {value:g} mV; "
+            f"this format holds at most +-{LARGEST_MV} mV (use npz or parquet)"
+        )
+    missing = np.isnan(microvolt)
+    if missing.any():
+        microvolt[missing] = INVALID_INT16
+    return microvolt.astype("<i2")
+
+
+def from_int16_microvolt(digital: np.ndarray) -> np.ndarray:
+    """Inverse of `to_int16_microvolt`: float32 millivolt, -32768 becomes NaN."""
+    return np.where(digital == INVALID_INT16, np.nan, digital / 1000.0).astype(np.float32)
+
+
+def number_text(value: float) -> str:
+    """Shortest decimal that reads back the same, without an exponent: 500, 257.5."""
+    return np.format_float_positional(value, trim="-")
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
+
+
+def _number(value: Any) -> float | None:
+    if value is None or value == "":
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None

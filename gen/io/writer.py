@@ -1,0 +1,256 @@
+"""Writes record sets: a folder with ``metadata.csv`` (one row a record) beside the records, whole or not at all."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from gen.io import formats
+from gen.io.atomic import atomic_files, begin, check_output, commit_folder, discard
+from gen.io.common import dump_json, facts_of, number_text, one_line
+from gen.io.webdataset import safe_name
+from gen.records import EcgRecord, InputError
+
+#: Columns of ``metadata.csv``.
+COLUMNS = (
+    "record_id",
+    "file",
+    "patient_id",
+    "age",
+    "sex",
+    "fs_hz",
+    "num_samples",
+    "leads",
+    "report",
+    "statements",
+    "synthetic",
+    "metadata",
+)
+
+
+def metadata_row(record: EcgRecord, file: str) -> dict[str, str]:
+    """One row of ``metadata.csv``; unknown facts are empty."""
+    facts = facts_of(record)
+    patient = record.patient
+    return {
+        "record_id": record.record_id,
+        "file": file,
+        "patient_id": patient.id or "",
+        "age": "" if patient.age is None else number_text(patient.age),
+        "sex": patient.sex or "",
+        "fs_hz": number_text(record.fs_hz),
+        "num_samples": str(record.num_samples),
+        "leads": ",".join(record.leads),
+        "report": record.report or "",
+        "statements": dump_json(facts.get("statements", {})),
+        "synthetic": "true" if record.synthetic else "false",
+        "metadata": dump_json(facts.get("metadata", {})),
+    }
+
+
+class RecordSetWriter:
+    """Writes a record set one record at a time; nothing is at ``path`` until the ``with`` block ends well.
+
+        with RecordSetWriter("OUT", format="wfdb") as out:
+            for record in records:
+                out.add(record)
+
+    ``folder`` is where the set is being built: files put there (plots, a table) become part of it.
+
+    Args:
+        path: the folder to make.
+        format: one of `gen.io.formats.WRITABLE`.
+        overwrite: replace a record set that is already there.
+        records_per_shard: for Parquet and WebDataset.
+
+    Raises:
+        InputError: unknown format, or the output exists.
+    """
+
+    def __init__(
+        self, path: str | Path, *, format: str = "wfdb", overwrite: bool = False, records_per_shard: int = 1000
+    ) -> None:
+        self.path = Path(path) if Path(path).name not in ("", "..") else Path(path).resolve()
+        self.format = formats.writable(format)
+        self.count = 0
+        self.synthetic = 0
+        if records_per_shard < 1:
+            raise InputError(f"records_per_shard must be at least 1, got {records_per_shard}")
+        self._overwrite = overwrite
+        self._per_shard = records_per_shard
+        self._shard: Any = None
+        self._names: set[str] = set()
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path}: is a file; a record set is a folder")
+        check_output(self.path, overwrite=overwrite)
+
+    def __enter__(self) -> Self:
+        self.folder = begin(self.path)
+        try:
+            self._file = (self.folder / "metadata.csv").open("w", newline="", encoding="utf-8")
+        except OSError:
+            discard(self.folder)
+            raise
+        self._rows = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
+        self._rows.writeheader()
+        return self
+
+    def add(self, record: EcgRecord) -> Path:
+        """Append one record; returns the file (in the finished set) that holds it.
+
+        Raises:
+            InputError: the record's name was used before, or the format cannot hold the record. The writer stays
+                usable: the record is simply not in the set.
+        """
+        name = safe_name(record.record_id)
+        if name in self._names:
+            raise InputError(f"{self.path}: record id {record.record_id!r} is given twice")
+        if record.num_samples == 0:
+            raise InputError(f"{self.path}: record {record.record_id} has no samples")
+        row = metadata_row(record, "")
+        try:
+            row["file"] = self._write(record, name)
+            self._rows.writerow(row)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot write ({error.strerror or one_line(error)})") from error
+        self._names.add(name)
+        self.count += 1
+        self.synthetic += record.synthetic
+        return self.path / row["file"]
+
+    def _write(self, record: EcgRecord, name: str) -> str:
+        if self.format in formats.FORMATS:
+            one = formats.FORMATS[self.format]
+            file = name + one.suffixes[0]
+            one.write(record, self.folder / file)
+            return file
+        number, place = divmod(self.count, self._per_shard)
+        suffix = next(s for s, name in formats.SHARD_SUFFIXES.items() if name == self.format)
+        file = f"shard-{number:05d}{suffix}"
+        if place == 0:
+            self._close_shard()
+            self._shard = open_shard(self.folder / file)
+        self._shard.add(record)
+        return file
+
+    def _close_shard(self) -> None:
+        if self._shard is not None:
+            shard, self._shard = self._shard, None
+            shard.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._close_shard()
+            self._file.close()
+            if error is None:
+                (self.folder / "README.md").write_text(self._readme(), encoding="utf-8")
+                commit_folder(self.folder, self.path, overwrite=self._overwrite)
+        except OSError as fault:
+            if error is None:
+                raise InputError(f"{self.path}: cannot write ({fault.strerror or one_line(fault)})") from fault
+        finally:
+            discard(self.folder)  # gone already if it was renamed
+
+    def _readme(self) -> str:
+        share = "all of them" if self.synthetic == self.count else f"{self.synthetic} of them"
+        origin = f"Synthetic data: {share} made by software, not recorded from a person. Not for diagnosis.\n\n"
+        return (
+            "# ECG record set\n\n"
+            + (origin if self.synthetic else "")
+            + f"{self.count} records, format {self.format}; `metadata.csv` has one row per record "
+            "(column `synthetic` marks what software made), signals are in mV.\n"
+        )
+
+
+def open_shard(path: Path) -> Any:
+    """A shard writer (``add``, ``close``) chosen by suffix."""
+    if path.suffix == ".parquet":
+        from gen.io.parquet import ParquetShard
+
+        return ParquetShard(path)
+    from gen.io.webdataset import WebDatasetShard
+
+    return WebDatasetShard(path)
+
+
+def write(
+    records: EcgRecord | Iterable[EcgRecord],
+    path: str | Path,
+    *,
+    format: str | None = None,
+    overwrite: bool = False,
+    records_per_shard: int = 1000,
+) -> Path:
+    """Write a record set: a folder with ``metadata.csv``; with a file's suffix (``.npz``, ``.parquet``) one file.
+
+    Args:
+        records: one record or many; read one at a time, so a set need not fit in memory.
+        path: the folder or file to make; it appears only when everything is written.
+        format: wfdb (default), edf, dicom, csv, npz, parquet or webdataset; from a file's suffix where not given.
+        overwrite: replace a record set (or file) that is there.
+        records_per_shard: for Parquet and WebDataset.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        InputError: the output exists, the format is unknown, or a record does not fit it.
+    """
+    path = Path(path)
+    items: Iterator[EcgRecord] = iter([records] if isinstance(records, EcgRecord) else records)
+    single = formats.by_suffix(path)
+    if single is not None and not path.is_dir() and format in (None, single.name):
+        record = next(items, None)
+        if record is None or next(items, None) is not None:
+            raise InputError(f"{path}: a {single.name} file holds one record; give a folder for a set")
+        return write_record(record, path, single.name, overwrite=overwrite)
+    shard = formats.SHARD_SUFFIXES.get(path.suffix)
+    if shard is not None and not path.is_dir() and format in (None, shard):
+        return write_shard(items, path, overwrite=overwrite)
+    with RecordSetWriter(
+        path, format=format or "wfdb", overwrite=overwrite, records_per_shard=records_per_shard
+    ) as writer:
+        for record in items:
+            writer.add(record)
+    return path
+
+
+def write_record(record: EcgRecord, file: str | Path, format: str | None = None, *, overwrite: bool = False) -> Path:
+    """Write one record to one file (WFDB: header and signal); the format follows the suffix unless given.
+
+    Raises:
+        InputError: the file exists, the suffix or format is unknown, or the record does not fit the format.
+    """
+    path = Path(file)
+    found = formats.FORMATS.get(format) if format else formats.by_suffix(path)
+    if found is None and path.suffix in formats.SHARD_SUFFIXES:
+        return write_shard([record], path, overwrite=overwrite)
+    if found is None or found.writer is None:
+        raise InputError(f"{path}: unknown format {format or path.suffix!r}; accepted: {', '.join(formats.WRITABLE)}")
+    if found.name == "npz" and path.suffix == ".npy":
+        raise InputError(f"{path}: a bare array holds no rate and no leads; use .npz")
+    if found.name == "wfdb":
+        path = path.with_suffix(".hea") if path.suffix in (".hea", ".dat") else Path(f"{path}.hea")
+        if safe_name(path.stem) != path.stem:
+            raise InputError(f"{path}: a WFDB record name has only letters, digits, _ and -")
+    if record.num_samples == 0:
+        raise InputError(f"{path}: record {record.record_id} has no samples")
+    with atomic_files(path, overwrite=overwrite) as temporary:
+        found.write(record, temporary)
+    return path
+
+
+def write_shard(records: Iterable[EcgRecord], file: str | Path, *, overwrite: bool = False) -> Path:
+    """Write one Parquet (``.parquet``) or WebDataset (``.tar``) shard, whole or not at all."""
+    path = Path(file)
+    with atomic_files(path, overwrite=overwrite) as temporary:
+        shard = open_shard(temporary)
+        try:
+            for record in records:
+                shard.add(record)
+        finally:
+            shard.close()
+    return path

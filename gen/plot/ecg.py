@@ -1,0 +1,186 @@
+"""One ECG on paper."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gen.leads import canonical_lead
+from gen.plot.files import house_style
+from gen.plot.header import draw_footer, draw_header
+from gen.plot.layout import Cell, PageLayout, page_layout
+from gen.plot.paper import (
+    OBSERVED,
+    OVERLAY,
+    RECONSTRUCTED,
+    THIN_PT,
+    TRACE_PT,
+    Sheet,
+    draw_calibration,
+    draw_labels,
+    ruled_sheet,
+)
+from gen.plot.traces import (
+    Band,
+    Observed,
+    checked_band,
+    draw_line,
+    leads_without_samples,
+    observed_mask,
+    positions,
+    sample_window,
+    split_trace,
+    to_page,
+    zero_levels,
+)
+from gen.records import EcgRecord, InputError
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.figure import Figure
+
+
+def plot_ecg(
+    record: EcgRecord,
+    *,
+    layout: str = "3x4",
+    rhythm: str | None = "II",
+    observed: Observed = None,
+    band: Band = None,
+    overlay: EcgRecord | None = None,
+    title: str | None = None,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    band_label: str = "uncertainty band",
+    overlay_label: str = "reference",
+) -> "Figure":
+    """Draw one record at 25 mm/s and 10 mm/mV of the saved page.
+
+    Args:
+        record: any rate and length. Leads it lacks stay empty, labelled places; NaN are gaps. Each lead stands with
+            its median on the zero line of its row; no filter is applied.
+        layout: ``3x4`` (2.5 s a column, continuing in time), ``6x2`` (5 s), ``12x1`` or ``strip`` (one lead, wrapped
+            every 10 s).
+        rhythm: lead of the ten-second strip below ``3x4`` and ``6x2`` (None: no strip), and the lead of ``strip``
+            when the record has several.
+        observed: what was measured, as lead names or as a bool mask (lead, time): drawn black, the rest blue. None:
+            everything black.
+        band: (lower, upper), each (lead, time) in mV for the record's leads, shaded behind the trace.
+        overlay: a second record drawn thin and green (the truth, a reference); its rate and leads may differ.
+        title: printed before the record's id.
+        start_s: where the page begins, in seconds of the recording.
+        duration_s: how much to show; default: what fits the layout, all of it in a strip.
+        band_label, overlay_label: words of the legend.
+
+    Returns:
+        A figure of A4 width, to be written with `gen.plot.save` or shown.
+
+    Raises:
+        InputError: the record has no samples at ``start_s``.
+        ValueError: an unknown layout or lead, or arrays that do not fit the record.
+    """
+    shown_s = _shown_seconds(record, start_s, duration_s)
+    rhythm = None if rhythm is None else canonical_lead(rhythm)
+    strip_lead = rhythm if rhythm in record.leads or (rhythm and len(record.leads) > 1) else record.leads[0]
+    page = page_layout(layout, duration_s=shown_s, start_s=start_s, rhythm=rhythm, strip_lead=strip_lead or "II")
+    mask = observed_mask(record, observed)
+    band = checked_band(record, band)
+    end_s = start_s + shown_s
+    zeros = zero_levels(record, start_s, end_s)
+    with house_style():
+        sheet = ruled_sheet(page)
+        draw_calibration(sheet, page)
+        draw_labels(sheet, page, leads_without_samples(record, [cell.lead for cell in page.cells]))
+        for cell in page.cells:
+            visible = _until(cell, end_s)
+            if cell.lead in record.leads:
+                _draw_cell(sheet, visible, record, mask, band, zeros[cell.lead])
+            if overlay is not None and cell.lead in overlay.leads:
+                _draw_overlay(sheet, visible, overlay, zeros.get(cell.lead))
+        draw_header(sheet, page, record, title, _shown_text(record, page, start_s, end_s))
+        draw_footer(sheet, page, record, _legend(mask, observed, band, band_label, overlay, overlay_label))
+    return sheet.figure
+
+
+def _shown_seconds(record: EcgRecord, start_s: float, duration_s: float | None) -> float:
+    if record.num_samples == 0 or not 0 <= start_s < record.duration_s:
+        raise InputError(
+            f"{record.record_id}: nothing to draw at {start_s:g} s, the recording has {record.duration_s:g} s"
+        )
+    if duration_s is not None and not duration_s > 0:
+        raise ValueError(f"duration_s must be above 0, got {duration_s}")
+    left = record.duration_s - start_s
+    return left if duration_s is None else min(left, duration_s)
+
+
+def _until(cell: Cell, end_s: float) -> Cell:
+    return cell if cell.stop_s <= end_s else replace(cell, stop_s=max(cell.start_s, end_s))
+
+
+def _draw_cell(sheet: Sheet, cell: Cell, record: EcgRecord, mask: np.ndarray, band: Band, zero_mv: float) -> None:
+    row = record.leads.index(cell.lead)
+    window = sample_window(cell, record)
+    if window.stop <= window.start:
+        return
+    xs = positions(cell, window, record.fs_hz)
+    ys = to_page(cell, record.signal_mv[row, window], zero_mv)
+    name = f"{cell.lead}-{cell.row}-{cell.column}"
+    measured, made = split_trace(ys, mask[row, window])
+    if band is not None:
+        lower, upper = (to_page(cell, edge[row, window], zero_mv) for edge in band)
+        where = np.isfinite(lower) & np.isfinite(upper)
+        shade = sheet.grid.fill_between(
+            xs, lower, upper, where=where, color=RECONSTRUCTED, alpha=0.22, linewidth=0, zorder=2
+        )
+        shade.set_gid(f"band-{name}")
+    draw_line(sheet.grid, xs, made, colour=RECONSTRUCTED, points=TRACE_PT, zorder=3, gid=f"reconstructed-{name}")
+    draw_line(sheet.grid, xs, measured, colour=OBSERVED, points=TRACE_PT, zorder=5, gid=f"observed-{name}")
+
+
+def _draw_overlay(sheet: Sheet, cell: Cell, overlay: EcgRecord, zero_mv: float | None) -> None:
+    window = sample_window(cell, overlay)
+    if window.stop <= window.start:
+        return
+    values = overlay.signal_mv[overlay.leads.index(cell.lead), window]
+    if zero_mv is None:  # the drawn record lacks this lead: the overlay stands on its own level
+        zero_mv = zero_levels(overlay, cell.start_s, cell.stop_s)[cell.lead]
+    draw_line(
+        sheet.grid,
+        positions(cell, window, overlay.fs_hz),
+        to_page(cell, values, zero_mv),
+        colour=OVERLAY,
+        points=THIN_PT,
+        zorder=4,
+        gid=f"overlay-{cell.lead}-{cell.row}-{cell.column}",
+    )
+
+
+def _shown_text(record: EcgRecord, page: PageLayout, start_s: float, end_s: float) -> str:
+    last = min(end_s, max(cell.stop_s for cell in page.cells))
+    whole = start_s == 0 and last >= record.duration_s - 1e-6
+    text = f"{record.duration_s:g} s recording" if whole else f"{start_s:g} to {last:g} s of {record.duration_s:g} s"
+    return f"{text}, columns overlap in time" if page.overlapping else text
+
+
+def _legend(
+    mask: np.ndarray,
+    observed: Observed,
+    band: Band,
+    band_label: str,
+    overlay: EcgRecord | None,
+    overlay_label: str,
+) -> "list[Artist]":
+    """List what the page distinguishes; a plain ECG needs no legend."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles: list[Artist] = []
+    if observed is not None and mask.any():
+        handles.append(Line2D([], [], color=OBSERVED, linewidth=1.4, label="observed"))
+    if not mask.all():
+        handles.append(Line2D([], [], color=RECONSTRUCTED, linewidth=1.4, label="reconstructed"))
+    if band is not None:
+        handles.append(Patch(facecolor=RECONSTRUCTED, alpha=0.22, label=band_label))
+    if overlay is not None:
+        handles.append(Line2D([], [], color=OVERLAY, linewidth=1.0, label=overlay_label))
+    return handles

@@ -1,0 +1,103 @@
+"""The one record type that readers, models, metrics, plots and writers share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from gen.leads import LEADS_8, LEADS_12, canonical_leads, to_leads
+from gen.signals import resample
+
+
+class InputError(ValueError):
+    """Bad input from a user: the message is one line that names the file, what is wrong and what is accepted."""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Whose signal it is; every field can be unknown (None)."""
+
+    id: str | None = None
+    age: float | None = None  #: years; data sets that hide ages over 89 give None and say so in the metadata
+    sex: str | None = None  #: 'F' or 'M'
+    height_cm: float | None = None
+    weight_kg: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.sex not in (None, "F", "M"):
+            raise ValueError(f"sex must be 'F', 'M' or None, got {self.sex!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class EcgRecord:
+    """One ECG with everything needed to read it without guessing.
+
+    Attributes:
+        signal_mv: (lead, time) float32 millivolt; NaN marks samples that were not recorded.
+        fs_hz: sampling rate in Hz.
+        leads: standard lead names, one per row.
+        record_id: name within its set, used for output files.
+        patient: whose it is.
+        report: free text, as found.
+        statements: SCP-ECG code -> likelihood in percent (0 = unstated, as in PTB-XL).
+        synthetic: generated, simulated or (partly) reconstructed by software.
+        metadata: further facts as JSON values (source file, seed, model hash, observed leads, ...).
+
+    Raises:
+        ValueError: array, rate and lead names do not fit each other.
+    """
+
+    signal_mv: np.ndarray
+    fs_hz: float
+    leads: tuple[str, ...]
+    record_id: str = "record"
+    patient: Patient = Patient()
+    report: str | None = None
+    statements: Mapping[str, float] = field(default_factory=dict)
+    synthetic: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        signal = np.asarray(self.signal_mv, dtype=np.float32)
+        leads = canonical_leads(self.leads)
+        if signal.ndim != 2 or signal.shape[0] != len(leads):
+            raise ValueError(f"signal of shape {signal.shape} does not fit {len(leads)} leads; expected (lead, time)")
+        if not self.fs_hz > 0:
+            raise ValueError(f"sampling rate must be above 0 Hz, got {self.fs_hz}")
+        object.__setattr__(self, "signal_mv", signal)
+        object.__setattr__(self, "leads", leads)
+        object.__setattr__(self, "fs_hz", float(self.fs_hz))
+
+    @property
+    def num_samples(self) -> int:
+        """Samples per lead."""
+        return self.signal_mv.shape[1]
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.num_samples / self.fs_hz
+
+    def lead(self, name: str) -> np.ndarray:
+        """One lead, derived from the others where that is exact; (time,) mV."""
+        return self.select((name,)).signal_mv[0]
+
+    def select(self, leads: Sequence[str]) -> "EcgRecord":
+        """The same record with just these leads in this order; raises `LeadError` if one cannot be had."""
+        wanted = canonical_leads(leads)
+        return replace(self, signal_mv=to_leads(self.signal_mv, self.leads, wanted), leads=wanted)
+
+    def to_12(self) -> "EcgRecord":
+        """The same record with the twelve standard leads in standard order."""
+        return self.select(LEADS_12)
+
+    def to_8(self) -> "EcgRecord":
+        """The same record with the eight independent leads."""
+        return self.select(LEADS_8)
+
+    def at(self, fs_hz: float) -> "EcgRecord":
+        """The same record at another sampling rate (anti-aliased, see `gen.signals.resample`)."""
+        if fs_hz == self.fs_hz:
+            return self
+        return replace(self, signal_mv=resample(self.signal_mv, self.fs_hz, fs_hz), fs_hz=fs_hz)

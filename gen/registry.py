@@ -1,0 +1,84 @@
+"""Finds models, recipes and metrics by name, without importing them until they are asked for.
+
+Each package announces itself in ``pyproject.toml`` under an entry-point group; the floor never imports upwards.
+
+- ``gen.pipelines``: name -> callable ``load(path=None) -> pipeline`` (reconstruct, synthesize, twin, cmr)
+- ``gen.recipes``: ``package/name`` -> callable that trains, see `gen.training`
+- ``gen.commands``: name -> typer command of the command line
+- ``gen.metrics``: name -> callable (benchmark, measure)
+"""
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+GROUPS = ("gen.pipelines", "gen.recipes", "gen.commands", "gen.metrics")
+
+
+class RegistryError(ValueError):
+    """A name that no installed package provides, or that two provide."""
+
+
+@cache
+def _entries(group: str) -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=group):
+        known = found.get(entry.name)
+        if known is not None and known.value != entry.value:
+            raise RegistryError(f"{entry.name!r} in {group} is provided by both {known.value} and {entry.value}")
+        found[entry.name] = entry
+    return found
+
+
+def names(group: str) -> list[str]:
+    """Sorted names in a group; nothing is imported."""
+    return sorted(_entries(group))
+
+
+def target(group: str, name: str) -> str:
+    """Where a name of a group leads, as ``package.module:OBJECT``; nothing is imported."""
+    return _entries(group)[name].value
+
+
+def get(group: str, name: str) -> Any:
+    """The object behind a name; ``package.module:NAME`` works for code that is not installed.
+
+    Raises:
+        RegistryError: no such name; the message lists the known ones.
+    """
+    entry = _entries(group).get(name)
+    if entry is not None:
+        return entry.load()
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        return getattr(import_module(module), attribute)
+    raise RegistryError(f"unknown name {name!r}; known: {', '.join(names(group)) or 'none'}")
+
+
+def load(name_or_path: str | Path) -> Any:
+    """A pipeline by its shipped name (``"reconstruct"``, ...) or from a checkpoint folder.
+
+    A checkpoint folder names its own pipeline in ``config.json`` (key ``pipeline``).
+
+    Raises:
+        RegistryError: neither a shipped name nor a checkpoint folder.
+    """
+    if isinstance(name_or_path, str) and name_or_path in _entries("gen.pipelines"):
+        return get("gen.pipelines", name_or_path)()
+    folder = Path(name_or_path)
+    for file in ("config.json", "model_index.json"):
+        if (folder / file).is_file():
+            import json
+
+            pipeline = json.loads((folder / file).read_text()).get("pipeline")
+            if pipeline:
+                return get("gen.pipelines", pipeline)(folder)
+    known = ", ".join(names("gen.pipelines"))
+    raise RegistryError(f"{str(name_or_path)!r} is neither a shipped pipeline ({known}) nor a checkpoint folder")
+
+
+def benchmark(*, real: str | Path, generated: str | Path, **options: Any) -> Any:
+    """Score generated records against real ones; the same as ``physiogen benchmark``."""
+    return get("gen.metrics", "benchmark")(real=real, generated=generated, **options)

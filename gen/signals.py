@@ -1,0 +1,98 @@
+"""Resampling, filters and unit conversion on arrays whose last axis is time."""
+
+from fractions import Fraction
+
+import numpy as np
+import scipy  # its parts load on first use: scipy.signal alone takes half a second
+
+_MILLIVOLT_PER = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3, "nv": 1e-6}
+
+
+def millivolt_factor(unit: str) -> float:
+    """What a value in ``unit`` is multiplied by to give millivolt.
+
+    Raises:
+        ValueError: the unit is no unit of voltage known here.
+    """
+    factor = _MILLIVOLT_PER.get(unit.strip().lower().replace("microvolt", "uv").replace("millivolt", "mv"))
+    if factor is None:
+        raise ValueError(f"unit {unit!r} cannot be converted to mV; accepted: V, mV, uV, nV")
+    return factor
+
+
+def resample(signal: np.ndarray, fs_hz: float, new_fs_hz: float) -> np.ndarray:
+    """Polyphase resampling with an anti-alias filter; any rate, any length.
+
+    The ends are continued with their own values instead of zeros, so an offset causes no ringing there. NaN stay
+    NaN where the new samples touch them: gaps are filled by interpolation for the filter and cut out again.
+
+    Args:
+        signal: (..., time).
+        fs_hz, new_fs_hz: old and new rate in Hz.
+
+    Returns:
+        (..., round(time * new / old)) of the same dtype.
+    """
+    if fs_hz == new_fs_hz:
+        return signal
+    if fs_hz <= 0 or new_fs_hz <= 0:
+        raise ValueError(f"sampling rates must be above 0 Hz, got {fs_hz} and {new_fs_hz}")
+    length = signal.shape[-1]
+    new_length = max(1, round(length * new_fs_hz / fs_hz))
+    ratio = Fraction(new_fs_hz / fs_hz).limit_denominator(1000)
+    missing = np.isnan(signal)
+    if missing.any():
+        filled = fill_gaps(signal)
+        out = resample(filled, fs_hz, new_fs_hz)
+        position = np.clip(np.rint((np.arange(new_length) + 0.5) * length / new_length - 0.5), 0, length - 1)
+        out[missing[..., position.astype(int)]] = np.nan
+        return out
+    out = scipy.signal.resample_poly(signal, ratio.numerator, ratio.denominator, axis=-1, padtype="edge")
+    if out.shape[-1] < new_length:
+        width = [(0, 0)] * (signal.ndim - 1) + [(0, new_length - out.shape[-1])]
+        out = np.pad(out, width, mode="edge")
+    return np.ascontiguousarray(out[..., :new_length].astype(signal.dtype, copy=False))
+
+
+def fill_gaps(signal: np.ndarray) -> np.ndarray:
+    """Replace NaN by linear interpolation along time; a lead without any value becomes 0."""
+    flat = signal.reshape(-1, signal.shape[-1]).copy()
+    for row in flat:
+        bad = np.isnan(row)
+        if bad.all():
+            row[:] = 0
+        elif bad.any():
+            row[bad] = np.interp(np.flatnonzero(bad), np.flatnonzero(~bad), row[~bad])
+    return flat.reshape(signal.shape)
+
+
+def bandpass(signal: np.ndarray, fs_hz: float, low_hz: float, high_hz: float, order: int = 3) -> np.ndarray:
+    """Zero-phase Butterworth band-pass along the last axis."""
+    sos = scipy.signal.butter(order, [low_hz, min(high_hz, 0.49 * fs_hz)], btype="bandpass", fs=fs_hz, output="sos")
+    return _zero_phase(sos, signal, fs_hz)
+
+
+def highpass(signal: np.ndarray, fs_hz: float, cutoff_hz: float = 0.5, order: int = 2) -> np.ndarray:
+    """Zero-phase Butterworth high-pass, which removes baseline drift."""
+    return _zero_phase(scipy.signal.butter(order, cutoff_hz, btype="highpass", fs=fs_hz, output="sos"), signal, fs_hz)
+
+
+def lowpass(signal: np.ndarray, fs_hz: float, cutoff_hz: float = 40.0, order: int = 4) -> np.ndarray:
+    """Zero-phase Butterworth low-pass; a signal sampled too slowly to hold the cutoff is returned as it is."""
+    if cutoff_hz >= 0.5 * fs_hz:
+        return signal
+    return _zero_phase(scipy.signal.butter(order, cutoff_hz, btype="lowpass", fs=fs_hz, output="sos"), signal, fs_hz)
+
+
+def notch(signal: np.ndarray, fs_hz: float, mains_hz: float = 50.0, quality: float = 30.0) -> np.ndarray:
+    """Zero-phase notch at the mains frequency; a signal sampled too slowly to hold it is returned as it is."""
+    if mains_hz >= 0.5 * fs_hz:
+        return signal
+    sos = scipy.signal.tf2sos(*scipy.signal.iirnotch(mains_hz, quality, fs=fs_hz))
+    return _zero_phase(sos, signal, fs_hz)
+
+
+def _zero_phase(sos: np.ndarray, signal: np.ndarray, fs_hz: float) -> np.ndarray:
+    # scipy's default padding is a few samples; a 0.5 Hz filter rings for seconds.
+    pad = min(signal.shape[-1] - 1, int(2 * fs_hz))
+    return scipy.signal.sosfiltfilt(sos, signal, axis=-1, padlen=pad).astype(signal.dtype, copy=False)

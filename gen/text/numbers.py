@@ -1,0 +1,113 @@
+"""Numbers with units: ``HR 130``, ``130 bpm``, ``PQ 0,24 s``, ``QT/QTc 400/480 ms``, ``axis -45 deg``, ``72 years``."""
+
+from gen.text.tokens import Token
+
+QUANTITIES = {"hr": "heart_rate", "pr": "pr_ms", "qrs": "qrs_ms", "qt": "qt_ms", "qtc": "qtc_ms", "axis": "axis_deg"}
+_AGE = {"age": "age", "alter": "age"}
+NUMBERS = (*QUANTITIES.values(), "age")
+_INTERVALS = frozenset({"pr", "qrs", "qt", "qtc"})
+_NAMES = QUANTITIES | _AGE
+#: Words that may stand between a quantity and its number.
+_BETWEEN = frozenset({"or", "and", ",", "prolonged", "wide", "deviation", "short", "ventricular", "possible", "qrs"})
+_UNITS = frozenset({"unit_bpm", "unit_min", "unit_ms", "unit_s", "unit_deg", "degree", "beat"})
+_MAX_BETWEEN = 3
+
+
+def take_numbers(tokens: list[Token]) -> tuple[list[Token], dict[str, float]]:
+    """Quantities found, and the tokens without the numbers and units that were understood.
+
+    The name of a quantity stays in place, since it may belong to a phrase as well ("prolonged PR 240 ms").
+    """
+    found: dict[str, float] = {}
+    used: set[int] = set()
+    position = 0
+    while position < len(tokens):
+        token = tokens[position]
+        if token.value is not None:
+            if position not in used:
+                _by_unit(tokens, position, found, used)
+            position += 1
+        elif token.meaning in _NAMES:
+            names, position = _names(tokens, position)
+            _assign(tokens, names, position, found, used)
+        else:
+            position += 1
+    return [token for index, token in enumerate(tokens) if index not in used and token.meaning not in _LOOSE], found
+
+
+_LOOSE = frozenset({"unit_bpm", "unit_min", "unit_ms", "unit_s", "unit_deg", "sex_f", "sex_m", "year"})
+
+
+def _names(tokens: list[Token], position: int) -> tuple[list[str], int]:
+    """A quantity, or a list of intervals ("QT/QTc", "PR, QRS and QT"), and the place after it."""
+    names = [tokens[position].meaning]
+    position += 1
+    if names[0] not in _INTERVALS:
+        return names, position
+    end = position
+    while position < len(tokens):
+        word = tokens[position].meaning
+        if word in _INTERVALS:
+            names.append(word)
+            end = position + 1
+        elif word not in ("and", "or", ","):
+            break
+        position += 1
+    return names, end
+
+
+def _assign(tokens: list[Token], names: list[str], position: int, found: dict[str, float], used: set[int]) -> None:
+    """Numbers after their names, in order; one number after several names belongs to the last."""
+    limit = min(len(tokens), position + _MAX_BETWEEN)
+    while position < limit and tokens[position].value is None:
+        if tokens[position].meaning not in _BETWEEN:
+            return
+        position += 1
+    numbers: list[tuple[int, float]] = []  # place, value in ms, bpm, degrees or years
+    while position < len(tokens) and len(numbers) < 3:
+        value = tokens[position].value
+        if value is None or position in used:
+            if not numbers or tokens[position].meaning not in ("and", "or"):
+                break
+            position += 1
+            continue
+        after = _skip_units(tokens, position + 1, set())
+        units = [token.meaning for token in tokens[position + 1 : after]]
+        if numbers and not units and len(names) == 1 and names[0] != "axis":
+            break
+        in_seconds = "unit_s" in units or (0 < abs(value) < 3 and "unit_ms" not in units)
+        numbers.append((position, round(value * 1000, 6) if in_seconds and names[0] in _INTERVALS else value))
+        position = after
+        if len(names) == 1 and names[0] != "axis":
+            break
+    if names == ["axis"] and len(numbers) == 3:  # P, QRS and T axis
+        used.update(place for place, _ in numbers)
+        numbers = numbers[1:2]
+    if len(numbers) < len(names):
+        names, numbers = names[-1:], numbers[:1] if len(numbers) == 1 else []
+    for name, (place, value) in zip(names, numbers, strict=False):
+        found.setdefault(_NAMES[name], value)
+        used.add(place)
+        _skip_units(tokens, place + 1, used)
+
+
+def _by_unit(tokens: list[Token], index: int, found: dict[str, float], used: set[int]) -> None:
+    """Take a number whose unit says what it is: beats per minute, years."""
+    units = [token.meaning for token in tokens[index + 1 : index + 3]]
+    if units[:1] in (["unit_bpm"], ["unit_min"]) or units == ["beat", "unit_min"]:
+        name = "heart_rate"
+    elif units[:1] == ["year"]:
+        name = "age"
+    else:
+        return
+    found.setdefault(name, tokens[index].value or 0.0)
+    used.add(index)
+    if name == "heart_rate":
+        _skip_units(tokens, index + 1, used)
+
+
+def _skip_units(tokens: list[Token], position: int, used: set[int]) -> int:
+    while position < len(tokens) and tokens[position].meaning in _UNITS:
+        used.add(position)
+        position += 1
+    return position

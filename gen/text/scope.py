@@ -1,0 +1,164 @@
+"""Negation and doubt: which statements a "no", "cannot rule out", "Verdacht auf" or "möglich" reaches."""
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gen.text.reader import Item
+
+#: What may stand between a cue and its statement.
+_SKIP = frozenset(("wall", "leads", "acute", "old", "subj", "leadword", "cons", "ign", "poss", "neg"))
+_NOISE_BETWEEN = 1
+#: Likelihoods as PTB-XL derives them from the words of a report.
+PROBABLE, POSSIBLE, NOT_EXCLUDED = 50, 35, 15
+_EXCLUDED_WORDS = re.compile(r"exclu|rule|auszus|ausges|ausschl|uteslut", re.IGNORECASE)
+_PROBABLE_WORDS = re.compile(r"prob|lik|wahrsch|sannol|sugg|susp|verd|v\.|presum|vermut|misst", re.IGNORECASE)
+
+
+def grade(cue: str) -> int:
+    """Likelihood in percent that the words of a doubt stand for."""
+    if _EXCLUDED_WORDS.search(cue):
+        return NOT_EXCLUDED
+    return PROBABLE if _PROBABLE_WORDS.search(cue) else POSSIBLE
+
+
+#: Items that a cue, a wall or a list of leads reaches over at most; keeps the time linear in the length of a text.
+REACH = 24
+
+
+def apply(items: "list[Item]") -> None:
+    """Mark statements as negated or possible, in place."""
+    for index, item in enumerate(items):
+        if item.kind == "neg":
+            reached = _forward(items, index, comma=False)
+            if reached is None:
+                _mark(items, _backward(items, index, comma=False), 0)
+            else:
+                _mark(items, reached, 0)
+                _chain(items, reached, ("or", "and"), 0)
+        elif item.kind == "negpost":
+            reached = _backward(items, index)
+            _mark(items, reached if reached is not None else _forward(items, index, comma=True), 0)
+        elif item.kind == "poss":
+            reached = _forward(items, index, comma=False)
+            if reached is None:
+                _mark(items, _backward(items, index), item.likelihood)
+            else:
+                _mark(items, reached, item.likelihood)
+                _chain(items, reached, ("or",), item.likelihood)
+        elif item.kind == "posspost":
+            reached = _backward(items, index)
+            if reached is None:
+                reached = _forward(items, index, comma=False)
+            else:
+                _chain_back(items, reached, item.likelihood)
+            _mark(items, reached, item.likelihood)
+    _alternatives(items)
+
+
+def _alternatives(items: "list[Item]") -> None:
+    """Doubt two different statements joined by "or": "ischaemia or strain" asserts neither."""
+    for index, item in enumerate(items):
+        if item.kind == "or":
+            before, after = _backward(items, index), _forward(items, index, comma=False)
+            if before is None or after is None or items[before].negated or items[after].negated:
+                continue
+            if items[before].value != items[after].value:
+                _mark(items, before, PROBABLE)
+                _mark(items, after, PROBABLE)
+
+
+def _mark(items: "list[Item]", index: int | None, likelihood: int) -> None:
+    """Lower the likelihood of a statement; 0 negates it."""
+    if index is None:
+        return
+    start = items[index].start
+    # One phrase may have given two statements ("AFIB+RVR"): they share place and fate.
+    for item in items[max(0, index - 2) : index + 3]:
+        if item.kind == "statement" and item.start == start:
+            if not likelihood:
+                item.negated = True
+            else:
+                item.likelihood = min(item.likelihood, likelihood)
+
+
+def _forward(items: "list[Item]", index: int, *, comma: bool) -> int | None:
+    """Index of the next statement that nothing separates from the cue."""
+    noise = 0
+    for position in range(index + 1, min(len(items), index + 1 + REACH)):
+        kind = items[position].kind
+        if kind == "statement":
+            return position
+        if kind == "noise":
+            noise += 1
+            if noise > _NOISE_BETWEEN:
+                return None
+        elif kind not in _SKIP and not (kind == "," and comma):
+            return None
+    return None
+
+
+def _backward(items: "list[Item]", index: int, *, comma: bool = True) -> int | None:
+    """Index of the statement before the cue that nothing separates from it."""
+    noise = 0
+    for position in range(index - 1, max(-1, index - 1 - REACH), -1):
+        kind = items[position].kind
+        if kind == "statement":
+            return position
+        if kind == "noise":
+            noise += 1
+            if noise > _NOISE_BETWEEN:
+                return None
+        elif kind not in ("wall", "leads", "acute", "old", "leadword", "subj", "cons") and not (kind == "," and comma):
+            return None
+    return None
+
+
+def _chain(items: "list[Item]", index: int, joints: tuple[str, ...], likelihood: int) -> None:
+    """Goes on over "a or b"; in a negation also "a, b or c"."""
+    position = index + 1
+    joined = False
+    while position < min(len(items), index + REACH):
+        kind = items[position].kind
+        if kind == "statement":
+            if not joined and items[position].start != items[index].start:
+                return
+            _mark(items, position, likelihood)
+            joined = False
+        elif kind in joints:
+            joined = True
+        elif kind == ",":
+            joined = joined or (not likelihood and _or_follows(items, position))
+            if not joined:
+                return
+        elif kind not in _SKIP - {"neg", "poss"}:
+            return
+        position += 1
+
+
+def _or_follows(items: "list[Item]", index: int) -> bool:
+    """Whether a list goes on: "no a, b or c" has its "or" after one of the next few statements and before any break."""
+    for item in items[index + 1 : index + 12]:
+        if item.kind == "or":
+            return True
+        if item.kind not in ("statement", "wall", "leads", ",", "acute", "old", "subj"):
+            return False
+    return False
+
+
+def _chain_back(items: "list[Item]", index: int, likelihood: int) -> None:
+    """Doubt both in "a or b possible"."""
+    position = index - 1
+    joined = False
+    while position >= max(0, index - REACH):
+        kind = items[position].kind
+        if kind == "statement":
+            if not joined:
+                return
+            _mark(items, position, likelihood)
+            joined = False
+        elif kind == "or":
+            joined = True
+        elif kind not in ("wall", "leads", "acute", "old"):
+            return
+        position -= 1

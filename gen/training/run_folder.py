@@ -1,0 +1,114 @@
+"""The folder of a run: what it may hold, and when a run may start or go on there."""
+
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gen.checkpoint import read_json, recover_folder, write_json
+from gen.records import InputError
+from gen.training.config import TrainingConfig
+
+LAYOUT = ("run.json", "log.jsonl", "state", "best", "last", "tensorboard")
+_FREE_TO_CHANGE = {
+    "steps",
+    "max_minutes",
+    "validate_every",
+    "save_every",
+    "log_every",
+    "patience",
+    "tensorboard",
+    "threads",
+    "prefetch",
+    "gradient_accumulation",
+    "checkpoint_dtype",
+    "find_unused_parameters",
+    "cpu",
+}
+
+
+def check_run_folder(
+    out: Path, config: TrainingConfig, model: Mapping[str, Any], *, resume: bool, overwrite: bool
+) -> None:
+    """Refuse a folder that must not be written to; changes nothing.
+
+    Raises:
+        InputError: there is a run already and neither resume nor overwrite is asked for, both are, the run was
+            started with other settings, or ``out`` is a file.
+    """
+    if resume and overwrite:
+        raise InputError(f"{out}: resume and overwrite exclude each other")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; expected a folder for the run")
+    if not (out / "run.json").is_file():
+        return
+    if not resume and not overwrite:
+        raise InputError(
+            f"{out}: holds a run already; use --resume to go on, --overwrite to replace it, or another folder"
+        )
+    if resume:
+        _check_same_run(out, config, model)
+
+
+def _check_same_run(out: Path, config: TrainingConfig, model: Mapping[str, Any]) -> None:
+    before = read_json(out / "run.json")
+    now = as_json(asdict(config))
+    for key, value in before["training"].items():
+        if key in now and key not in _FREE_TO_CHANGE and now[key] != value:
+            raise InputError(f"{out}: the run was started with {key}={value}; it cannot go on with {key}={now[key]}")
+    then, wanted = _architecture(before["model"]), _architecture(model)
+    for key in sorted(then.keys() | wanted.keys()):
+        if then.get(key) != wanted.get(key):
+            raise InputError(
+                f"{out}: the run trains a model with {key}={then.get(key)}; "
+                f"it cannot go on with {key}={wanted.get(key)}"
+            )
+
+
+def _architecture(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's configuration without what diffusers notes down for itself."""
+    return {k: v for k, v in as_json(config).items() if k == "_class_name" or not k.startswith("_")}
+
+
+def prepare_run_folder(out: Path, config: TrainingConfig, model: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Create the folder and ``run.json``; with ``overwrite``, remove what an earlier run wrote (and nothing else)."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            _remove_run(out)
+        for name in ("best", "last"):
+            recover_folder(out / name)
+        run = {"training": asdict(config), "model": dict(model), "versions": versions(), "command": command()}
+        write_json(out / "run.json", run)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror})") from error
+
+
+def _remove_run(out: Path) -> None:
+    for name in LAYOUT:
+        path = out / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    packages = ("physiogen", "torch", "diffusers", "accelerate", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def command() -> str:
+    """The command line of this process, with the program's name instead of its path."""
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def as_json(value: Any) -> Any:
+    """What a value is after a round through JSON (tuples become lists)."""
+    return json.loads(json.dumps(value))

@@ -1,0 +1,157 @@
+"""Cost of the measures against n: ``python -m metrics.bench --n 1000 3000 10000``.
+
+Each measure runs in a process of its own, so that time and peak memory are its own. ``--bias-table`` prints the
+small-sample bias of the Fréchet distance instead.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from metrics.arrays import Array
+
+_WIDTH = 1024
+_LARGEST = {"near_copies": 2000, "two_sample": 10000}  # beyond it a full run takes many minutes
+
+
+def _features(count: int) -> tuple[Array, Array]:
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((count, _WIDTH)), rng.standard_normal((count, _WIDTH))
+
+
+def _streaming_fid(count: int) -> None:
+    from metrics.frechet import GaussianStatistics, frechet_distance
+
+    def blocks(side: int) -> Iterator[Array]:
+        for start in range(0, count, 2000):
+            rng = np.random.default_rng((side, start))
+            yield rng.standard_normal((min(2000, count - start), _WIDTH))
+
+    sets = [GaussianStatistics.stream(blocks(side)) for side in (0, 1)]
+    frechet_distance(reference=sets[0], generated=sets[1])
+
+
+def _kid(count: int) -> None:
+    from metrics.mmd import kid
+
+    first, second = _features(count)
+    kid(reference=first, generated=second)
+
+
+def _manifold(count: int) -> None:
+    from metrics.manifold import manifold_scores
+
+    first, second = _features(count)
+    manifold_scores(reference=first, generated=second)
+
+
+def _two_sample(count: int) -> None:
+    from metrics.two_sample import two_sample_test
+
+    first, second = _features(count)
+    two_sample_test(reference=first, generated=second)
+
+
+def _near_copies(count: int) -> None:
+    from metrics.copies import find_copies
+
+    rng = np.random.default_rng(0)
+    first, second = (rng.standard_normal((count, 8, 5000), dtype=np.float32) for _ in range(2))
+    find_copies(reference=first, generated=second, fs_hz=500)
+
+
+def _random_conv(count: int) -> None:
+    from metrics.extractors import extractor
+
+    extract = extractor("random-conv")
+    rng = np.random.default_rng(0)
+    for start in range(0, count, 100):
+        extract(rng.standard_normal((min(100, count - start), 8, 5000)), 500)
+
+
+BENCHES: dict[str, Callable[[int], None]] = {
+    "streaming_fid": _streaming_fid,
+    "kid": _kid,
+    "precision_recall_density_coverage": _manifold,
+    "two_sample": _two_sample,
+    "near_copies": _near_copies,
+    "random_conv_features": _random_conv,
+}
+
+
+def measure(name: str, count: int) -> dict[str, float | int | str]:
+    """Time in s (wall and CPU) and peak memory in MiB of one measure at n = ``count``, in a process of its own."""
+    command = [sys.executable, "-m", "metrics.bench", "--one", name, "--n", str(count)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RuntimeError(f"{name} at n={count} failed: {result.stderr.strip().splitlines()[-1:]}")
+    return json.loads(result.stdout)
+
+
+def _run_here(name: str, count: int) -> dict[str, float | int | str]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    BENCHES[name](count)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "metric": name,
+        "n": count,
+        "seconds": round(wall, 2),
+        "cpu_seconds": round(cpu, 2),
+        "peak_mib": round(peak),
+    }
+
+
+def _print_bias(seed: int) -> None:
+    from metrics.frechet import bias_table, expected_bias
+
+    widths, counts = (64, 1024), (500, 1000, 2000, 5000, 10000)
+    table = bias_table(widths, counts, seed=seed)
+    print("FID of two sets of n draws from one N(0, I_d); in brackets d²/(2n) + 2d/n")
+    print("| d | " + " | ".join(f"n={n}" for n in counts) + " |")
+    print("|---" * (len(counts) + 1) + "|")
+    for width, row in zip(widths, table, strict=True):
+        cells = (f"{value:.3g} ({expected_bias(width, n):.3g})" for value, n in zip(row, counts, strict=True))
+        print(f"| {width} | " + " | ".join(cells) + " |")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line of the bench."""
+    parser = argparse.ArgumentParser(prog="python -m metrics.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--n", type=int, nargs="+", default=[1000, 3000], help="sample counts (default: 1000 3000)")
+    parser.add_argument("--only", choices=sorted(BENCHES), nargs="+", help="these measures only")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of the table")
+    parser.add_argument("--bias-table", action="store_true", help="small-sample bias of the Fréchet distance")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--one", choices=sorted(BENCHES), help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.bias_table:
+        _print_bias(options.seed)
+        return
+    if options.one:
+        print(json.dumps(_run_here(options.one, options.n[0])))
+        return
+    if not options.json:
+        print(f"{_WIDTH} features, or ECGs of 8 x 5,000 samples")
+        print("| measure | n | time s | CPU s | peak MiB |\n|---|---|---|---|---|")
+    for name in options.only or BENCHES:
+        for count in options.n:
+            if count > _LARGEST.get(name, count):
+                continue
+            row = measure(name, count)
+            text = (
+                json.dumps(row)
+                if options.json
+                else "| {metric} | {n} | {seconds} | {cpu_seconds} | {peak_mib} |".format(**row)
+            )
+            print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()

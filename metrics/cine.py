@@ -1,0 +1,190 @@
+"""Image and volume measures of cine cardiac MRI, ``(frame, row, col)`` per loop and one heartbeat per loop."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from gen.records import InputError
+from metrics.arrays import Array
+
+_SIGMA, _RADIUS = 1.5, 5  # the Gaussian window of 11 pixels (Wang et al. 2004)
+_K1, _K2 = 0.01, 0.03
+
+
+def psnr(*, reference: npt.ArrayLike, generated: npt.ArrayLike, data_range: float) -> Array:
+    """Peak signal-to-noise ratio of each frame, (...) dB: 10 log10(range^2 / MSE); infinite for equal frames.
+
+    Args:
+        reference, generated: (..., row, col).
+        data_range: largest minus smallest possible value; state it with the figure.
+    """
+    x, y = _frames(reference, generated, data_range)
+    error = ((x - y) ** 2).mean(axis=(-2, -1))
+    return 10 * np.log10(np.divide(data_range**2, error, out=np.full(error.shape, np.inf), where=error > 0))
+
+
+def ssim(*, reference: npt.ArrayLike, generated: npt.ArrayLike, data_range: float) -> Array:
+    """Structural similarity of each frame, (...) in [-1, 1]; Gaussian window 11, sigma 1.5, K1 .01, K2 .03.
+
+    Averaged where the window lies wholly inside the image (Wang et al. 2004).
+
+    Args:
+        reference, generated: (..., row, col), at least 11 x 11.
+        data_range: largest minus smallest possible value; state it with the figure.
+    """
+    x, y = _frames(reference, generated, data_range)
+    if min(x.shape[-2:]) < 2 * _RADIUS + 1:
+        raise InputError(f"frames of {x.shape[-2]} x {x.shape[-1]}; accepted: at least 11 x 11 for SSIM")
+    c1, c2 = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
+    mean_x, mean_y = _smooth(x), _smooth(y)
+    var_x, var_y = _smooth(x * x) - mean_x**2, _smooth(y * y) - mean_y**2
+    joint = _smooth(x * y) - mean_x * mean_y
+    local = (2 * mean_x * mean_y + c1) * (2 * joint + c2)
+    local /= (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
+    return local[..., _RADIUS:-_RADIUS, _RADIUS:-_RADIUS].mean(axis=(-2, -1))
+
+
+def periodicity_gap(*, generated: npt.ArrayLike) -> Array:
+    """Step from the last frame back to the first over the mean step between neighbours, (...); 1 is a smooth loop.
+
+    Args:
+        generated: (..., frame, row, col) one heartbeat; a still loop gives 0.
+    """
+    x = np.asarray(generated, dtype=np.float64)
+    if x.ndim < 3 or x.shape[-3] < 3:
+        raise InputError(f"cine of shape {x.shape}; accepted: (..., frame, row, col) with at least 3 frames")
+    steps = np.sqrt((np.diff(x, axis=-3) ** 2).mean(axis=(-2, -1))).mean(axis=-1)
+    back = np.sqrt(((x[..., 0, :, :] - x[..., -1, :, :]) ** 2).mean(axis=(-2, -1)))
+    return np.divide(back, steps, out=np.zeros(back.shape), where=steps > 0)
+
+
+def dice(*, reference: npt.ArrayLike, generated: npt.ArrayLike) -> Array:
+    """Overlap 2|A and B| / (|A| + |B|) of boolean masks, (...) over the last two axes; NaN where both are empty."""
+    a, b = np.asarray(reference, dtype=bool), np.asarray(generated, dtype=bool)
+    if a.shape != b.shape or a.ndim < 2:
+        raise InputError(f"masks of shapes {a.shape} and {b.shape}; accepted: two equal (..., row, col)")
+    size = a.sum(axis=(-2, -1)) + b.sum(axis=(-2, -1))
+    both = 2.0 * (a & b).sum(axis=(-2, -1))
+    return np.divide(both, size, out=np.full(size.shape, np.nan), where=size > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class VentricleVolumes:
+    """End-diastolic and end-systolic volume of each loop, (n,) each.
+
+    Attributes:
+        edv_ml, esv_ml: largest and smallest volume.
+        ef_percent: ejection fraction 100 (EDV - ESV) / EDV; NaN for an empty ventricle.
+        es_frame: frame of the smallest volume.
+    """
+
+    edv_ml: Array
+    esv_ml: Array
+    ef_percent: Array
+    es_frame: npt.NDArray[np.int64]
+
+    @property
+    def sv_ml(self) -> Array:
+        """Stroke volume."""
+        return self.edv_ml - self.esv_ml
+
+
+def ventricle_volumes(curve: npt.ArrayLike) -> VentricleVolumes:
+    """Read the volumes off volume curves (n, frame) in ml."""
+    volume = _curves(curve, "curve")
+    high, low = volume.max(axis=1), volume.min(axis=1)
+    fraction = np.divide(100 * (high - low), high, out=np.full(len(high), np.nan), where=high > 0)
+    return VentricleVolumes(high, low, fraction, volume.argmin(axis=1).astype(np.int64))
+
+
+@dataclass(frozen=True)
+class VolumeErrors:
+    """Agreement of volumes over a set.
+
+    Attributes:
+        edv_mae_ml, esv_mae_ml, ef_mae_points: mean absolute errors; EF in percentage points.
+        ef_bias_points, ef_limits_points: Bland-Altman bias and half-width 1.96 SD of the EF error.
+        ef_r2: 1 - residual over total sum of squares of EF.
+        es_frame_error: mean circular distance of the end-systolic frames, as a share of the heartbeat (0 to 0.5).
+        curve_correlation: mean Pearson correlation of the volume curves that are not flat.
+        n: loops; ``measured``: loops with a defined EF on both sides.
+    """
+
+    edv_mae_ml: float
+    esv_mae_ml: float
+    ef_mae_points: float
+    ef_bias_points: float
+    ef_limits_points: float
+    ef_r2: float
+    es_frame_error: float
+    curve_correlation: float
+    n: int
+    measured: int
+
+
+def volume_errors(*, reference: npt.ArrayLike, generated: npt.ArrayLike) -> VolumeErrors:
+    """Compare volume curves loop by loop.
+
+    Args:
+        reference, generated: (n, frame) in ml over one heartbeat each, the same phases.
+
+    Raises:
+        InputError: shapes differ, fewer than two loops, or a volume that is negative or not finite.
+    """
+    x, y = _curves(reference, "reference"), _curves(generated, "generated")
+    if x.shape != y.shape or len(x) < 2:
+        raise InputError(f"curves of shapes {x.shape} and {y.shape}; accepted: two equal (n, frame), n at least 2")
+    real, fake = ventricle_volumes(x), ventricle_volumes(y)
+    both = np.isfinite(real.ef_percent) & np.isfinite(fake.ef_percent)
+    truth, error = real.ef_percent[both], (fake.ef_percent - real.ef_percent)[both]
+    total = ((truth - truth.mean()) ** 2).sum() if both.any() else 0.0
+    correlation = _row_correlation(x, y)
+    return VolumeErrors(
+        edv_mae_ml=float(np.abs(fake.edv_ml - real.edv_ml).mean()),
+        esv_mae_ml=float(np.abs(fake.esv_ml - real.esv_ml).mean()),
+        ef_mae_points=float(np.abs(error).mean()) if both.any() else float("nan"),
+        ef_bias_points=float(error.mean()) if both.any() else float("nan"),
+        ef_limits_points=float(1.96 * error.std(ddof=1)) if both.sum() > 1 else float("nan"),
+        ef_r2=float(1 - (error**2).sum() / total) if total > 0 else float("nan"),
+        es_frame_error=float(circular_frame_error(real.es_frame, fake.es_frame, x.shape[1]).mean()),
+        curve_correlation=float(np.nanmean(correlation)) if np.isfinite(correlation).any() else float("nan"),
+        n=len(x),
+        measured=int(both.sum()),
+    )
+
+
+def circular_frame_error(first: npt.ArrayLike, second: npt.ArrayLike, frames: int) -> Array:
+    """Distance of two frames around a loop of ``frames``, as a share of it (0 to 0.5)."""
+    gap = np.abs(np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)) % frames
+    return np.minimum(gap, frames - gap) / frames
+
+
+def _row_correlation(x: Array, y: Array) -> Array:
+    x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
+    scale = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    return np.divide((x * y).sum(axis=1), scale, out=np.full(len(x), np.nan), where=scale > 1e-12)
+
+
+def _curves(values: npt.ArrayLike, name: str) -> Array:
+    curve = np.asarray(values, dtype=np.float64)
+    if curve.ndim != 2 or not curve.size or not np.isfinite(curve).all() or (curve < 0).any():
+        raise InputError(f"{name}: accepted: volumes (n, frame) in ml, finite and not negative")
+    return curve
+
+
+def _frames(reference: npt.ArrayLike, generated: npt.ArrayLike, data_range: float) -> tuple[Array, Array]:
+    x, y = np.asarray(reference, dtype=np.float64), np.asarray(generated, dtype=np.float64)
+    if x.shape != y.shape or x.ndim < 2 or not x.size:
+        raise InputError(f"frames of shapes {x.shape} and {y.shape}; accepted: two equal (..., row, col)")
+    if not data_range > 0 or not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise InputError(f"data_range={data_range}; accepted: above 0, with finite frames")
+    return x, y
+
+
+def _smooth(x: Array) -> Array:
+    offset = np.arange(-_RADIUS, _RADIUS + 1)
+    kernel = np.exp(-(offset**2) / (2 * _SIGMA**2))
+    kernel /= kernel.sum()
+    return ndimage.correlate1d(ndimage.correlate1d(x, kernel, axis=-1, mode="reflect"), kernel, axis=-2, mode="reflect")

@@ -1,0 +1,274 @@
+"""What each named measure means: one table that reports, contract tests and readers share.
+
+To add one: write a pure function with keyword-only ``reference`` and ``generated``, then one line in `_TABLE`. The
+contract tests pick it up by themselves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, Literal
+
+from gen.records import InputError
+
+#: Counts up whenever a measure's value on equal input changes; stored beside every result.
+VERSION = "1"
+
+Kind = Literal["features", "paired signals", "signals", "paired values", "features and holdout"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricDefinition:
+    """One measure.
+
+    Attributes:
+        name: as in ``report.json``.
+        home: ``module:function`` that computes it; imported when first called.
+        kind: what it takes. ``features``: (n, d) twice. ``paired signals``: (n, lead, time) twice, record for record.
+            ``signals``: (n, lead, time), unpaired. ``paired values``: (n,) twice, one number per sample.
+            ``features and holdout``: training features as reference, generated ones, and holdout ones.
+        unit: of the value; empty for a share or a correlation.
+        better: direction.
+        ideal: value of a perfect generator.
+        min_samples: below it the function raises `InputError`.
+        symmetric: swapping reference and generated changes nothing.
+        needs: further arguments that must be given: ``holdout``, ``fs_hz``.
+        accepts: further arguments that may be: ``seed``, ``leads``, ``mask``, ``k``, ``paired``.
+        compares: it takes a reference; otherwise it judges the generated set alone.
+        copying: what it thinks of a generator that returns its reference: best (fidelity) or worst (privacy).
+        summary: one sentence for the report.
+    """
+
+    name: str
+    home: str
+    kind: Kind
+    better: Literal["lower", "higher"]
+    ideal: float
+    min_samples: int
+    summary: str
+    unit: str = ""
+    symmetric: bool = False
+    needs: tuple[str, ...] = ()
+    accepts: tuple[str, ...] = ()
+    copying: Literal["best", "worst"] = "best"
+    compares: bool = True
+
+    @property
+    def seeded(self) -> bool:
+        """Whether the value depends on a seed."""
+        return "seed" in self.accepts
+
+    def __call__(self, *, reference: Any = None, generated: Any, **given: Any) -> float:
+        """Compute it. Arguments that this measure does not need are ignored, so a caller can pass all it has.
+
+        Raises:
+            InputError: an argument that it needs is missing, or the data is unfit.
+        """
+        missing = [name for name in self.needs if name not in given]
+        if missing:
+            raise InputError(f"{self.name}: needs {', '.join(missing)}")
+        module, _, function = self.home.partition(":")
+        arguments = {name: given[name] for name in (*self.needs, *self.accepts) if name in given}
+        if self.compares:
+            arguments["reference"] = reference
+        return float(getattr(import_module(module), function)(generated=generated, **arguments))
+
+
+def fid_infinity(*, reference: Any, generated: Any, paired: bool = False, seed: int = 0) -> float:
+    """Value of `metrics.frechet.fd_infinity`."""
+    from metrics.frechet import fd_infinity
+
+    return fd_infinity(reference=reference, generated=generated, paired=paired, seed=seed).value
+
+
+_TABLE = (
+    MetricDefinition(
+        name="fid",
+        home="metrics.frechet:fid",
+        kind="features",
+        unit="feature units²",
+        better="lower",
+        ideal=0.0,
+        min_samples=2,
+        symmetric=True,
+        summary="Fréchet distance of the feature sets seen as Gaussians; compare at equal n only.",
+    ),
+    MetricDefinition(
+        name="fid_infinity",
+        home="metrics.definitions:fid_infinity",
+        kind="features",
+        unit="feature units²",
+        better="lower",
+        ideal=0.0,
+        min_samples=20,
+        accepts=("seed", "paired"),
+        summary="Fréchet distance extrapolated to infinitely many samples.",
+    ),
+    MetricDefinition(
+        name="kid",
+        home="metrics.mmd:kid",
+        kind="features",
+        better="lower",
+        ideal=0.0,
+        min_samples=2,
+        symmetric=True,
+        summary="Unbiased squared MMD with a cubic kernel; can be slightly negative.",
+    ),
+    MetricDefinition(
+        name="precision",
+        home="metrics.manifold:precision",
+        kind="features",
+        better="higher",
+        ideal=1.0,
+        min_samples=6,
+        accepts=("k",),
+        summary="Share of generated samples inside the real support (k = 5 by default).",
+    ),
+    MetricDefinition(
+        name="recall",
+        home="metrics.manifold:recall",
+        kind="features",
+        better="higher",
+        ideal=1.0,
+        min_samples=6,
+        accepts=("k",),
+        summary="Share of real samples inside the generated support (k = 5 by default).",
+    ),
+    MetricDefinition(
+        name="density",
+        home="metrics.manifold:density",
+        kind="features",
+        better="higher",
+        ideal=1.0,
+        min_samples=6,
+        accepts=("k",),
+        summary="Real balls around a generated sample over k; above 1 is crowding (k = 5 by default).",
+    ),
+    MetricDefinition(
+        name="coverage",
+        home="metrics.manifold:coverage",
+        kind="features",
+        better="higher",
+        ideal=1.0,
+        min_samples=6,
+        accepts=("k",),
+        summary="Share of real samples with a generated one in their ball; .969 for equal sets (k = 5 by default).",
+    ),
+    MetricDefinition(
+        name="two_sample_auroc",
+        home="metrics.two_sample:two_sample_auroc",
+        kind="features",
+        better="lower",
+        ideal=0.5,
+        min_samples=20,
+        accepts=("seed",),
+        summary="How well classifiers tell generated from real; .5 is not at all.",
+    ),
+    MetricDefinition(
+        name="mse",
+        home="metrics.paired:mse",
+        kind="paired signals",
+        unit="mV²",
+        better="lower",
+        ideal=0.0,
+        min_samples=1,
+        symmetric=True,
+        accepts=("mask",),
+        summary="Mean squared error on the scored samples.",
+    ),
+    MetricDefinition(
+        name="mae",
+        home="metrics.paired:mae",
+        kind="paired signals",
+        unit="mV",
+        better="lower",
+        ideal=0.0,
+        min_samples=1,
+        symmetric=True,
+        accepts=("mask",),
+        summary="Mean absolute error on the scored samples.",
+    ),
+    MetricDefinition(
+        name="pcc",
+        home="metrics.paired:pcc",
+        kind="paired signals",
+        better="higher",
+        ideal=1.0,
+        min_samples=1,
+        symmetric=True,
+        accepts=("mask",),
+        summary="Pearson correlation per record and lead, plain mean; flat leads are left out.",
+    ),
+    MetricDefinition(
+        name="limb_lead_residual_mv",
+        home="metrics.physics:limb_lead_residual_mv",
+        kind="signals",
+        unit="mV",
+        better="lower",
+        ideal=0.0,
+        min_samples=1,
+        accepts=("leads",),
+        compares=False,
+        summary="RMS deviation from Einthoven's and Goldberger's laws.",
+    ),
+    MetricDefinition(
+        name="hr_mae_bpm",
+        home="metrics.conditioning:hr_mae_bpm",
+        kind="paired values",
+        unit="bpm",
+        better="lower",
+        ideal=0.0,
+        min_samples=2,
+        summary="Mean absolute error of the measured against the requested (or paired) heart rate.",
+    ),
+    MetricDefinition(
+        name="near_copy_share",
+        home="metrics.copies:near_copy_share",
+        kind="signals",
+        better="lower",
+        ideal=0.0,
+        min_samples=1,
+        needs=("fs_hz",),
+        copying="worst",
+        summary="Share of generated ECGs that are near-copies of a training ECG.",
+    ),
+    MetricDefinition(
+        name="nearer_to_train_share",
+        home="metrics.privacy:nearer_to_train_share",
+        kind="features and holdout",
+        better="lower",
+        ideal=0.5,
+        min_samples=2,
+        needs=("holdout",),
+        accepts=("seed",),
+        copying="worst",
+        summary="Share of generated samples nearer to training than to holdout patients; .5 is ideal.",
+    ),
+    MetricDefinition(
+        name="membership_auroc",
+        home="metrics.privacy:membership_auroc",
+        kind="features and holdout",
+        better="lower",
+        ideal=0.5,
+        min_samples=2,
+        needs=("holdout",),
+        accepts=("seed",),
+        copying="worst",
+        summary="How well an attacker who sees the samples tells training patients from others; .5 is ideal.",
+    ),
+)
+
+#: All measures by name.
+DEFINITIONS: Mapping[str, MetricDefinition] = MappingProxyType({entry.name: entry for entry in _TABLE})
+
+
+def definition(name: str) -> MetricDefinition:
+    """Definition of a measure.
+
+    Raises:
+        InputError: no such name; the message lists the known ones.
+    """
+    if name not in DEFINITIONS:
+        raise InputError(f"unknown metric {name!r}; known: {', '.join(DEFINITIONS)}")
+    return DEFINITIONS[name]

@@ -1,0 +1,149 @@
+"""Whether a generated ECG belongs to the person it was made for: retrieval, verification, separation.
+
+The features must come from an extractor that is independent of the generator. Strangers should share the condition
+(``strata``): otherwise telling atrial fibrillation from sinus rhythm passes for knowing the person.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gen.records import InputError
+from metrics.arrays import Array, feature_pair, features, group_codes
+from metrics.distances import squared_distance_blocks
+from metrics.ranking import equal_error_rate
+
+Labels = Sequence[object] | npt.NDArray
+
+
+@dataclass(frozen=True)
+class IdentityScores:
+    """Identity of generated ECGs against a gallery of real ones.
+
+    Attributes:
+        rank_1, rank_5: share whose own person is the nearest, or among the five nearest persons of the gallery.
+        rank_1_chance: what guessing among the same strangers gives.
+        eer: equal error rate of accepting a claimed identity by cosine; 0.5 is chance.
+        same, other: mean cosine to the own person, and to strangers.
+        queries: generated ECGs that had their own person and at least one stranger in the gallery.
+    """
+
+    rank_1: float
+    rank_5: float
+    rank_1_chance: float
+    eer: float
+    same: float
+    other: float
+    queries: int
+
+
+def identity_scores(
+    *,
+    reference: npt.ArrayLike,
+    generated: npt.ArrayLike,
+    reference_persons: Labels,
+    generated_persons: Labels,
+    reference_strata: Labels | None = None,
+    generated_strata: Labels | None = None,
+) -> IdentityScores:
+    """Retrieve the person of each generated ECG from real ECGs by cosine.
+
+    Args:
+        reference: gallery features (m, d) of real ECGs.
+        generated: features (n, d).
+        reference_persons, generated_persons: who.
+        reference_strata, generated_strata: condition of each; strangers of another condition do not compete.
+
+    Raises:
+        InputError: shapes or labels do not fit, or no generated ECG has its person and a stranger in the gallery.
+    """
+    gallery, fake = feature_pair(reference, generated)
+    who = _codes(reference_persons, generated_persons, len(gallery), len(fake))
+    given = reference_strata is not None and generated_strata is not None
+    strata = _codes(reference_strata, generated_strata, len(gallery), len(fake)) if given else None
+    cosine = _unit(fake) @ _unit(gallery).T
+    ranks, chances, same, other = [], [], [], []
+    for i, row in enumerate(cosine):
+        own = who[0] == who[1][i]
+        stranger = ~own if strata is None else ~own & (strata[0] == strata[1][i])
+        if not own.any() or not stranger.any():
+            continue
+        best_other = _best_per_person(row[stranger], who[0][stranger])
+        mine = row[own].max()
+        ranks.append(1 + np.count_nonzero(best_other > mine) + np.count_nonzero(best_other == mine) / 2)
+        chances.append(1 / (1 + len(best_other)))
+        same.append(row[own])
+        other.append(row[stranger])
+    if not ranks:
+        raise InputError(
+            "persons: no generated ECG has its person and a stranger in the gallery; accepted: at least one"
+        )
+    near, far = np.concatenate(same), np.concatenate(other)
+    return IdentityScores(
+        rank_1=float(np.mean(np.asarray(ranks) <= 1)),
+        rank_5=float(np.mean(np.asarray(ranks) <= 5)),
+        rank_1_chance=float(np.mean(chances)),
+        eer=equal_error_rate(positive=near, negative=far),
+        same=float(near.mean()),
+        other=float(far.mean()),
+        queries=len(ranks),
+    )
+
+
+def silhouette(*, values: npt.ArrayLike, persons: Labels) -> float:
+    """Mean silhouette (b - a) / max(a, b), -1 to 1 (Rousseeuw 1987): how well persons form clusters.
+
+    a is the mean distance to the own person's other ECGs, b the smallest mean distance to another person's; a person
+    with one ECG counts 0.
+
+    Args:
+        values: features (n, d).
+        persons: (n,) who.
+
+    Raises:
+        InputError: fewer than two persons, or no person with two ECGs.
+    """
+    rows = features(values, name="values", minimum=3)
+    codes = group_codes(persons, len(rows))
+    codes = np.unique(codes, return_inverse=True)[1]
+    sizes = np.bincount(codes)
+    if len(sizes) < 2 or sizes.max() < 2:
+        raise InputError("persons: accepted: at least two, one of them with two ECGs")
+    member = np.eye(len(sizes))[codes]
+    scores = np.zeros(len(rows))
+    for part, squared in squared_distance_blocks(rows, rows):
+        squared[np.arange(len(squared)), np.arange(part.start, part.stop)] = 0
+        total = np.sqrt(squared) @ member
+        mine = codes[part]
+        index = np.arange(len(mine))
+        a = total[index, mine] / np.maximum(sizes[mine] - 1, 1)
+        mean = total / sizes
+        mean[index, mine] = np.inf
+        b = mean.min(axis=1)
+        scale = np.maximum(a, b)
+        scores[part] = np.where((sizes[mine] > 1) & (scale > 0), (b - a) / np.where(scale > 0, scale, 1), 0)
+    return float(scores.mean())
+
+
+def _codes(
+    first: Labels | None, second: Labels | None, n: int, m: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    one, two = list(map(str, first if first is not None else ())), list(map(str, second if second is not None else ()))
+    if len(one) != n or len(two) != m:
+        raise InputError(f"labels: {len(one)} and {len(two)} given; accepted: one per sample, {n} and {m}")
+    codes = group_codes([*one, *two], n + m)
+    return codes[:n], codes[n:]
+
+
+def _best_per_person(cosine: Array, persons: npt.NDArray[np.int64]) -> Array:
+    codes = np.unique(persons, return_inverse=True)[1]
+    best = np.full(codes.max() + 1, -np.inf)
+    np.maximum.at(best, codes, cosine)
+    return best
+
+
+def _unit(x: Array) -> Array:
+    norm = np.linalg.norm(x, axis=1, keepdims=True)
+    return x / np.where(norm > 0, norm, np.inf)

@@ -1,0 +1,146 @@
+"""What every section of a benchmark works on: the aligned sets, features that are computed once, and what to say."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from gen.leads import LEADS_8
+from gen.records import InputError
+from gen.signals import resample
+from metrics.arrays import Array
+from metrics.extractors import Extractor
+from metrics.suite.aligned import AlignedSet, blocks
+from metrics.suite.halves import Halving, halvings
+from metrics.suite.pairing import Pairs
+from metrics.suite.presets import Preset
+from metrics.suite.progress import Progress
+
+SLOW_HZ = 100.0
+
+
+@dataclass(eq=False)
+class Job:
+    """One benchmark under way.
+
+    Attributes:
+        real, generated: aligned, thinned to at most ``preset.max_records``.
+        train: aligned training set, if one was given.
+        pairs: which generated record belongs to which real one; None for unpaired sets.
+        identical: the two sets are the same recordings.
+        extractors: of the features; the first one's figures carry no suffix.
+        preset, seed: as asked for.
+        progress: steps and wall times.
+        warnings: what the report must say; sections append.
+        pictures: what figures are drawn from; sections fill it.
+    """
+
+    real: AlignedSet
+    generated: AlignedSet
+    train: AlignedSet | None
+    pairs: Pairs | None
+    identical: bool
+    extractors: tuple[Extractor, ...]
+    preset: Preset
+    seed: int
+    progress: Progress
+    warnings: list[str] = field(default_factory=list)
+    pictures: dict[str, object] = field(default_factory=dict)
+    _features: dict[tuple[str, str], Array] = field(default_factory=dict)
+
+    def features(self, extractor: Extractor, which: str) -> Array:
+        """Features (n, d) of ``real``, ``generated``, ``train`` or ``noise``, computed once.
+
+        Raises:
+            InputError: the set lacks one of the eight independent leads.
+        """
+        key = (extractor.name, which)
+        if key not in self._features:
+            self._features[key] = np.concatenate([extractor(x, self.real.fs_hz) for x in self._blocks(which)])
+        return self._features[key]
+
+    def slow(self, which: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Some records with the eight leads (or all there are) at 100 Hz, (rows, lead, time)."""
+        leads = LEADS_8 if self.real.has_8 else self.real.leads
+        parts = [self._records(which, rows[part], leads) for part in blocks(len(rows))]
+        return np.concatenate([resample(x, self.real.fs_hz, min(SLOW_HZ, self.real.fs_hz)) for x in parts])
+
+    @property
+    def slow_hz(self) -> float:
+        """Rate of `slow`."""
+        return min(SLOW_HZ, self.real.fs_hz)
+
+    @cached_property
+    def splits(self) -> list[Halving]:
+        """Random halves by patient, as many as the preset asks for."""
+        return halvings(self.real.patients, self.generated.patients, count=self.preset.halvings, seed=self.seed)
+
+    @cached_property
+    def size(self) -> int:
+        """Records a side where sets must be equally large."""
+        return min(len(self.real), len(self.generated))
+
+    @cached_property
+    def equal_rows(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Rows of both sets, equally many: the larger one is thinned; paired rows stay beside each other."""
+        if self.pairs is not None and len(self.pairs.real) == self.size:
+            return self.pairs.real, self.pairs.generated
+        return tuple(draw(len(each), self.size, (self.seed, 7)) for each in (self.real, self.generated))  # type: ignore[return-value]
+
+    @property
+    def paired_rows(self) -> bool:
+        """Whether `equal_rows` are pairs."""
+        return self.pairs is not None and len(self.pairs.real) == self.size
+
+    def _blocks(self, which: str) -> Iterator[npt.NDArray[np.float32]]:
+        count = {"real": len(self.real), "generated": len(self.generated), "noise": self.noise_count}.get(which)
+        if count is None:
+            if self.train is None:
+                raise InputError("no training set was given")
+            count = len(self.train)
+        for part in blocks(count):
+            yield self._records(which, np.arange(part.start, part.stop), LEADS_8)
+
+    def _records(self, which: str, rows: npt.NDArray[np.int64], leads: Sequence[str]) -> npt.NDArray[np.float32]:
+        if which == "noise":
+            return self.noise(rows, leads)
+        each = {"real": self.real, "generated": self.generated, "train": self.train}[which]
+        if each is None:
+            raise InputError("no training set was given")
+        return each.block(rows, leads)
+
+    @property
+    def noise_count(self) -> int:
+        """Records of the noise baseline: as many as the halves hold, which is what they are compared with."""
+        return max(20, min(self.size, len(self.real) // 2))
+
+    @cached_property
+    def _level(self) -> tuple[Array, Array]:
+        """Mean and standard deviation of each lead of the real set, (lead, 1)."""
+        sums = [(x.mean(axis=-1), x.var(axis=-1)) for x in self._each_real()]
+        mean, variance = (np.concatenate([part[i] for part in sums]) for i in (0, 1))
+        return mean.mean(axis=0)[:, None], np.sqrt(variance.mean(axis=0))[:, None]
+
+    def _each_real(self) -> Iterator[Array]:
+        for part in blocks(len(self.real)):
+            yield self.real.block(part).astype(np.float64)
+
+    def noise(self, rows: npt.NDArray[np.int64], leads: Sequence[str]) -> npt.NDArray[np.float32]:
+        """White noise with each lead's own mean and standard deviation; record k has its own seed."""
+        mean, spread = self._level
+        index = [self.real.leads.index(lead) for lead in leads]
+        shape = (len(index), self.real.target.num_samples)
+        draws = (np.random.default_rng(np.random.SeedSequence((self.seed, 11, int(k)))) for k in rows)
+        return np.stack([mean[index] + spread[index] * rng.standard_normal(shape) for rng in draws]).astype(np.float32)
+
+
+def draw(count: int, size: int, seed: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """``size`` of ``count`` rows at random, ascending."""
+    if size >= count:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(np.random.SeedSequence(seed)).choice(count, size, replace=False))
+
+
+Section = Callable[[Job], list]

@@ -1,0 +1,323 @@
+"""Reading ECG text: hand-written phrases, scope of negation and doubt, numbers, contradictions, robustness."""
+
+import csv
+import json
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gen.text import contradictions, implied, read_text, statements
+from gen.text.lexicon import edit_distance, fold, lexicon, read_table
+from gen.text.phrases import expand, trie
+from gen.text.territory import INFARCT, INJURY, ISCHAEMIA, WALLS, territory
+
+PHRASES = Path(__file__).with_name("text_phrases.csv")
+
+
+def _expected(field):
+    """'-LVH', 'IMI?@inferior/old' -> (code, negated, possible, location or None, acuity or None)."""
+    for code in field.split():
+        negated, body = code.startswith("-"), code.removeprefix("-")
+        acuity = next((a for a in ("acute", "old") if body.endswith(f"/{a}")), None)
+        body = body.removesuffix(f"/{acuity}")
+        body, _, location = body.partition("@")
+        yield body.rstrip("?"), negated, body.endswith("?"), location or None, acuity
+
+
+def _as_expected(text, field):
+    left = list(read_text(text).statements)
+    for code, negated, possible, location, acuity in _expected(field):
+        for s in left:
+            same = (s.code, s.negated) == (code, negated) and (negated or (s.certainty == "possible") == possible)
+            if same and location in (None, s.location) and acuity in (None, s.acuity):
+                left.remove(s)
+                break
+        else:
+            return False
+    return not left
+
+
+def test_hand_written_phrases():
+    with PHRASES.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    wrong = [row["text"] for row in rows if not _as_expected(row["text"], row["expected"])]
+    assert len(rows) >= 200
+    assert len({row["text"] for row in rows}) == len(rows)
+    assert 1 - len(wrong) / len(rows) >= 0.95, wrong
+
+
+def test_every_expected_code_of_the_phrases_exists():
+    with PHRASES.open(encoding="utf-8") as file:
+        codes = {code for row in csv.DictReader(file) for code, *_ in _expected(row["expected"])}
+    assert codes <= statements().keys()
+
+
+def test_all_71_scp_statements_can_be_said_and_read():
+    scp = [s for s in statements().values() if s.source == "scp"]
+    assert len(scp) == 71
+    reachable = {item for row in read_table("phrases.csv") for item in row["item"].rstrip("?").split("+")}
+    reachable |= {*INFARCT.values(), *ISCHAEMIA.values(), *INJURY.values(), "ISC_"}
+    assert {s.code for s in scp} <= reachable
+    for s in scp:
+        if len(s.code.rstrip("_")) > 2 and s.code not in ("PRC(S)", "LAO/LAE", "RAO/RAE"):
+            assert s.code in read_text(s.code).codes(), s.code
+
+
+def test_tables_hold_no_conflict_and_only_known_items():
+    trie()  # raises where one sequence has two items
+    for row in read_table("phrases.csv"):
+        item = row["item"]
+        if item[0] not in "!@":
+            assert set(item.rstrip("?").split("+")) <= statements().keys()
+        assert all(expand(phrase) for phrase in row["phrases"].split(";"))
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["no {}", "kein {}", "no evidence of {}", "ohne Hinweis auf {}", "{} ruled out", "{} is not present", "keine {}"],
+)
+@pytest.mark.parametrize("statement", ["atrial fibrillation", "LBBB", "Linkshypertrophie", "AF", "inferior infarct"])
+def test_negation_turns_a_statement_and_only_the_sign(template, statement):
+    plain, negated = read_text(statement), read_text(template.format(statement))
+    assert [s.code for s in negated.statements] == [s.code for s in plain.statements]
+    assert all(s.negated for s in negated.statements)
+    assert not negated.codes()
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "possible {}",
+        "cannot rule out {}",
+        "Verdacht auf {}",
+        "{} möglich",
+        "{} nicht auszuschließen",
+        "consider {}",
+        "{}?",
+    ],
+)
+def test_doubt_is_possible_and_not_negated(template):
+    (statement,) = read_text(template.format("LBBB")).statements
+    assert (statement.code, statement.negated, statement.certainty) == ("CLBBB", False, "possible")
+
+
+def test_negation_ends_at_sentence_comma_and_but():
+    for text in ("no LVH. LBBB", "no LVH, LBBB", "no LVH but LBBB", "kein LVH; LBBB", "LBBB, no LVH"):
+        read = read_text(text)
+        assert read.codes() == {"CLBBB"}, text
+        assert {s.code for s in read.statements if s.negated} == {"LVH"}, text
+
+
+def test_negation_and_doubt_go_on_over_or():
+    assert not read_text("no LVH, LBBB or atrial fibrillation").codes()
+    assert {s.certainty for s in read_text("possible LVH or LBBB").statements} == {"possible"}
+    assert {s.certainty for s in read_text("ischaemia or strain").statements} == {"possible"}
+
+
+def test_walls_go_to_their_own_infarct():
+    read = read_text("inferiorer infarkt wahrscheinlich alt anteroseptaler infarkt möglich")
+    assert [(s.code, s.location, s.acuity, s.certainty) for s in read.statements] == [
+        ("IMI", "inferior", "old", "certain"),
+        ("ASMI", "anteroseptal", None, "possible"),
+    ]
+
+
+def test_adjective_refers_to_the_wave_named_before():
+    read = read_text("t waves are low in i, v6 and inverted in avl. st segments are depressed in v5,6.")
+    assert [s.code for s in read.statements] == ["LOWT", "INVT", "STD_"]
+
+
+@pytest.mark.parametrize(
+    ("leads", "walls"),
+    [
+        (("II", "III", "aVF"), ["inferior"]),
+        (("I", "aVL", "V5", "V6"), ["lateral"]),
+        (("V1", "V2", "V3"), ["anteroseptal"]),
+        (("V3", "V4"), ["anterior"]),
+        (("V4", "V5", "V6"), ["anterolateral"]),
+        (("III", "aVF", "V6"), ["inferolateral"]),
+        (("I",), []),
+    ],
+)
+def test_territory_of_leads(leads, walls):
+    assert territory(leads) == walls
+    assert set(walls) <= set(WALLS)
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("HR 130", {"heart_rate": 130}),
+        ("130 bpm", {"heart_rate": 130}),
+        ("Frequenz 80/min", {"heart_rate": 80}),
+        ("rate 101 per minute", {"heart_rate": 101}),
+        ("PR 240 ms", {"pr_ms": 240}),
+        ("PQ-Zeit 0,24 s", {"pr_ms": 240}),
+        ("QRS duration of 140 msec", {"qrs_ms": 140}),
+        ("QT/QTc 400/480 ms", {"qt_ms": 400, "qtc_ms": 480}),
+        ("PR/QRS/QT 160/90/400 ms", {"pr_ms": 160, "qrs_ms": 90, "qt_ms": 400}),
+        ("PR and QRS are 180 and 90 ms", {"pr_ms": 180, "qrs_ms": 90}),
+        ("Linkstyp, PQ 160 ms", {"pr_ms": 160}),
+        ("P-QRS-T axis 60 -20 40", {"axis_deg": -20}),
+        ("axis 60, HR 70", {"axis_deg": 60, "heart_rate": 70}),
+        ("axis -45 deg", {"axis_deg": -45}),
+        ("Achse −30°", {"axis_deg": -30}),
+        ("72 year old, HR=55 bpm; PR=160ms", {"age": 72, "heart_rate": 55, "pr_ms": 160}),
+    ],
+)
+def test_numbers_with_units(text, numbers):
+    read = read_text(text)
+    assert read.numbers == numbers
+    assert not read.unknown
+
+
+def test_spellings_meet():
+    same = ["überdrehter Linkstyp", "ueberdrehter linkstyp", "UEBERDREHTER LINKSTYP", "uberdrehter Linkstyp"]
+    assert {tuple(read_text(text).codes()) for text in same} == {("LAD",)}
+    assert fold("ISCHÄMIE") == fold("ischaemie") == fold("ischamie")
+
+
+def test_correction_is_conservative():
+    assert lexicon()("fibrilation") == ("fibrillation",)
+    assert lexicon()("anormal") == ("abnormal",)  # never "normal"
+    assert lexicon()("hyperkalaemi") != lexicon()("hypokalaemi")
+    for short in ("LXFB", "LBXB", "abcd"):
+        assert lexicon()(short) is None, short
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "distance"),
+    [
+        ("", "abc", 3),
+        ("abc", "abc", 0),
+        ("abc", "acb", 1),
+        ("kitten", "sitting", 3),
+        ("fibrillation", "fibrilation", 1),
+    ],
+)
+def test_edit_distance(a, b, distance):
+    assert edit_distance(a, b) == edit_distance(b, a) == distance
+
+
+def test_edit_distance_to_a_beginning():
+    assert edit_distance("tachycardi", "tachicardias", prefix=True) == 1
+
+
+def test_contradictions_are_named():
+    for text in (
+        "sinus rhythm, atrial fibrillation",
+        "LBBB and RBBB",
+        "sinus bradycardia 130 bpm",
+        "normal ECG, old inferior infarct",
+        "atrial fibrillation. no atrial fibrillation",
+        "sinus tachycardia, HR 50",
+    ):
+        assert len(contradictions(read_text(text))) == 1, text
+    for text in (
+        "sinus rhythm, LBBB",
+        "otherwise normal ECG, incomplete RBBB",
+        "sinus rhythm, no AF",
+        "sinus rhythm, AF?",
+    ):
+        assert not contradictions(read_text(text)), text
+
+
+def test_implied_normal_needs_sinus_rhythm_and_nothing_abnormal():
+    assert implied(read_text("Sinusrhythmus, Lagetyp normal")) == {"NORM"}
+    assert not implied(read_text("Sinusrhythmus, Linksschenkelblock"))
+    assert not implied(read_text("atrial fibrillation"))
+
+
+def test_json_is_the_contract():
+    read = read_text("LBBB, HR 130, blorf")
+    found = json.loads(json.dumps(read.as_dict()))
+    assert found["numbers"] == {"heart_rate": 130}
+    assert found["unknown"] == ["blorf"]
+    (statement,) = found["statements"]
+    assert {"code", "negated", "certainty", "location", "text"} <= statement.keys()
+    assert (statement["code"], statement["negated"], statement["text"]) == ("CLBBB", False, "LBBB")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=300))
+def test_never_raises_on_wild_text(text):
+    read_text.__wrapped__(text)
+
+
+_BITS = st.sampled_from(
+    [
+        *("no ", "or ", "inferior ", "infarct ", "v1-", "v", "a-v ", ", ", ". ", "?", "wahrscheinlich ", "4.46 unbest"),
+        *("HR ", "130 ", "old ", "linksschenkel", "und ", "(", "ä", "\u0130", "\x00", "st ", "neg t ", "II", "/"),
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_BITS, max_size=60).map("".join))
+def test_never_raises_on_scrambled_reports(text):
+    read = read_text.__wrapped__(text)
+    contradictions(read)
+    for statement in read.statements:
+        assert statement.code in statements()
+        assert statement.location is None or statement.location in WALLS
+
+
+@pytest.mark.parametrize(
+    "bit",
+    ["a", " ", "v1 ", "inferior ", "no ", "infarct or ", "x1 ", "4.46 ", "v1,", "linkslinks", "qwertz ", "((", "II, "],
+)
+def test_time_is_linear_in_the_length(bit):
+    def seconds(n):
+        text = (bit * n)[:n]
+        begin = time.perf_counter()
+        read_text.__wrapped__(text)
+        return time.perf_counter() - begin
+
+    seconds(500)
+    assert seconds(20_000) < 5  # 0.3 s on a free core
+
+
+def test_reads_thousands_of_reports_a_second(data_dir):
+    with (data_dir("ptb-xl") / "ptbxl_database.csv").open(encoding="utf-8") as file:
+        texts = [row["report"] for row in csv.DictReader(file) if int(row["strat_fold"]) <= 8]
+    for text in texts[:200]:
+        read_text.__wrapped__(text)  # words are looked up once
+    begin = time.perf_counter()
+    for text in texts:
+        read_text.__wrapped__(text)
+    assert len(texts) / (time.perf_counter() - begin) > 1000  # 7,000 on a free core
+
+
+def test_agrees_with_ptb_xl_on_the_validation_fold(data_dir):
+    from gen.text import evaluate
+
+    data = data_dir("ptb-xl")
+    labelled = evaluate.reports(data, [9], kept="human", likelihood=0)
+    counts = evaluate.evaluate(labelled, evaluate.levels(data))
+    assert counts["rhythm"].precision_recall_f1()[2] > 0.96
+    assert counts["diagnosis"].precision_recall_f1()[2] > 0.79
+    assert counts["classes"].precision_recall_f1()[2] > 0.85
+
+
+def test_scores_are_micro_averaged():
+    from gen.text.evaluate import Counts
+
+    counts = Counts()
+    counts.add({"SR", "LVH"}, {"SR", "AFIB"})
+    counts.add({"SR"}, {"SR"})
+    assert counts.precision_recall_f1() == (2 / 3, 2 / 3, 2 / 3)
+    assert counts.precision_recall_f1("LVH") == (0, 0, 0)
+    assert counts.labels() == ["SR", "LVH"]
+
+
+@pytest.mark.parametrize(
+    ("text", "likelihood"),
+    [("LBBB", 100), ("probable LBBB", 50), ("LBBB möglich", 35), ("cannot rule out LBBB", 15), ("LBBB?", 35)],
+)
+def test_likelihood_follows_the_words(text, likelihood):
+    (statement,) = read_text(text).statements
+    assert statement.likelihood == likelihood
+    assert (statement.certainty == "certain") == (likelihood == 100)

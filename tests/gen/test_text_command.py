@@ -1,0 +1,56 @@
+"""`physiogen text`."""
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from gen.commands.text import text
+from gen.records import InputError
+
+app = typer.Typer()
+app.command()(text)
+
+
+def _run(*arguments, **options):
+    return CliRunner().invoke(app, list(arguments), **options)
+
+
+def test_json_output():
+    result = _run("AF with RVR 130 bpm, no LVH, blorf", "--json")
+    found = json.loads(result.stdout)
+    assert [(s["code"], s["negated"]) for s in found["statements"]] == [("AFIB", False), ("RVR", False), ("LVH", True)]
+    assert found["numbers"] == {"heart_rate": 130}
+    assert found["unknown"] == ["blorf"]
+
+
+def test_prose_output_names_everything():
+    out = _run("possible LBBB, HR 80, blorf").stdout
+    assert "CLBBB" in out
+    assert "possible" in out
+    assert "80 bpm" in out
+    assert "not understood: blorf" in out
+
+
+def test_contradiction_is_warned_of():
+    result = _run("sinus rhythm, atrial fibrillation")
+    assert result.exit_code == 0
+    assert "contradiction" in result.stderr
+
+
+def test_not_understood_at_all():
+    result = _run("hello wurld")
+    assert isinstance(result.exception, InputError)
+    assert "hello, wurld" in str(result.exception)
+    assert "\n" not in str(result.exception)
+    assert _run("hello wurld", "--allow-unknown").exit_code == 0
+
+
+@pytest.mark.parametrize("empty", ["", "  \n"])
+def test_empty_text(empty):
+    assert isinstance(_run(empty).exception, InputError)
+
+
+def test_reads_stdin():
+    assert "SR" in _run("-", input="Sinusrhythmus").stdout

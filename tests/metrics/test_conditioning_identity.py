@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score, silhouette_score
+
+from gen.records import InputError
+from metrics.conditioning import request_error, retrieval, statement_accuracy, text_agreement
+from metrics.identity import identity_scores, silhouette
+
+
+def test_requested_rates():
+    asked = np.array([40.0, 80.0, 120.0, 160.0])
+    found = request_error(reference=asked, generated=0.5 * asked + 50)  # errors 30, 10, -10, -30
+    assert (found.mae, found.bias, found.slope) == (20, 0, 0.5)
+    assert (found.within_5, found.within_10, found.coverage) == (0, 0.5, 1)
+
+
+def test_what_cannot_be_measured_counts_against_the_model():
+    found = request_error(reference=[60.0, 80.0, 100.0, 120.0], generated=[60.0, np.nan, 100.0, np.nan])
+    assert (found.mae, found.within_5, found.coverage, found.n) == (0, 0.5, 0.5, 4)
+    with pytest.raises(InputError, match="nothing"):
+        request_error(reference=[60.0, 80.0], generated=[np.nan, np.nan])
+
+
+def test_one_request_has_no_slope():
+    assert np.isnan(request_error(reference=[60.0] * 3, generated=[59.0, 60.0, 61.0]).slope)
+
+
+def test_statements_against_shuffled_requests(rng):
+    asked = rng.random((300, 4)) < [0.1, 0.3, 0.5, 0.0]
+    scores = rng.standard_normal((300, 4)) + 2 * asked
+    found = statement_accuracy(reference=asked, generated=scores)
+    expected = [roc_auc_score(asked[:, i], scores[:, i]) for i in range(3)]
+    np.testing.assert_allclose(found.auroc[:3], expected)
+    assert np.isnan(found.auroc[3])  # never asked for
+    assert found.macro == pytest.approx(np.mean(expected))
+    assert found.macro_shuffled == pytest.approx(0.5, abs=0.02)
+    assert found.p_value < 0.02
+    deaf = statement_accuracy(reference=asked, generated=rng.standard_normal((300, 4)))
+    assert deaf.p_value > 0.02
+
+
+def test_retrieval_of_the_right_text(rng):
+    text = rng.standard_normal((200, 16))
+    good = retrieval(reference=text, generated=3 * text + 0.5 * rng.standard_normal(text.shape))
+    assert good.at_1 > 0.95
+    assert good.candidates == 100
+    deaf = retrieval(reference=text, generated=rng.standard_normal(text.shape))
+    assert deaf.at_10 == pytest.approx(0.1, abs=0.06)
+    assert deaf.median_rank == pytest.approx(50, abs=12)
+    constant = retrieval(reference=text, generated=np.ones_like(text))
+    assert constant.at_1 < 0.05
+    tied = retrieval(reference=np.ones((50, 3)), generated=np.ones((50, 3)))
+    assert tied.at_1 == 0  # equal texts cannot be told apart
+
+
+def test_text_agreement_and_its_three_references(rng):
+    text, common = rng.standard_normal((300, 12)), 3 * np.ones(12)
+
+    def ecg(share):
+        return share * text + (1 - share) * rng.standard_normal(text.shape) + common
+
+    found = text_agreement(
+        reference=ecg(0.8), reference_text=text + common, generated=ecg(0.4), generated_text=text + common,
+        noise=rng.standard_normal((100, 12)),
+    )  # fmt: skip
+    assert found.real > found.generated > found.shuffled > found.noise
+    assert found.ratio > 0.9  # what papers print looks fine,
+    assert found.calibrated < 0.75  # beside its own floor it does not
+    perfect = text_agreement(
+        reference=text, reference_text=text, generated=text, generated_text=text, noise=rng.standard_normal((9, 12))
+    )
+    assert perfect.ratio == perfect.calibrated == pytest.approx(1)
+
+
+@pytest.fixture
+def people(rng):
+    person = rng.standard_normal((40, 10))
+    return person, np.arange(40)
+
+
+def test_identity_is_found(people, rng):
+    person, who = people
+    near = identity_scores(
+        reference=person, generated=person + 0.1 * rng.standard_normal(person.shape),
+        reference_persons=who, generated_persons=who,
+    )  # fmt: skip
+    assert (near.rank_1, near.rank_5) == (1, 1)
+    assert near.eer < 0.02
+    assert near.rank_1_chance == pytest.approx(1 / 40)
+    far = identity_scores(
+        reference=person, generated=rng.standard_normal(person.shape), reference_persons=who, generated_persons=who
+    )
+    assert far.rank_1 < 0.2
+    assert far.eer == pytest.approx(0.5, abs=0.12)
+
+
+def test_strangers_of_another_condition_do_not_compete(rng):
+    """Features that hold the condition alone look like identity until strangers share it."""
+    condition = np.arange(40) % 2
+    values = np.where(condition[:, None] == 1, 1.0, -1.0) * np.ones(6) + 0.3 * rng.standard_normal((40, 6))
+    generated = np.where(condition[:, None] == 1, 1.0, -1.0) * np.ones(6) + 0.3 * rng.standard_normal((40, 6))
+    given = {"reference": values, "generated": generated}
+    given |= {"reference_persons": np.arange(40), "generated_persons": np.arange(40)}
+    fooled = identity_scores(**given)
+    strict = identity_scores(**given, reference_strata=condition, generated_strata=condition)
+    assert fooled.eer < 0.35 < strict.eer
+    assert strict.eer == pytest.approx(0.5, abs=0.15)
+    assert strict.rank_1_chance == pytest.approx(1 / 20)
+
+
+def test_a_constant_feature_knows_nobody():
+    who = np.arange(10)
+    found = identity_scores(
+        reference=np.ones((10, 3)), generated=np.ones((10, 3)), reference_persons=who, generated_persons=who
+    )
+    assert found.rank_1 == 0
+    assert found.eer == 0.5
+
+
+def test_nobody_to_find_is_refused():
+    with pytest.raises(InputError, match="gallery"):
+        identity_scores(
+            reference=np.ones((2, 3)), generated=np.ones((2, 3)), reference_persons=[1, 2], generated_persons=[3, 4]
+        )
+
+
+def test_silhouette_agrees_with_sklearn(rng):
+    persons = np.repeat(np.arange(8), [1, 2, 3, 4, 5, 2, 2, 3])
+    values = rng.standard_normal((8, 4))[persons] + 0.5 * rng.standard_normal((len(persons), 4))
+    assert silhouette(values=values, persons=persons) == pytest.approx(silhouette_score(values, persons), rel=1e-9)
+    assert silhouette(values=values, persons=persons + 10) == pytest.approx(silhouette(values=values, persons=persons))

@@ -1,0 +1,60 @@
+"""Simulated records and a small random model, which every test of this folder works on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gen.checkpoint import model_config, save_checkpoint
+from gen.records import EcgRecord
+from gen.simulate import simulate
+from vae.network import LeadVAE
+
+BAND_FACTORS = {"50": [0.7] * 8, "90": [2.3] * 8}
+
+
+def tiny_model(seed: int = 0, **settings: object) -> LeadVAE:
+    """A small network whose weights are all random: none of its parts is switched off by a zero initialisation."""
+    model = LeadVAE(
+        widths=(16, 16, 16), condition_width=16, latent=4, posterior_width=16, heads=2, dropout=0.0, **settings
+    )
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for value in model.parameters():
+            value.add_(0.1 * torch.randn(value.shape, generator=generator))
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def population() -> np.ndarray:
+    """(64, 8, 5000) mV of simulated patients at 500 Hz."""
+    return simulate(range(64), seed=11, noise="light").signal_mv
+
+
+@pytest.fixture(scope="session")
+def hearts() -> list[EcgRecord]:
+    """Twelve-lead simulated records."""
+    return simulate(range(6), seed=5, noise="light").records()
+
+
+@pytest.fixture(scope="session")
+def covariance(population: np.ndarray) -> np.ndarray:
+    """(8, 8) between leads of records scaled to unit power."""
+    x = population / np.sqrt((population**2).mean(axis=(1, 2), keepdims=True))
+    return np.einsum("nat,nbt->ab", x, x, dtype=np.float64) / (x.shape[0] * x.shape[2])
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, covariance: np.ndarray) -> Path:
+    """Folder of a small random model with band factors."""
+    model = tiny_model(covariance=tuple(map(tuple, covariance.round(6).tolist())), band_factors=BAND_FACTORS)
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    return save_checkpoint(folder, config=model_config(model), model=model)
+
+
+@pytest.fixture
+def make_model() -> Callable[..., LeadVAE]:
+    """`tiny_model` for tests that need another seed or setting."""
+    return tiny_model

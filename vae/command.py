@@ -1,0 +1,217 @@
+"""``physiogen reconstruct``: files with a few leads in, a record set with twelve leads out."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gen.leads import LeadError, parse_leads
+from gen.records import EcgRecord, InputError
+
+if TYPE_CHECKING:
+    from gen.io import RecordSetWriter
+    from vae.pipeline import Reconstruction, ReconstructionPipeline
+
+#: Files read and rebuilt together; memory does not grow with the number of files.
+_BLOCK = 32
+
+
+def reconstruct(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="ECG files, globs or folders.")],
+    out: Annotated[Path, typer.Option(help="Folder of the record set to write.")],
+    leads: Annotated[
+        str | None, typer.Option(help="Leads to use as input, such as II,V1,V5; all that a file has by default.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=0, help="Draws from the model besides its mean.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
+    method: Annotated[
+        str, typer.Option(help="default, wearecg, least-squares, fir, per-patient, nearest or dower.")
+    ] = "default",
+    checkpoint: Annotated[Path | None, typer.Option(help="Weights of your own instead of the shipped ones.")] = None,
+    format: Annotated[str, typer.Option(help="wfdb, edf, dicom, csv, npz, parquet or webdataset.")] = "wfdb",
+    plot: Annotated[bool, typer.Option("--plot", help="Draw every record on ECG paper into OUT/plots.")] = False,
+    layout: Annotated[str, typer.Option(help="Paper layout of the plots: 3x4, 6x2 or 12x1.")] = "3x4",
+    allow_bad_leads: Annotated[
+        bool, typer.Option("--allow-bad-leads", help="Rebuild flat or saturated leads instead of refusing them.")
+    ] = False,
+    fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Rebuild the twelve leads of an ECG from any of them.
+
+    Observed samples come back unchanged; everything else is estimated and marked synthetic. Not for diagnosis.
+
+    Example: physiogen reconstruct strip.hea --leads II,V1,V5 --out OUT --plot --samples 20
+    """
+    from gen.io import RecordSetWriter, expand_inputs
+    from gen.io.formats import writable
+    from gen.plot import LAYOUTS
+    from vae.pipeline import load
+
+    wanted = None if leads is None else parse_leads(leads)
+    writable(format)
+    if layout not in LAYOUTS:
+        raise InputError(f"--layout {layout}: unknown layout; accepted: {', '.join(LAYOUTS)}")
+    files = expand_inputs(inputs)
+    done: list[str] = []
+    bad: list[str] = []
+    with RecordSetWriter(out, format=format, overwrite=overwrite) as writer:
+        pipeline = load(checkpoint, method=method)
+        pipeline.check_draws(samples)
+        drawn = _Extras(writer, format, plot=plot, layout=layout)
+        for block in _blocks(_readable(files, fs, unit, bad)):
+            for result in _rebuild(pipeline, block, wanted, samples, seed, allow_bad_leads, bad):
+                if not _written(writer, result.record, bad):
+                    continue
+                drawn.add(result)
+                done.append(result.record.record_id)
+                _tell_ignored(result.record)
+                _progress(len(done) + len(bad), len(files))
+        drawn.close()
+        if not done:
+            _list(bad)
+            raise typer.Exit(2)
+    _print(out, done, bad, plot, samples, json)
+    if bad:
+        raise typer.Exit(2)
+
+
+def _print(out: Path, done: list[str], bad: list[str], plot: bool, samples: int, as_json: bool) -> None:
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({"out": str(out), "records": done, "failed": bad}))
+    else:
+        typer.echo(f"{len(done)} record{'s' if len(done) != 1 else ''} with twelve leads in {out}")
+        if samples:
+            typer.echo(f"{samples} draws per record in {out / 'samples'}, 50 and 90 % bands in {out / 'bands'}")
+        if plot:
+            typer.echo(f"plots in {out / 'plots'}")
+    _list(bad)
+
+
+def _list(bad: list[str]) -> None:
+    for line in bad:
+        typer.echo(f"physiogen: {' '.join(line.split())}", err=True)
+
+
+def _written(writer: "RecordSetWriter", record: EcgRecord, bad: list[str]) -> bool:
+    """Write a record; one that the format cannot hold is listed, while a full disk ends the run."""
+    try:
+        writer.add(record)
+    except InputError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        bad.append(f"{record.metadata.get('source_file', record.record_id)}: {error}")
+        return False
+    return True
+
+
+def _tell_ignored(record: EcgRecord) -> None:
+    for lead, reason in record.metadata.get("ignored_leads", {}).items():
+        typer.echo(f"warning: {record.record_id}: lead {lead} {reason}; not used as input", err=True)
+
+
+def _progress(done: int, total: int) -> None:
+    if done % _BLOCK == 0 and total > _BLOCK:
+        typer.echo(f"{done} of {total} records", err=True)
+
+
+def _readable(files: list[Path], fs: float | None, unit: str | None, bad: list[str]) -> Iterator[EcgRecord]:
+    from dataclasses import replace
+
+    from gen.io import read_set
+
+    names: set[str] = set()
+    for file in files:
+        try:
+            for record in read_set(file, fs_hz=fs, unit=unit):  # a shard holds several
+                name, number = record.record_id, 2
+                while name in names:  # files of one name in several folders
+                    name, number = f"{record.record_id}_{number}", number + 1
+                names.add(name)
+                yield replace(record, record_id=name, metadata={**record.metadata, "source_file": str(file)})
+        except (InputError, LeadError) as error:
+            bad.append(str(error))
+
+
+def _blocks(records: Iterator[EcgRecord]) -> Iterator[list[EcgRecord]]:
+    block: list[EcgRecord] = []
+    for record in records:
+        block.append(record)
+        if len(block) == _BLOCK:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _rebuild(
+    pipeline: "ReconstructionPipeline",
+    block: list[EcgRecord],
+    leads: tuple[str, ...] | None,
+    samples: int,
+    seed: int,
+    allow_bad_leads: bool,
+    bad: list[str],
+) -> "list[Reconstruction]":
+    """Reconstruct what can be; a record that cannot is listed and does not take the others with it."""
+    try:
+        return pipeline(block, leads=leads, num_samples=samples, seed=seed, allow_bad_leads=allow_bad_leads)
+    except (InputError, LeadError) as error:
+        if len(block) == 1:
+            file = str(block[0].metadata["source_file"])
+            bad.append(str(error) if str(error).startswith(file) else f"{file}: {error}")
+            return []
+    return [
+        result
+        for record in block
+        for result in _rebuild(pipeline, [record], leads, samples, seed, allow_bad_leads, bad)
+    ]
+
+
+class _Extras:
+    """Draws, bands and plots, built inside the record set's unfinished folder so that all appear together."""
+
+    def __init__(self, writer: "RecordSetWriter", format: str, *, plot: bool, layout: str) -> None:
+        self.folder, self.format, self.plot, self.layout = writer.folder, format, plot, layout
+        self.samples: RecordSetWriter | None = None
+
+    def add(self, result: "Reconstruction") -> None:
+        import numpy as np
+
+        from gen.io import RecordSetWriter
+
+        name = result.record.record_id
+        if result.samples:
+            if self.samples is None:
+                self.samples = RecordSetWriter(self.folder / "samples", format=self.format).__enter__()
+            for sample in result.samples:
+                self.samples.add(sample)
+            (self.folder / "bands").mkdir(exist_ok=True)
+            arrays: dict[str, Any] = {
+                f"{side}_{level}_mv": edge
+                for level, band in result.bands.items()
+                for side, edge in zip(("lower", "upper"), band, strict=True)
+            }
+            arrays |= {"leads": np.array(result.record.leads), "fs_hz": np.array(result.record.fs_hz)}
+            np.savez_compressed(self.folder / "bands" / f"{name}.npz", **arrays)
+        if self.plot:
+            from gen.plot import plot_ecg, save
+
+            (self.folder / "plots").mkdir(exist_ok=True)
+            figure = plot_ecg(
+                result.record,
+                layout=self.layout,
+                observed=result.observed,
+                band=result.bands.get(90),
+                band_label="90 % band",
+            )
+            save(figure, self.folder / "plots" / f"{name}.png")
+
+    def close(self) -> None:
+        if self.samples is not None:
+            self.samples.__exit__(None, None, None)

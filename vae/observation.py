@@ -1,0 +1,115 @@
+"""From a record with any leads and gaps to the arrays the networks read, and back to twelve leads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gen.leads import CHEST_LEADS, LEADS_8, LEADS_8_TO_12, LEADS_12, LIMB_LEADS, derivation, to_12
+from gen.quality import bad_leads
+from gen.records import EcgRecord, InputError
+
+AUGMENTED = LIMB_LEADS[2:]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What of a record may be used, at the record's own rate.
+
+    Attributes:
+        signal_mv: (8, time) float32 in the order ``LEADS_8``; 0 where not observed.
+        observed: (8, time) bool.
+        augmented_mv: (4, time) float32 III, aVR, aVL, aVF where they are the only limb lead there; NaN elsewhere.
+        given_mv: (12, time) float32, every usable sample as recorded; NaN elsewhere.
+        leads: leads used.
+        ignored: leads of the record that were not used, with the reason.
+    """
+
+    signal_mv: np.ndarray
+    observed: np.ndarray
+    augmented_mv: np.ndarray
+    given_mv: np.ndarray
+    leads: tuple[str, ...]
+    ignored: dict[str, str]
+
+
+def observe(record: EcgRecord, leads: Sequence[str] | None = None, *, allow_bad_leads: bool = False) -> Observation:
+    """Take the wanted leads of a record, check them, and bring them to the eight independent ones.
+
+    Missing samples (NaN) are holes to be filled. A lead that is flat, saturated or empty is refused.
+
+    Args:
+        record: any leads, rate and length.
+        leads: leads to use; all the record has where not given.
+        allow_bad_leads: treat refused leads as missing.
+
+    Raises:
+        InputError: none of the wanted leads is there, a wanted lead is bad, or the record is too short.
+    """
+    name = str(record.metadata.get("source_file", record.record_id))
+    wanted = tuple(record.leads if leads is None else leads)
+    present = [lead for lead in wanted if lead in record.leads]
+    if not present:
+        raise InputError(f"{name}: none of the leads {', '.join(wanted)} in the file; it has {', '.join(record.leads)}")
+    if record.duration_s < 1:
+        raise InputError(f"{name}: {record.duration_s:.2f} s long; at least 1 s is needed")
+    chosen = record.select(present)
+    # Holes are welcome (paper print-outs have them); a lead of holes alone is not.
+    bad = bad_leads(chosen, max_nan_share=0.95)
+    if bad and not allow_bad_leads:
+        reasons = "; ".join(f"lead {lead} {reason}" for lead, reason in bad.items())
+        raise InputError(f"{name}: {reasons} (--allow-bad-leads rebuilds such leads as if they were missing)")
+    usable = tuple(lead for lead in present if lead not in bad)
+    if not usable:
+        raise InputError(f"{name}: no usable lead; " + "; ".join(f"{lead} {why}" for lead, why in bad.items()))
+    given = np.full((len(LEADS_12), record.num_samples), np.nan, dtype=np.float32)
+    for lead in usable:
+        given[LEADS_12.index(lead)] = chosen.lead(lead)
+    ignored = bad | {lead: "not in the file" for lead in wanted if lead not in record.leads}
+    signal, augmented = _independent(given)
+    observed = ~np.isnan(signal)
+    return Observation(np.where(observed, signal, 0), observed, augmented, given, usable, ignored)
+
+
+def _independent(given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(12, time) with gaps -> the eight leads (8, time) and lone augmented limb leads (4, time), NaN where unknown."""
+    signal = np.full((len(LEADS_8), given.shape[1]), np.nan, dtype=np.float32)
+    augmented = np.full((len(AUGMENTED), given.shape[1]), np.nan, dtype=np.float32)
+    for lead in ("I", "II", *CHEST_LEADS):
+        signal[LEADS_8.index(lead)] = given[LEADS_12.index(lead)]
+    limb = ~np.isnan(given[: len(LIMB_LEADS)])
+    patterns, index = np.unique(limb, axis=1, return_inverse=True)
+    for number, pattern in enumerate(patterns.T):
+        names = [lead for lead, there in zip(LIMB_LEADS, pattern, strict=True) if there]
+        here = np.flatnonzero(index.reshape(-1) == number)
+        rows = [LIMB_LEADS.index(lead) for lead in names]
+        if len(names) >= 2:
+            missing = [lead for lead in ("I", "II") if lead not in names]
+            for lead in missing:
+                weights = derivation(names, [lead])[0]
+                signal[LEADS_8.index(lead), here] = weights @ given[rows][:, here]
+        elif len(names) == 1 and names[0] in AUGMENTED:
+            augmented[AUGMENTED.index(names[0]), here] = given[rows[0], here]
+    return signal, augmented
+
+
+def assemble(predicted_mv: np.ndarray, observation: Observation) -> np.ndarray:
+    """Twelve leads from eight predicted ones: observed samples bit for bit, the limb-lead law everywhere else.
+
+    Args:
+        predicted_mv: (8, time) at the record's own rate.
+        observation: what was observed.
+
+    Returns:
+        (12, time) float32 mV.
+    """
+    eight = np.where(observation.observed, observation.signal_mv, predicted_mv).astype(np.float32)
+    for row, lead in enumerate(AUGMENTED):
+        here = np.flatnonzero(~np.isnan(observation.augmented_mv[row]))
+        if here.size:
+            # The smallest change of I and II that makes them agree with the one limb lead that was recorded.
+            direction = LEADS_8_TO_12[LEADS_12.index(lead), :2]
+            gap = observation.augmented_mv[row, here] - direction @ eight[:2, here]
+            eight[:2, here] += (direction[:, None] * gap / (direction @ direction)).astype(np.float32)
+    twelve = to_12(eight)
+    return np.where(np.isnan(observation.given_mv), twelve, observation.given_mv)

@@ -1,0 +1,380 @@
+"""`ReconstructionPipeline`: records with a few leads in, records with twelve leads out."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
+from gen.leads import LEADS_8, LEADS_8_TO_12, LEADS_12, canonical_leads
+from gen.records import EcgRecord, InputError
+from gen.signals import resample
+from vae import baselines
+from vae.network import LeadVAE
+from vae.observation import Observation, assemble, observe
+from vae.wearecg import WearECG
+
+WEIGHTS = Path(__file__).parent / "weights"
+METHODS = ("default", "wearecg", "least-squares", "fir", "per-patient", "nearest", "dower")
+LEVELS = (50, 90)
+#: Longer records are cut into windows that overlap and are blended.
+WINDOW_S, OVERLAP_S = 10.0, 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """A rebuilt record.
+
+    Attributes:
+        record: twelve leads, observed samples as recorded; marked synthetic.
+        observed: (12, time) bool.
+        samples: draws from the model, each a twelve-lead record that agrees with the observed samples.
+        bands: level in percent -> (lower, upper), each (12, time) mV; no width where observed.
+    """
+
+    record: EcgRecord
+    observed: np.ndarray
+    samples: tuple[EcgRecord, ...]
+    bands: dict[int, tuple[np.ndarray, np.ndarray]]
+
+
+class Predictor(Protocol):
+    """What stands behind a method: windows in, mean, scale and draws out."""
+
+    fs_hz: float
+    name: str
+    digest: str
+    draws: bool
+
+    def __call__(self, batch: "Windows", num_samples: int) -> "Prediction":
+        """Predict all windows of a batch."""
+        ...
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Equally long windows at the predictor's rate: (n, 8, time), (n, 8, time) bool, (n, 4, time), noise seeds (n,)."""
+
+    signal_mv: np.ndarray
+    observed: np.ndarray
+    augmented_mv: np.ndarray
+    seeds: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Mean (n, 8, time); scale (n, 8, time) or None; draws (n, K, 8, time)."""
+
+    mean_mv: np.ndarray
+    scale_mv: np.ndarray | None
+    draws_mv: np.ndarray
+
+
+class ReconstructionPipeline:
+    """Rebuilds twelve leads from any subset of them.
+
+    Args:
+        predictor: the method.
+        calibration: level in percent -> factor per lead of ``LEADS_8`` that turns the predicted scale into half the
+            width of a band with that coverage; None where the method states no uncertainty.
+        batch_size: windows computed together.
+    """
+
+    def __init__(
+        self, predictor: Predictor, calibration: dict[int, np.ndarray] | None = None, batch_size: int = 32
+    ) -> None:
+        self.predictor, self.calibration, self.batch_size = predictor, calibration, batch_size
+
+    def __call__(
+        self,
+        records: EcgRecord | Sequence[EcgRecord],
+        *,
+        leads: Sequence[str] | None = None,
+        num_samples: int = 0,
+        seed: int = 0,
+        allow_bad_leads: bool = False,
+    ) -> Any:
+        """Reconstruct one record (`Reconstruction`) or several (a list of them).
+
+        Args:
+            records: any leads, rate and length from one second on.
+            leads: leads to use as input; all that a record has where not given.
+            num_samples: draws from the model besides its mean.
+            seed: of the draws; draw k of a record depends on seed, k and the record's name alone.
+            allow_bad_leads: rebuild flat or saturated leads instead of refusing them.
+
+        Raises:
+            InputError: a record has none of the leads, a bad one, or is too short.
+        """
+        self.check_draws(num_samples)
+        wanted = None if leads is None else canonical_leads(leads)
+        many = [records] if isinstance(records, EcgRecord) else list(records)
+        observations = [observe(record, wanted, allow_bad_leads=allow_bad_leads) for record in many]
+        results = list(self._reconstruct(many, observations, num_samples, seed))
+        return results[0] if isinstance(records, EcgRecord) else results
+
+    def check_draws(self, num_samples: int) -> None:
+        """Raise `InputError` where the method cannot draw so many samples."""
+        if num_samples < 0:
+            raise InputError(f"num_samples must be 0 or more, got {num_samples}")
+        if num_samples and not self.predictor.draws:
+            raise InputError(f"method {self.predictor.name!r} draws no samples; use the default method")
+
+    def _reconstruct(
+        self, records: list[EcgRecord], observations: list[Observation], num_samples: int, seed: int
+    ) -> Iterator[Reconstruction]:
+        fs = self.predictor.fs_hz
+        if self.predictor.name == "per-patient":
+            full = [r.to_8().at(fs).signal_mv for r in records]
+        pieces: list[_Piece] = []
+        for number, (record, seen) in enumerate(zip(records, observations, strict=True)):
+            prepared = _prepare(record, seen, fs)
+            if self.predictor.name == "per-patient":
+                prepared = (np.where(prepared[1], prepared[0], full[number]), *prepared[1:])
+            key = zlib.crc32(record.record_id.encode())
+            pieces += [_Piece(number, start, *part, (seed, key)) for start, part in _cut(prepared, fs)]
+        done: dict[int, Prediction] = {}
+        for group in _equal_length(pieces, self.batch_size):
+            windows = Windows(
+                np.stack([pieces[i].signal for i in group]),
+                np.stack([pieces[i].observed for i in group]),
+                np.stack([pieces[i].augmented for i in group]),
+                tuple(pieces[i].seed for i in group),
+            )
+            prediction = self.predictor(windows, num_samples)
+            for row, i in enumerate(group):
+                scale = None if prediction.scale_mv is None else prediction.scale_mv[row]
+                done[i] = Prediction(prediction.mean_mv[row], scale, prediction.draws_mv[row])
+        for number, (record, seen) in enumerate(zip(records, observations, strict=True)):
+            own = [i for i, piece in enumerate(pieces) if piece.record == number]
+            yield self._finish(record, seen, [pieces[i].start for i in own], [done[i] for i in own])
+
+    def _finish(
+        self, record: EcgRecord, seen: Observation, starts: list[int], parts: list[Prediction]
+    ) -> Reconstruction:
+        fs = self.predictor.fs_hz
+
+        def whole(arrays: list[np.ndarray]) -> np.ndarray:
+            blended = _blend(starts, arrays, round(OVERLAP_S * fs))
+            fast = resample(blended, fs, record.fs_hz)
+            short = record.num_samples - fast.shape[-1]
+            if short > 0:
+                fast = np.concatenate([fast, np.repeat(fast[..., -1:], short, axis=-1)], axis=-1)
+            return fast[..., : record.num_samples]
+
+        observed = ~np.isnan(seen.given_mv)
+        mean = assemble(whole([p.mean_mv for p in parts]), seen)
+        facts = {
+            "observed_leads": list(seen.leads),
+            "method": self.predictor.name,
+            "model": self.predictor.digest,
+            **({"ignored_leads": seen.ignored} if seen.ignored else {}),
+        }
+        rebuilt = replace(
+            record,
+            signal_mv=mean,
+            leads=LEADS_12,
+            synthetic=True,
+            metadata={**record.metadata, **facts},
+        )
+        samples = tuple(
+            replace(
+                rebuilt,
+                signal_mv=assemble(whole([p.draws_mv[k] for p in parts]), seen),
+                record_id=f"{record.record_id}_s{k + 1:02d}",
+                metadata={**rebuilt.metadata, "sample": k + 1, "sample_of": record.record_id},
+            )
+            for k in range(parts[0].draws_mv.shape[0])
+        )
+        bands = {}
+        if self.calibration is not None and parts[0].scale_mv is not None:
+            scale = np.maximum(whole([p.scale_mv for p in parts if p.scale_mv is not None]), 0)
+            bands = {level: self._band(mean, scale, factor, seen) for level, factor in self.calibration.items()}
+        return Reconstruction(rebuilt, observed, samples, bands)
+
+    def _band(
+        self, mean: np.ndarray, scale: np.ndarray, factor: np.ndarray, seen: Observation
+    ) -> tuple[np.ndarray, np.ndarray]:
+        half = np.where(seen.observed, 0.0, scale * factor[:, None])
+        # A derived lead is a sum of leads whose errors are taken as independent: half-widths add in square.
+        twelve = np.sqrt((LEADS_8_TO_12**2) @ half**2)
+        twelve = np.where(np.isnan(seen.given_mv), twelve, 0.0).astype(np.float32)
+        return mean - twelve, mean + twelve
+
+
+@dataclass(frozen=True)
+class _Piece:
+    record: int
+    start: int
+    signal: np.ndarray
+    observed: np.ndarray
+    augmented: np.ndarray
+    seed: tuple[int, int]
+
+
+def _prepare(record: EcgRecord, seen: Observation, fs_hz: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Signal, mask and lone limb leads at the network's rate."""
+    signal = resample(np.where(seen.observed, seen.signal_mv, np.nan), record.fs_hz, fs_hz)
+    augmented = resample(seen.augmented_mv, record.fs_hz, fs_hz)
+    observed = ~np.isnan(signal)
+    return np.where(observed, signal, 0).astype(np.float32), observed, augmented
+
+
+def _cut(
+    arrays: tuple[np.ndarray, np.ndarray, np.ndarray], fs_hz: float
+) -> Iterator[tuple[int, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+    """Windows of ten seconds that overlap by two; a record of up to ten seconds is one window."""
+    length, size = arrays[0].shape[1], round(WINDOW_S * fs_hz)
+    if length <= size + round(fs_hz):  # a last second more is cheaper in one piece than as a window of its own
+        yield 0, arrays
+        return
+    hop = size - round(OVERLAP_S * fs_hz)
+    starts = [*range(0, length - size, hop), length - size]
+    for start in starts:
+        yield start, tuple(a[:, start : start + size] for a in arrays)  # type: ignore[misc]
+
+
+def _blend(starts: list[int], parts: list[np.ndarray], overlap: int) -> np.ndarray:
+    """Join windows (..., time) by weights that rise and fall linearly over the overlap."""
+    if len(parts) == 1:
+        return parts[0]
+    size = parts[0].shape[-1]
+    total = np.zeros((*parts[0].shape[:-1], starts[-1] + size))
+    weight = np.zeros(starts[-1] + size)
+    ramp = np.minimum(np.arange(1, size + 1), overlap) / overlap
+    ramp = np.minimum(ramp, ramp[::-1])
+    for start, part in zip(starts, parts, strict=True):
+        total[..., start : start + size] += part * ramp
+        weight[start : start + size] += ramp
+    return (total / weight).astype(np.float32)
+
+
+def _equal_length(pieces: list[_Piece], batch_size: int) -> Iterator[list[int]]:
+    by_length: dict[int, list[int]] = {}
+    for i, piece in enumerate(pieces):
+        by_length.setdefault(piece.signal.shape[1], []).append(i)
+    for members in by_length.values():
+        yield from (members[k : k + batch_size] for k in range(0, len(members), batch_size))
+
+
+class NetworkPredictor:
+    """A trained network as a predictor; bfloat16 on a CPU that has it, draws seeded one by one."""
+
+    def __init__(self, model: LeadVAE | WearECG, name: str, digest: str, device: str = "cpu") -> None:
+        self.model, self.name, self.digest = model.to(device).eval(), name, digest
+        self.fs_hz = float(model.fs_hz)
+        self.draws = isinstance(model, LeadVAE)
+        self.device = device
+
+    @torch.inference_mode()
+    def __call__(self, batch: Windows, num_samples: int) -> Prediction:
+        """Predict; see `Prediction`."""
+        length = batch.signal_mv.shape[2]
+        pad = -length % self.model.multiple
+        x, mask, extra = (
+            torch.from_numpy(np.ascontiguousarray(a)).to(self.device)
+            for a in (batch.signal_mv, batch.observed, batch.augmented_mv)
+        )
+        x, mask = torch.nn.functional.pad(x, (0, pad)), torch.nn.functional.pad(mask, (0, pad))
+        augmented = None if extra.isnan().all() else torch.nn.functional.pad(extra, (0, pad), value=torch.nan)
+        with torch.autocast(self.device, torch.bfloat16):
+            mean, scale, draws = self._predict(x, mask, augmented, batch.seeds, num_samples)
+        cut = (slice(None), slice(None), slice(0, length))
+        return Prediction(
+            mean[cut].float().cpu().numpy(),
+            None if scale is None else scale[cut].float().cpu().numpy(),
+            np.stack([d[cut].float().cpu().numpy() for d in draws], axis=1)
+            if draws
+            else np.empty((len(x), 0, len(LEADS_8), length), dtype=np.float32),
+        )
+
+    def _predict(
+        self,
+        x: torch.Tensor,
+        mask: torch.Tensor,
+        augmented: torch.Tensor | None,
+        seeds: tuple[tuple[int, int], ...],
+        num_samples: int,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, list[torch.Tensor]]:
+        model = self.model
+        if isinstance(model, WearECG):
+            return model(x, mask).mean_mv, None, []
+        encoded = model.encode(x, mask, augmented)
+        decoded = model.decode(encoded, encoded.mean)
+        draws = []
+        for k in range(num_samples):
+            noise = np.stack(
+                [np.random.default_rng((*seed, k)).standard_normal(encoded.mean.shape[1], np.float32) for seed in seeds]
+            )
+            z = encoded.mean + torch.from_numpy(noise).to(self.device) * (0.5 * encoded.log_var).exp()
+            draws.append(model.decode(encoded, z).mean_mv)
+        return decoded.mean_mv, decoded.scale_mv, draws
+
+
+class LinearPredictor:
+    """A linear or trivial method as a predictor."""
+
+    fs_hz = 500.0
+    draws = False
+
+    def __init__(self, name: str, folder: Path = WEIGHTS / "linear") -> None:
+        self.name, self.folder = name, folder
+        self.digest = checkpoint_digest(folder) if name in ("least-squares", "fir", "nearest") else name
+
+    @cached_property
+    def statistics(self) -> baselines.LinearStatistics:
+        """Second moments of the training records."""
+        return baselines.LinearStatistics.load(self.folder)
+
+    def __call__(self, batch: Windows, num_samples: int) -> Prediction:
+        """Predict; a linear method states no uncertainty and draws no samples."""
+        # One by one: the records of a batch may have different leads.
+        pairs = zip(batch.signal_mv[:, None], batch.observed[:, None], strict=True)
+        mean = np.concatenate([self.predict(signal, observed) for signal, observed in pairs])
+        return Prediction(mean, None, np.empty((len(mean), 0, *mean.shape[1:]), dtype=np.float32))
+
+    def predict(self, signal: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """(n, 8, time) mV and bool -> (n, 8, time) mV."""
+        if self.name == "least-squares":
+            return baselines.least_squares(signal, observed, self.statistics)
+        if self.name == "fir":
+            return baselines.fir_least_squares(signal, observed, self.statistics, self.fs_hz)
+        if self.name == "nearest":
+            return baselines.copy_nearest(signal, observed, self.statistics)
+        return baselines.dower(signal, observed) if self.name == "dower" else baselines.per_patient(signal, observed)
+
+
+def load(path: str | Path | None = None, *, method: str = "default", batch_size: int = 32) -> ReconstructionPipeline:
+    """The pipeline of a method, with the shipped weights or those of a checkpoint folder.
+
+    Raises:
+        InputError: unknown method, or a checkpoint of something else.
+    """
+    if method not in METHODS:
+        raise InputError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
+    if method not in ("default", "wearecg"):
+        if path is not None:
+            raise InputError(f"method {method!r} takes no checkpoint")
+        return ReconstructionPipeline(LinearPredictor(method), batch_size=batch_size)
+    if path is None and method == "wearecg":
+        raise InputError("method 'wearecg' (69 MB) is not shipped; train it (vae/wearecg) and give --checkpoint")
+    folder = WEIGHTS / "default" if path is None else Path(path)
+    found = load_checkpoint(folder).config.get("_class_name")
+    if found not in ("LeadVAE", "WearECG"):
+        raise InputError(f"{folder}: checkpoint of {found}; expected LeadVAE or WearECG")
+    if method == "wearecg" and found != "WearECG":
+        raise InputError(f"{folder}: checkpoint of {found}; method 'wearecg' needs one of WearECG (vae/wearecg)")
+    digest = checkpoint_digest(folder)
+    if found == "WearECG":
+        return ReconstructionPipeline(
+            NetworkPredictor(load_model(WearECG, folder), "wearecg", digest), None, batch_size
+        )
+    model = load_model(LeadVAE, folder)
+    factors = model.config.band_factors
+    calibration = None if factors is None else {int(k): np.asarray(v, dtype=np.float64) for k, v in factors.items()}
+    return ReconstructionPipeline(NetworkPredictor(model, "default", digest), calibration, batch_size)

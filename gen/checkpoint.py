@@ -144,7 +144,7 @@ def load_weights(
             raise InputError(f"{folder}: weight {name} does not belong to {type(model).__name__}")
     kinds = {t.dtype for t in tensors.values() if t.is_floating_point()} if dtype is None else {dtype}
     if len(kinds) == 1:
-        model.to(dtype=kinds.pop())
+        torch.nn.Module.to(model, dtype=kinds.pop())  # diffusers' own `to` warns, with an empty list of modules
     with torch.no_grad():
         for name, value in unique_tensors(model).items():
             value.copy_(tensors[name])

@@ -6,6 +6,7 @@ Each package announces itself in ``pyproject.toml`` under an entry-point group; 
 - ``gen.recipes``: ``package/name`` -> callable that trains, see `gen.training`
 - ``gen.commands``: name -> typer command of the command line
 - ``gen.metrics``: name -> callable (benchmark, measure)
+- ``gen.demos``: name -> callable ``(page, hearts, seed) -> lines`` that adds a section to ``physiogen demo``
 """
 
 from functools import cache
@@ -14,7 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-GROUPS = ("gen.pipelines", "gen.recipes", "gen.commands", "gen.metrics")
+GROUPS = ("gen.pipelines", "gen.recipes", "gen.commands", "gen.metrics", "gen.demos")
 
 
 class RegistryError(ValueError):

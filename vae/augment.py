@@ -45,9 +45,9 @@ class Augmentation:
     """Standard deviation of the log gain of the whole record."""
     rate: float = 0.15
     """Largest relative change of the time scale."""
-    noise_mv: float = 0.01
+    noise_mv: float = 0.005
     """Largest RMS of white noise added to the observed samples alone."""
-    drift_mv: float = 0.05
+    drift_mv: float = 0.01
     """Largest amplitude of slow drift added to each observed lead alone."""
 
 
@@ -77,8 +77,10 @@ def _electrode_matrix(rng: np.random.Generator, strength: float) -> np.ndarray:
 def window(signal: np.ndarray, num_samples: int, rng: np.random.Generator, settings: Augmentation) -> np.ndarray:
     """A random window of (8, time) with a changed time scale, by linear interpolation; (8, num_samples) float32."""
     length = signal.shape[1]
-    speed = min(1 + rng.uniform(-settings.rate, settings.rate), (length - 1) / num_samples)
-    start = rng.uniform(0, length - 1 - speed * (num_samples - 1))
+    speed = min(1 + rng.uniform(-settings.rate, settings.rate), (length - 1) / max(1, num_samples - 1))
+    start = rng.uniform(0, max(0.0, length - 1 - speed * (num_samples - 1)))
+    if settings.rate == 0:
+        start = np.floor(start)  # recorded samples as they are
     position = start + speed * np.arange(num_samples)
     low = np.minimum(position.astype(np.int64), length - 2)
     part = (position - low).astype(np.float32)

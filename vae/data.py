@@ -18,8 +18,8 @@ from vae.masks import random_mask
 class SourceSettings:
     """How samples are drawn."""
 
-    window: int = 4000
-    """Samples per training window (8 s at 500 Hz)."""
+    window_s: float = 8.0
+    """Length of a training window in seconds."""
     main_share: float = 0.5
     """Share of samples with WearECG's leads II, V1, V5 observed; the rest see other subsets."""
     simulated_share: float = 0.0
@@ -34,39 +34,46 @@ class LeadSource:
         cache: recordings.
         indices: which records to train on.
         settings: how samples are drawn.
+        fs_hz: rate of the samples.
         simulated: (n, 8, time) int16 microvolt of simulated ECGs at the cache's rate, where some are wanted.
     """
 
     def __init__(
-        self, cache: SignalCache, indices: np.ndarray, settings: SourceSettings, simulated: np.ndarray | None = None
+        self,
+        cache: SignalCache,
+        indices: np.ndarray,
+        settings: SourceSettings,
+        fs_hz: float,
+        simulated: np.ndarray | None = None,
     ) -> None:
         if settings.simulated_share > 0 and simulated is None:
             raise ValueError("simulated_share is above 0, but no simulated signals were given")
         self.cache, self.indices, self.settings, self.simulated = cache, np.asarray(indices), settings, simulated
+        self.fs_hz = fs_hz
 
     def batch(self, numbers: np.ndarray, seed: int) -> Batch:
         """Tensors ``signal_mv``, ``input_mv`` (batch, 8, window) and ``observed`` bool; see `BatchSource`."""
         chosen = self.indices[shuffled_indices(numbers, len(self.indices), seed)]
         recorded = self.cache.batch(chosen)
-        samples = [self._sample(x, seed, int(n)) for x, n in zip(recorded, numbers, strict=True)]
-        signal, noisy, observed = (np.stack(parts) for parts in zip(*samples, strict=True))
+        rngs = [sample_generator(seed, int(n)) for n in numbers]
+        windows = np.stack([self._window(x, rng) for x, rng in zip(recorded, rngs, strict=True)])
+        signal = resample(windows, self.cache.fs_hz, self.fs_hz)
+        settings = self.settings
+        masks = [random_mask(rng, signal.shape[2], settings.main_share) for rng in rngs]
+        noisy = [disturb(x, self.fs_hz, rng, settings.augmentation) for x, rng in zip(signal, rngs, strict=True)]
         return {
             "signal_mv": torch.from_numpy(signal),
-            "input_mv": torch.from_numpy(noisy),
-            "observed": torch.from_numpy(observed),
+            "input_mv": torch.from_numpy(np.stack(noisy).astype(np.float32)),
+            "observed": torch.from_numpy(np.stack(masks)),
         }
 
-    def _sample(self, recorded: np.ndarray, seed: int, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        rng = sample_generator(seed, number)
+    def _window(self, recorded: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         settings = self.settings
         signal = recorded
         if rng.random() < settings.simulated_share and self.simulated is not None:
             signal = self.simulated[rng.integers(len(self.simulated))].astype(np.float32) / 1000
-        signal = window(signal, settings.window, rng, settings.augmentation)
-        signal = spatial_matrix(rng, settings.augmentation).astype(np.float32) @ signal
-        observed = random_mask(rng, settings.window, settings.main_share)
-        noisy = disturb(signal, self.cache.fs_hz, rng, settings.augmentation)
-        return signal, noisy.astype(np.float32), observed
+        signal = window(signal, round(settings.window_s * self.cache.fs_hz), rng, settings.augmentation)
+        return spatial_matrix(rng, settings.augmentation).astype(np.float32) @ signal
 
 
 class PlainSource:

@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,22 +56,34 @@ def patient_interval(values: np.ndarray, patients: Sequence[str], statistic: str
     return Value(float(function(values)), float(low), float(high), len(values))
 
 
-def evaluate(pipeline: ReconstructionPipeline, records: Sequence[EcgRecord], leads: Sequence[str]) -> dict[str, Any]:
+def evaluate(
+    pipeline: ReconstructionPipeline, records: Sequence[EcgRecord], leads: Sequence[str], num_samples: int = 0
+) -> dict[str, Any]:
     """All figures of one method and one input set.
 
     Args:
         pipeline: the method.
         records: complete records at 500 Hz.
         leads: leads that are observed.
+        num_samples: draws per record, whose range is checked against the truth.
 
     Returns:
-        ``signal`` (per rate), ``per_lead`` Pearson at 100 Hz, ``clinical`` errors and ``coverage`` of the bands.
+        ``signal`` (per rate), ``per_lead`` Pearson at 100 Hz, ``clinical`` errors, ``coverage`` of the bands, and
+        ``draw_range``: the share of true samples within the range of the draws, with what calibrated draws reach.
     """
-    results: list[Reconstruction] = []
-    for start in range(0, len(records), 32):
-        results += pipeline(list(records[start : start + 32]), leads=leads)
     scored = [lead for lead in LEADS_8 if lead not in leads]
     rows = [LEADS_12.index(lead) for lead in scored]
+    results: list[Reconstruction] = []
+    inside = total = 0
+    for start in range(0, len(records), 32):
+        block = list(records[start : start + 32])
+        for record, result in zip(block, pipeline(block, leads=leads, num_samples=num_samples), strict=True):
+            if num_samples:
+                drawn = np.stack([sample.signal_mv[rows] for sample in result.samples])
+                true = record.select(scored).signal_mv
+                inside += int(((true >= drawn.min(axis=0)) & (true <= drawn.max(axis=0))).sum())
+                total += true.size
+            results.append(replace(result, samples=()))
     patients = [record.patient.id or record.record_id for record in records]
     truth = np.stack([r.select(scored).signal_mv for r in records])
     predicted = np.stack([r.record.signal_mv[rows] for r in results])
@@ -87,6 +99,9 @@ def evaluate(pipeline: ReconstructionPipeline, records: Sequence[EcgRecord], lea
     figures["clinical"] = _clinical(records, results, scored, patients)
     if results[0].bands:
         figures["coverage"] = _coverage(results, truth, rows, scored)
+    if num_samples:
+        expected = (num_samples - 1) / (num_samples + 1)
+        figures["draw_range"] = {"samples": num_samples, "inside": inside / total, "expected": expected}
     return figures
 
 
@@ -230,6 +245,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--leads", action="append", help="input set such as II,V1,V5; may be repeated")
     parser.add_argument("--checkpoint", type=Path, help="weights for the methods default and wearecg")
     parser.add_argument("--limit", type=int, help="first N records only")
+    parser.add_argument(
+        "--samples", type=int, default=0, help="draws per record whose range is checked (default method)"
+    )
     parser.add_argument("--json", type=Path, help="write all figures here")
     options = parser.parse_args(arguments)
     records = records_of(SignalCache.open(options.data), options.split, options.limit)
@@ -237,7 +255,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for method in options.methods.split(","):
         pipeline = load(options.checkpoint if method in ("default", "wearecg") else None, method=method)
         for text in options.leads or ["II,V1,V5"]:
-            figures[f"{method}, {text}"] = evaluate(pipeline, records, parse_leads(text))
+            figures[f"{method}, {text}"] = evaluate(
+                pipeline, records, parse_leads(text), options.samples if method == "default" else 0
+            )
             print(f"{method}, {text}: done", file=sys.stderr)
     print(f"n = {len(records)} records of split {options.split}; missing leads of I, II, V1-V6 scored at 100 Hz\n")
     print(format_table(figures))

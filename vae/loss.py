@@ -77,13 +77,13 @@ def kl_standard(mean: torch.Tensor, log_var: torch.Tensor, dim: int = 1) -> torc
 
 
 def spectral_loss(predicted: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Mean absolute difference of log(1 + magnitude) over windows of 256 samples, on leads that count throughout."""
+    """Mean absolute difference of log(1 + magnitude) over windows of 128 samples, on leads that count throughout."""
     whole = weight.amin(dim=2)
-    window = torch.hann_window(256, device=target.device, dtype=target.dtype)
+    window = torch.hann_window(128, device=target.device, dtype=target.dtype)
 
     def magnitude(x: torch.Tensor) -> torch.Tensor:
         flat = x.reshape(-1, x.shape[-1])
-        return torch.stft(flat, 256, hop_length=128, window=window, return_complex=True).abs().log1p()
+        return torch.stft(flat, 128, hop_length=64, window=window, return_complex=True).abs().log1p()
 
     difference = (magnitude(predicted) - magnitude(target)).abs().mean(dim=(1, 2)).view(whole.shape)
     return masked_mean(difference, whole)

@@ -57,10 +57,12 @@ class Decoded:
 
 
 class LeadVAE(ModelMixin, ConfigMixin):
-    """Conditional VAE that rebuilds eight leads at 500 Hz from any observed samples of them.
+    """Conditional VAE that rebuilds eight leads from any observed samples of them.
 
     Args:
+        fs_hz: rate of the signals.
         widths: channels of the U-Net's stages; each stage halves the token rate.
+        kernel: tokens that a convolution spans.
         patch: samples per token.
         blocks: residual blocks per stage, on the way down and up.
         condition_width: size of the conditioning vector.
@@ -71,16 +73,19 @@ class LeadVAE(ModelMixin, ConfigMixin):
         covariance: (8, 8) covariance between leads of training records scaled to unit power; identity if unknown.
         band_factors: level in percent -> factor per lead that turns the predicted scale into a band's half-width;
             measured on validation records by ``python -m vae.calibrate``.
+        residual: spectrum (``hz``, ``amplitude``) and ``gain`` per lead of what draws of the latent leave open, in
+            units of the predicted scale; measured like the bands.
         pipeline: name under which `gen.load` finds the pipeline of a checkpoint.
     """
 
     config_name = "config.json"  # type: ignore[assignment]
-    fs_hz = 500.0
 
     @register_to_config
     def __init__(
         self,
+        fs_hz: float = 500.0,
         widths: tuple[int, ...] = (128, 208, 320),
+        kernel: int = 3,
         patch: int = 10,
         blocks: int = 2,
         condition_width: int = 128,
@@ -90,6 +95,7 @@ class LeadVAE(ModelMixin, ConfigMixin):
         posterior_width: int = 192,
         covariance: tuple[tuple[float, ...], ...] | None = None,
         band_factors: dict[str, list[float]] | None = None,
+        residual: dict[str, list[float]] | None = None,
         pipeline: str = "reconstruct",
     ) -> None:
         super().__init__()
@@ -98,13 +104,13 @@ class LeadVAE(ModelMixin, ConfigMixin):
             "lead_covariance", torch.as_tensor(covariance_array, dtype=torch.float32), persistent=False
         )
         self.loss_weights = LossWeights()
-        self.patch = patch
+        self.fs_hz, self.patch = fs_hz, patch
         #: Time is padded to a multiple of this many samples.
         self.multiple = patch * 2 ** (len(widths) - 1)
-        self.stem = _conv(16 * patch, widths[0], 3)
+        self.stem = _conv(16 * patch, widths[0], kernel)
         self.condition = _mlp(9, condition_width, condition_width)
         self.encoder = nn.ModuleList(
-            Stage(ResidualBlock(w, w, condition_width, dropout) for _ in range(blocks)) for w in widths
+            Stage(ResidualBlock(w, w, condition_width, dropout, kernel) for _ in range(blocks)) for w in widths
         )
         self.down = nn.ModuleList(_conv(a, b, 3, 2) for a, b in pairwise(widths))
         self.attention_in = SelfAttention(widths[-1], heads)
@@ -116,7 +122,7 @@ class LeadVAE(ModelMixin, ConfigMixin):
         self.up = nn.ModuleList(_conv(a, b, 3) for a, b in pairwise(up))
         self.decoder = nn.ModuleList(
             Stage(
-                ResidualBlock(2 * w if stage and not block else w, w, condition_width, dropout)
+                ResidualBlock(2 * w if stage and not block else w, w, condition_width, dropout, kernel)
                 for block in range(blocks)
             )
             for stage, w in enumerate(up)
@@ -132,17 +138,19 @@ class LeadVAE(ModelMixin, ConfigMixin):
         """Read the observed samples.
 
         Args:
-            signal_mv: (batch, 8, time) mV, ``LEADS_8``, 500 Hz, time a multiple of ``multiple``. Values where
+            signal_mv: (batch, 8, time) mV, ``LEADS_8``, at ``fs_hz``, time a multiple of ``multiple``. Values where
                 ``observed`` is False have no influence (they may be NaN).
             observed: (batch, 8, time) bool.
             augmented_mv: see `vae.spatial.conditional_mean`.
         """
         signal = torch.where(observed, signal_mv, 0.0)
-        power, count = (signal**2).sum((1, 2)), observed.sum((1, 2))
+        # In double precision: the order of summation depends on the batch size, and its last bit, rounded to bfloat16
+        # later, would be worth microvolts.
+        power, count = signal.double().square().sum((1, 2)), observed.sum((1, 2))
         if augmented_mv is not None:
-            power = power + torch.nan_to_num(augmented_mv).square().sum((1, 2))
+            power = power + torch.nan_to_num(augmented_mv).double().square().sum((1, 2))
             count = count + (~torch.isnan(augmented_mv)).sum((1, 2))
-        scale = (power / count.clamp_min(1)).sqrt().clamp_min(MIN_SCALE_MV)[:, None, None]
+        scale = (power / count.clamp_min(1)).sqrt().clamp_min(MIN_SCALE_MV).float()[:, None, None]
         augmented = None if augmented_mv is None else augmented_mv / scale
         filled = conditional_mean(signal / scale, observed, self.lead_covariance, augmented)
         share = observed.float().mean(dim=2)
@@ -220,11 +228,11 @@ class Stage(nn.ModuleList):
 class ResidualBlock(nn.Module):
     """Two convolutions over time with a skip, scaled and shifted by the condition (FiLM, Perez et al. 2018)."""
 
-    def __init__(self, width_in: int, width: int, condition_width: int, dropout: float) -> None:
+    def __init__(self, width_in: int, width: int, condition_width: int, dropout: float, kernel: int = 3) -> None:
         super().__init__()
         self.norm_1, self.norm_2 = _norm(width_in), _norm(width)
         # The block starts as its skip, unconditioned.
-        self.conv_1, self.conv_2 = _conv(width_in, width, 3), _zero(_conv(width, width, 3))
+        self.conv_1, self.conv_2 = _conv(width_in, width, kernel), _zero(_conv(width, width, kernel))
         self.film = _zero(nn.Linear(condition_width, 2 * width))
         # Whole channels: cheap on a CPU, where drawing a random number per activation costs as much as the block.
         self.dropout = nn.Dropout2d(dropout)

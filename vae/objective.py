@@ -22,7 +22,7 @@ class LossWeights:
     spectral: float = 0.1
     likelihood: float = 0.1
     kl: float = 1e-3
-    raw: float = 0.3
+    raw: float = 0.5
     """Absolute error with drift; the other errors are taken without it, see `vae.loss.without_drift`."""
     qrs_gain: float = 0.5
     """Extra weight of QRS complexes in the absolute error, see `vae.loss.qrs_weight`."""

@@ -1,7 +1,7 @@
 """`ReconstructionPipeline`: records with a few leads in, records with twelve leads out."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,9 @@ from gen.leads import LEADS_8, LEADS_8_TO_12, LEADS_12, canonical_leads
 from gen.records import EcgRecord, InputError
 from gen.signals import resample
 from vae import baselines
-from vae.network import LeadVAE
+from vae.network import MIN_SCALE_MV, LeadVAE
 from vae.observation import Observation, assemble, observe
+from vae.spatial import conditional_mean
 from vae.wearecg import WearECG
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -53,6 +54,10 @@ class Predictor(Protocol):
 
     def __call__(self, batch: "Windows", num_samples: int) -> "Prediction":
         """Predict all windows of a batch."""
+        ...
+
+    def linear(self, signal_mv: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """Linear estimate (8, time) mV at any rate, for what lies above the predictor's band; zero where none."""
         ...
 
 
@@ -159,16 +164,14 @@ class ReconstructionPipeline:
     ) -> Reconstruction:
         fs = self.predictor.fs_hz
 
+        detail = self._detail(record, seen)
+
         def whole(arrays: list[np.ndarray]) -> np.ndarray:
             blended = _blend(starts, arrays, round(OVERLAP_S * fs))
-            fast = resample(blended, fs, record.fs_hz)
-            short = record.num_samples - fast.shape[-1]
-            if short > 0:
-                fast = np.concatenate([fast, np.repeat(fast[..., -1:], short, axis=-1)], axis=-1)
-            return fast[..., : record.num_samples]
+            return _resampled(blended, fs, record.fs_hz, record.num_samples)
 
         observed = ~np.isnan(seen.given_mv)
-        mean = assemble(whole([p.mean_mv for p in parts]), seen)
+        mean = assemble(whole([p.mean_mv for p in parts]) + detail, seen)
         facts = {
             "observed_leads": list(seen.leads),
             "method": self.predictor.name,
@@ -185,7 +188,7 @@ class ReconstructionPipeline:
         samples = tuple(
             replace(
                 rebuilt,
-                signal_mv=assemble(whole([p.draws_mv[k] for p in parts]), seen),
+                signal_mv=assemble(whole([p.draws_mv[k] for p in parts]) + detail, seen),
                 record_id=f"{record.record_id}_s{k + 1:02d}",
                 metadata={**rebuilt.metadata, "sample": k + 1, "sample_of": record.record_id},
             )
@@ -193,9 +196,24 @@ class ReconstructionPipeline:
         )
         bands = {}
         if self.calibration is not None and parts[0].scale_mv is not None:
-            scale = np.maximum(whole([p.scale_mv for p in parts if p.scale_mv is not None]), 0)
+            blended = _blend(starts, [p.scale_mv for p in parts if p.scale_mv is not None], round(OVERLAP_S * fs))
+            # Linearly: an anti-alias filter would overshoot below zero beside steep changes.
+            times = np.arange(record.num_samples) * (fs / record.fs_hz)
+            scale = np.stack([np.interp(times, np.arange(len(row)), row) for row in blended])
             bands = {level: self._band(mean, scale, factor, seen) for level, factor in self.calibration.items()}
         return Reconstruction(rebuilt, observed, samples, bands)
+
+    def _detail(self, record: EcgRecord, seen: Observation) -> np.ndarray:
+        """What lies above the network's band, (8, time) mV: the linear estimate's part there.
+
+        Only for leads observed throughout: at the edge of a hole the linear estimate jumps.
+        """
+        fs, constant = self.predictor.fs_hz, bool((seen.observed == seen.observed[:, :1]).all())
+        if record.fs_hz <= fs or not constant or not np.isnan(seen.augmented_mv).all():
+            return np.zeros_like(seen.signal_mv)
+        linear = self.predictor.linear(seen.signal_mv, seen.observed)
+        slow = resample(linear, record.fs_hz, fs)
+        return linear - _resampled(slow, fs, record.fs_hz, record.num_samples)
 
     def _band(
         self, mean: np.ndarray, scale: np.ndarray, factor: np.ndarray, seen: Observation
@@ -205,6 +223,15 @@ class ReconstructionPipeline:
         twelve = np.sqrt((LEADS_8_TO_12**2) @ half**2)
         twelve = np.where(np.isnan(seen.given_mv), twelve, 0.0).astype(np.float32)
         return mean - twelve, mean + twelve
+
+
+def _resampled(signal: np.ndarray, fs_hz: float, new_fs_hz: float, num_samples: int) -> np.ndarray:
+    """Signal (..., time) at another rate with exactly so many samples."""
+    out = resample(signal, fs_hz, new_fs_hz)
+    short = num_samples - out.shape[-1]
+    if short > 0:
+        out = np.concatenate([out, np.repeat(out[..., -1:], short, axis=-1)], axis=-1)
+    return out[..., :num_samples]
 
 
 @dataclass(frozen=True)
@@ -262,6 +289,35 @@ def _equal_length(pieces: list[_Piece], batch_size: int) -> Iterator[list[int]]:
         yield from (members[k : k + batch_size] for k in range(0, len(members), batch_size))
 
 
+@dataclass(frozen=True)
+class Residual:
+    """What a draw of the latent leaves open: a Gaussian process in units of the predicted scale.
+
+    Attributes:
+        hz: frequencies at which the spectrum is given.
+        amplitude: relative amplitude at these frequencies.
+        gain: standard deviation per lead of ``LEADS_8``.
+    """
+
+    hz: np.ndarray
+    amplitude: np.ndarray
+    gain: np.ndarray
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Sequence[float]] | None) -> "Residual | None":
+        """From a checkpoint's configuration; None where it has none."""
+        return None if stored is None else cls(*(np.asarray(stored[key]) for key in ("hz", "amplitude", "gain")))
+
+    def draw(self, rng: np.random.Generator, length: int, fs_hz: float) -> np.ndarray:
+        """One realisation (8, length) float32, independent between leads."""
+        white = np.fft.rfft(rng.standard_normal((len(LEADS_8), length)), axis=1)
+        shape = np.interp(np.fft.rfftfreq(length, 1 / fs_hz), self.hz, self.amplitude, right=0.0)
+        coloured = np.fft.irfft(white * shape, length, axis=1)
+        # Unit power by expectation, not by realisation: a short record may well deviate.
+        power = np.sqrt((shape[0] ** 2 + 2 * (shape[1:] ** 2).sum()) / length)
+        return (coloured / power * self.gain[:, None]).astype(np.float32)
+
+
 class NetworkPredictor:
     """A trained network as a predictor; bfloat16 on a CPU that has it, draws seeded one by one."""
 
@@ -269,7 +325,16 @@ class NetworkPredictor:
         self.model, self.name, self.digest = model.to(device).eval(), name, digest
         self.fs_hz = float(model.fs_hz)
         self.draws = isinstance(model, LeadVAE)
+        self.residual = Residual.of(model.config.residual) if isinstance(model, LeadVAE) else None
         self.device = device
+
+    def linear(self, signal_mv: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """The conditional mean that the network starts from; zero for the published network, which has none."""
+        if not isinstance(self.model, LeadVAE):
+            return np.zeros_like(signal_mv)
+        x, mask = torch.from_numpy(signal_mv)[None], torch.from_numpy(observed)[None]
+        scale = max(float(np.sqrt((signal_mv[observed] ** 2).mean())), MIN_SCALE_MV)
+        return conditional_mean(x / scale, mask, self.model.lead_covariance.cpu())[0].numpy() * np.float32(scale)
 
     @torch.inference_mode()
     def __call__(self, batch: Windows, num_samples: int) -> Prediction:
@@ -308,11 +373,14 @@ class NetworkPredictor:
         decoded = model.decode(encoded, encoded.mean)
         draws = []
         for k in range(num_samples):
-            noise = np.stack(
-                [np.random.default_rng((*seed, k)).standard_normal(encoded.mean.shape[1], np.float32) for seed in seeds]
-            )
+            generators = [np.random.default_rng((*seed, k)) for seed in seeds]
+            noise = np.stack([g.standard_normal(encoded.mean.shape[1], np.float32) for g in generators])
             z = encoded.mean + torch.from_numpy(noise).to(self.device) * (0.5 * encoded.log_var).exp()
-            draws.append(model.decode(encoded, z).mean_mv)
+            drawn = model.decode(encoded, z).mean_mv
+            if self.residual is not None:
+                rest = np.stack([self.residual.draw(g, x.shape[2], self.fs_hz) for g in generators])
+                drawn = drawn + decoded.scale_mv * torch.from_numpy(rest).to(self.device)
+            draws.append(drawn)
         return decoded.mean_mv, decoded.scale_mv, draws
 
 
@@ -337,6 +405,11 @@ class LinearPredictor:
         pairs = zip(batch.signal_mv[:, None], batch.observed[:, None], strict=True)
         mean = np.concatenate([self.predict(signal, observed) for signal, observed in pairs])
         return Prediction(mean, None, np.empty((len(mean), 0, *mean.shape[1:]), dtype=np.float32))
+
+    def linear(self, signal_mv: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """Zero: these methods work at the records' own band already."""
+        del observed
+        return np.zeros_like(signal_mv)
 
     def predict(self, signal: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """(n, 8, time) mV and bool -> (n, 8, time) mV."""

@@ -68,7 +68,7 @@ def default(
     )
     if recipe.init:
         load_weights(model, load_checkpoint(recipe.init, LeadVAE).tensors, recipe.init)
-    source = LeadSource(cache, rows, recipe.source, _simulated(recipe, cache.fs_hz))
+    source = LeadSource(cache, rows, recipe.source, model.fs_hz, _simulated(recipe, cache.fs_hz))
     result = train(
         model,
         source,
@@ -76,7 +76,7 @@ def default(
         out=out,
         validate=validator(cache, cache.split("val"), MAIN_SET),
         resume=resume,
-        card=_card(cache, recipe, "vae/default"),
+        card=_card(cache, recipe, "vae/default", overrides, recipe.training.seed),
     )
     return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
 
@@ -122,7 +122,7 @@ def wearecg(
         out=out,
         validate=validator(cache, cache.split("val"), MAIN_SET),
         resume=resume,
-        card=_card(cache, recipe, "vae/wearecg"),
+        card=_card(cache, recipe, "vae/wearecg", overrides, recipe.training.seed),
     )
     return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
 
@@ -140,7 +140,7 @@ def linear(
         "covariance": torch.from_numpy(statistics.covariance),
         "lagged": torch.from_numpy(statistics.lagged),
     }
-    card = _card(cache, None, "vae/linear")
+    card = _card(cache, None, "vae/linear", None, None)
     path = save_checkpoint(out, config={"_class_name": "LinearStatistics"}, model=tensors, card=card)
     return {"checkpoint": str(path)}
 
@@ -167,15 +167,20 @@ def _simulated(recipe: DefaultRecipe, fs_hz: float, seed: int = 1_000_003) -> np
     return np.concatenate(blocks)
 
 
-def _card(cache: "SignalCache", recipe: Any, name: str) -> dict[str, Any]:
+def _card(
+    cache: "SignalCache", recipe: Any, name: str, overrides: Mapping[str, str] | None, seed: int | None
+) -> dict[str, Any]:
+    """Facts for ``card.json``: what the weights were made from, and by which command."""
     source = cache.manifest["source"]
+    changes = "".join(f" --set {key}={value}" for key, value in (overrides or {}).items())
     return {
         "recipe": name,
-        "command": f"physiogen train {name} --data CACHE --out RUN",
+        "command": f"physiogen train {name} --data CACHE --out RUN{changes}",
         "settings": None if recipe is None else asdict(recipe),
+        "seed": seed,
         "data": source["name"],
-        "data_licence": source.get("licence"),
-        "data_citation": source.get("citation"),
-        "data_digest": cache.digest,
-        "split": "train = folds 1-8, chosen on fold 9",
+        "licence": source.get("licence"),
+        "citation": source.get("citation"),
+        "split_digest": cache.digest,
+        "split": "trained on folds 1-8, chosen on fold 9",
     }

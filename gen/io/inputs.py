@@ -55,7 +55,7 @@ def expand_inputs(paths: Iterable[str | Path]) -> list[Path]:
     for given in paths:
         path = Path(given)
         if path.is_dir():
-            units = files_in(path)
+            units = _in_folder(path)
             if not units:
                 raise InputError(f"{path}: no ECG file in it; accepted: {formats.ACCEPTED}")
         elif glob.has_magic(str(given)) and not path.exists():
@@ -73,10 +73,18 @@ def _pattern(pattern: str) -> list[Path]:
     units = one_per_record([path for path in matches if path.is_file()])
     for folder in matches:
         if folder.is_dir():
-            units += files_in(folder)
+            units += _in_folder(folder)
     if not units:
         raise InputError(f"{pattern}: no ECG file matches; accepted: {formats.ACCEPTED}")
     return units
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    """Files of a record set by its table, without the draws, bands and plots beside them; else every readable file."""
+    from gen.io.sets import table_files  # which imports this module
+
+    named = table_files(folder)
+    return files_in(folder) if named is None else named
 
 
 def files_in(folder: Path) -> list[Path]:

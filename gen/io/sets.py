@@ -180,6 +180,14 @@ def _rows(table: Path) -> Iterator[dict[str, str]]:
             yield row
 
 
+def table_files(folder: Path) -> list[Path] | None:
+    """Files of a record set by its table, each once; None if the folder is no record set."""
+    table = folder / "metadata.csv"
+    if not _is_set_table(table):
+        return None
+    return list(dict.fromkeys(folder / row["file"] for row in _rows(table)))
+
+
 def _iter_table(table: Path, given: Given) -> Iterator[EcgRecord]:
     """Records in the table's order; a shard is opened once, for all its rows."""
     shards: set[str] = set()

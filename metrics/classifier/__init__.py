@@ -3,12 +3,15 @@
 `metrics.classifier.model.Classifier` is the door; this module loads no torch.
 """
 
+import os
 from typing import TYPE_CHECKING
 
+from gen.records import InputError
 from metrics import extractors
 
 if TYPE_CHECKING:
     from metrics.classifier.model import ClassifierFeatures
+    from metrics.net1d import EcgFounderFeatures
 
 #: Name of the default feature extractor.
 EXTRACTOR = "ptbxl-classifier"
@@ -21,5 +24,20 @@ def features() -> "ClassifierFeatures":
     return ClassifierFeatures()
 
 
-if EXTRACTOR not in extractors.extractor_names():
-    extractors.register(EXTRACTOR, features)
+def founder() -> "EcgFounderFeatures":
+    """Make the extractor ``ecgfounder`` from the weights that the variable PHYSIOGEN_ECGFOUNDER names.
+
+    Raises:
+        InputError: the variable is not set, or the file is not the published 12-lead weights.
+    """
+    path = os.environ.get("PHYSIOGEN_ECGFOUNDER")
+    if not path:
+        raise InputError("ecgfounder: no weights; set PHYSIOGEN_ECGFOUNDER to the published 12-lead .pth file")
+    from metrics.net1d import EcgFounderFeatures
+
+    return EcgFounderFeatures(path)
+
+
+for _name, _factory in ((EXTRACTOR, features), ("ecgfounder", founder)):
+    if _name not in extractors.extractor_names():
+        extractors.register(_name, _factory)

@@ -17,8 +17,10 @@ NUM_SAMPLES = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Strength of each variation; 0 switches it off."""
+    """Strength of each variation; 0 switches it off (1 for the window)."""
 
+    window: float = 0.8
+    """Share of the record that a sample shows, from a random place."""
     rate: float = 0.1
     """Largest relative change of the time scale."""
     amplitude: float = 0.12
@@ -87,9 +89,10 @@ class ExampleSource:
 
 
 def vary(signal: np.ndarray, rng: np.random.Generator, settings: Augmentation) -> np.ndarray:
-    """A random variation of an ECG (8, time) in mV, of the same shape."""
+    """A random variation of an ECG (8, time) in mV: (8, round(window * time)) float32."""
+    speed = 1 + rng.uniform(-settings.rate, settings.rate)
+    signal = stretch(signal, round(settings.window * signal.shape[1]), speed, rng.random())
     leads, length = signal.shape
-    signal = stretch(signal, 1 + rng.uniform(-settings.rate, settings.rate), rng.random())
     gain = rng.normal(0, settings.amplitude) + rng.normal(0, settings.lead_gain, leads)
     signal = signal * np.exp(gain)[:, None].astype(np.float32)
     signal = signal + rng.uniform(0, settings.noise_mv) * rng.standard_normal(signal.shape, dtype=np.float32)
@@ -101,23 +104,24 @@ def vary(signal: np.ndarray, rng: np.random.Generator, settings: Augmentation) -
     return signal.astype(np.float32)
 
 
-def stretch(signal: np.ndarray, speed: float, start: float) -> np.ndarray:
-    """Play (lead, time) at another speed from a random place, by linear interpolation.
+def stretch(signal: np.ndarray, window: int, speed: float, start: float) -> np.ndarray:
+    """Play a part of a signal at another speed, by linear interpolation.
 
     Args:
         signal: (lead, time).
-        speed: of the time scale.
-        start: 0 to 1, where the window lies: inside the signal, or around it where it is longer.
+        window: samples to return, at most those there are.
+        speed: of the time scale; reduced where the signal is too short for it.
+        start: 0 to 1, from the earliest to the latest place of the window.
 
     Returns:
-        (lead, time) float32; beyond its ends the signal goes on with its own beginning.
+        (lead, window).
     """
-    length = signal.shape[1]
-    offset = start * length  # circular: every beat is seen everywhere, at the price of one seam
-    position = np.mod(offset + speed * np.arange(length), length)
-    low = position.astype(np.int64)
-    part = (position - low).astype(np.float32)
-    return signal[:, low % length] * (1 - part) + signal[:, (low + 1) % length] * part
+    last = signal.shape[1] - 1
+    speed = min(speed, last / max(1, window - 1))
+    position = start * (last - speed * (window - 1)) + speed * np.arange(window)
+    low = np.clip(position.astype(np.int64), 0, last - 1)
+    part = (position - low).astype(signal.dtype)
+    return signal[:, low] * (1 - part) + signal[:, low + 1] * part
 
 
 def to_network(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:

@@ -5,6 +5,7 @@ convolutions, four residual stages whose shortcuts pool before they widen, and p
 Its 256 penultimate values are the default features of the distribution measures.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -47,7 +48,7 @@ class EcgClassifier(ModelMixin, ConfigMixin):
             None before that.
     """
 
-    config_name = "config.json"
+    config_name = "config.json"  # type: ignore[assignment]
     fs_hz = 100.0
 
     @register_to_config
@@ -64,6 +65,45 @@ class EcgClassifier(ModelMixin, ConfigMixin):
         thresholds: dict[str, float] | None = None,
     ) -> None:
         super().__init__()
+        self.backbone = Backbone(widths, blocks, kernel, feature_width, dropout, scale_mv)
+        self.heads = nn.ModuleDict(
+            {
+                "superclasses": nn.Linear(feature_width, len(superclasses)),
+                "statements": nn.Linear(feature_width, len(statements)),
+                "demographics": nn.Linear(feature_width, 2),
+            }
+        )
+
+    def forward(self, signal_mv: torch.Tensor) -> Predicted:
+        """Classify ECGs (batch, 8, time) in mV at 100 Hz, `gen.leads.LEADS_8`; NaN counts as the lead's mean."""
+        features = self.backbone(signal_mv)
+        hidden = F.silu(features)
+        return Predicted(features, *(head(hidden) for head in self.heads.values()))
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Binary cross-entropy of both heads, and a little of sex and age, which are known for nearly every record.
+
+        Args:
+            batch: ``signal_mv``; targets in [0, 1] ``superclasses``, ``statements``; ``demographics`` (batch, 2),
+                NaN where unknown.
+        """
+        predicted = self.forward(batch["signal_mv"])
+        superclasses = _cross_entropy(predicted.superclasses, batch["superclasses"]).mean()
+        # The mean over 71 mostly absent statements would be drowned by five frequent classes.
+        statements = _cross_entropy(predicted.statements, batch["statements"]).sum(dim=1).mean() / 10
+        demographics = _demographic_loss(predicted.demographics.float(), batch["demographics"])
+        loss = superclasses + statements + 0.2 * demographics
+        return {"loss": loss, "super": superclasses, "all": statements, "demographics": demographics}
+
+
+class Backbone(nn.Module):
+    """Features (batch, feature_width) of ECGs (batch, 8, time); see `EcgClassifier` for the arguments."""
+
+    def __init__(
+        self, widths: Sequence[int], blocks: int, kernel: int, feature_width: int, dropout: float, scale_mv: float
+    ) -> None:
+        super().__init__()
+        self.scale_mv = scale_mv
         half = max(8, widths[0] // 2)
         self.stem = nn.Sequential(
             _conv(8, half, 5, 2), _norm_relu(half), _conv(half, half, 5), _norm_relu(half), _conv(half, widths[0], 5),
@@ -77,45 +117,17 @@ class EcgClassifier(ModelMixin, ConfigMixin):
                 stages.append(ResidualBlock(before, width, kernel, stride, dropout))
                 before = width
         self.stages = nn.Sequential(*stages)
-        self.pooled = nn.Sequential(nn.BatchNorm1d(2 * before, momentum=0.05), nn.Dropout(4 * dropout))
+        self.pooled = nn.Sequential(nn.BatchNorm1d(2 * before, momentum=0.05), nn.Dropout(min(0.5, 4 * dropout)))
         self.feature = nn.Linear(2 * before, feature_width)
-        self.heads = nn.ModuleDict(
-            {
-                "superclasses": nn.Linear(feature_width, len(superclasses)),
-                "statements": nn.Linear(feature_width, len(statements)),
-                "demographics": nn.Linear(feature_width, 2),
-            }
-        )
         # oneDNN's bf16 convolutions are 2-8 times faster on this layout than on PyTorch's default one.
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, signal_mv: torch.Tensor) -> Predicted:
-        """Classify ECGs (batch, 8, time) in mV at 100 Hz, `gen.leads.LEADS_8`; NaN counts as the lead's mean."""
-        features = self.features(signal_mv)
-        hidden = F.silu(features)
-        return Predicted(features, *(head(hidden) for head in self.heads.values()))
-
-    def features(self, signal_mv: torch.Tensor) -> torch.Tensor:
-        """Penultimate values (batch, feature_width) of ECGs as in `forward`."""
+    def forward(self, signal_mv: torch.Tensor) -> torch.Tensor:
+        """Read ECGs (batch, 8, time) in mV at 100 Hz, `gen.leads.LEADS_8`; NaN counts as the lead's mean."""
         x = signal_mv - torch.nanmean(signal_mv, dim=2, keepdim=True)  # the electrodes' offset means nothing
-        x = (torch.nan_to_num(x) / self.config.scale_mv).clamp(-INPUT_LIMIT, INPUT_LIMIT)
+        x = (torch.nan_to_num(x) / self.scale_mv).clamp(-INPUT_LIMIT, INPUT_LIMIT)
         h = self.stages(self.stem(x[:, :, None].contiguous(memory_format=torch.channels_last)))
         return self.feature(self.pooled(torch.cat([h.mean((2, 3)), h.amax((2, 3))], dim=1)))
-
-    def loss(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Binary cross-entropy of both heads, and a little of sex and age, which are known for nearly every record.
-
-        Args:
-            batch: ``signal_mv``; targets in [0, 1] ``superclasses``, ``statements``; ``demographics`` (batch, 2),
-                NaN where unknown.
-        """
-        predicted = self(batch["signal_mv"])
-        superclasses = _cross_entropy(predicted.superclasses, batch["superclasses"]).mean()
-        # The mean over 71 mostly absent statements would be drowned by five frequent classes.
-        statements = _cross_entropy(predicted.statements, batch["statements"]).sum(dim=1).mean() / 10
-        demographics = _demographic_loss(predicted.demographics.float(), batch["demographics"])
-        loss = superclasses + statements + 0.2 * demographics
-        return {"loss": loss, "super": superclasses, "all": statements, "demographics": demographics}
 
 
 class ResidualBlock(nn.Module):
@@ -123,13 +135,14 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width_in: int, width: int, kernel: int, stride: int, dropout: float) -> None:
         super().__init__()
+        last = nn.BatchNorm2d(width, momentum=0.05)
+        nn.init.zeros_(last.weight)  # every block starts as its shortcut
         self.body = nn.Sequential(
             _conv(width_in, width, kernel, stride), _norm_relu(width),
             # Whole channels: a random number per activation costs as much as the block on a CPU.
             nn.Dropout2d(dropout),
-            _conv(width, width, kernel), nn.BatchNorm2d(width, momentum=0.05),
+            _conv(width, width, kernel), last,
         )  # fmt: skip
-        nn.init.zeros_(self.body[-1].weight)  # every block starts as its shortcut
         shortcut: list[nn.Module] = []
         if stride > 1:
             shortcut.append(nn.AvgPool2d((1, stride), (1, stride), ceil_mode=True))

@@ -29,13 +29,13 @@ class ClassifierRecipe:
 
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            steps=1600,
+            steps=2400,
             batch_size=48,
-            lr=3e-3,
-            schedule="onecycle",
+            lr=2e-3,
+            warmup=100,
             weight_decay=0.05,
             precision="bf16",
-            ema_decay=0.99,
+            ema_decay=0.995,
             checkpoint_dtype="fp16",
             validate_every=100,
             save_every=400,
@@ -75,7 +75,9 @@ def classifier(
         overwrite=overwrite,
         card=_card(cache, recipe),
     )
-    add_thresholds(result.best_path, cache, chosen_on)
+    changes = "".join(f" --set {key}={value}" for key, value in (overrides or {}).items())
+    command = f"physiogen train metrics/classifier --data CACHE --out RUN{changes}"
+    complete(result.best_path, cache, chosen_on, command)
     return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
 
 
@@ -126,18 +128,22 @@ def validator(examples: Examples, batch_size: int = 64) -> Callable[[torch.nn.Mo
     return validate
 
 
-def add_thresholds(folder: Path, cache: "SignalCache", rows: np.ndarray) -> None:
-    """Write the thresholds with the best F1 on these records into a checkpoint's configuration."""
+def complete(folder: Path, cache: "SignalCache", rows: np.ndarray, command: str) -> None:
+    """Add to a checkpoint the thresholds with the best F1 on these records, and the command without local paths."""
     checkpoint = load_checkpoint(folder, EcgClassifier)
     trained = Classifier(load_model(EcgClassifier, folder))
     probabilities = trained.probabilities(cache.batch(rows), cache.fs_hz)
     statements = statements_of(cache.table.iloc[rows])
-    thresholds = {}
+    thresholds: dict[str, float] = {}
     for level, names in trained.classes.items():
         cuts = choose_thresholds(probabilities[level], label_matrix(statements, names, level))
         thresholds |= {f"{level}/{name}": round(float(cut), 6) for name, cut in zip(names, cuts, strict=True)}
-    config = {**checkpoint.config, "thresholds": thresholds}
-    save_checkpoint(folder, config=config, model=checkpoint.tensors, card=checkpoint.card)
+    save_checkpoint(
+        folder,
+        config={**checkpoint.config, "thresholds": thresholds},
+        model=checkpoint.tensors,
+        card={**checkpoint.card, "command": command},
+    )
 
 
 def _macro_auroc(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -151,9 +157,8 @@ def _card(cache: "SignalCache", recipe: ClassifierRecipe) -> dict[str, Any]:
         "recipe": "metrics/classifier",
         "settings": asdict(recipe),
         "data": source["name"],
-        "data_licence": source.get("licence"),
-        "data_citation": source.get("citation"),
-        "data_digest": cache.digest,
-        "split": "trained on folds 1-8, chosen and thresholds set on fold 9",
-        "licence": "Apache-2.0",
+        "licence": source.get("licence"),
+        "citation": source.get("citation"),
+        "split_digest": cache.digest,
+        "split": "trained on folds 1-8; chosen, and thresholds set, on fold 9",
     }

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from gen.records import InputError
 from metrics.arrays import Array
-from metrics.bootstrap import Difference, Groups, Interval, bootstrap, resample_counts
+from metrics.bootstrap import Difference, Groups, Interval, bootstrap
 from metrics.ranking import weighted_auroc
 
 Labels = npt.NDArray[np.bool_]
@@ -24,11 +24,13 @@ ClassStatistic = Callable[[Array, Labels, Array], Array]
 
 @dataclass(frozen=True)
 class ClassScores:
-    """Scores of one class; NaN where the scored records lack positives or negatives."""
+    """Scores of one class, AUROC with its 95 % interval; NaN where the scored records lack positives or negatives."""
 
     name: str
     positives: int
     auroc: float
+    auroc_low: float
+    auroc_high: float
     auprc: float
     f1: float
     threshold: float
@@ -39,8 +41,10 @@ class Scores:
     """Scores of all classes.
 
     Attributes:
-        auroc, auprc, f1: macro means over the classes that have a score, with intervals over patients.
+        auroc, auprc, f1: macro means over the classes that have a score, with intervals over patients; of several
+            runs, the mean of the runs.
         ece: expected calibration error, mean over those classes.
+        auroc_runs: macro AUROC of each run (training seed).
         classes: each class.
         scored: how many classes entered the means.
     """
@@ -49,12 +53,13 @@ class Scores:
     auprc: Interval
     f1: Interval
     ece: float
+    auroc_runs: tuple[float, ...]
     classes: tuple[ClassScores, ...]
     scored: int
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON values; NaN becomes None."""
-        return _without_nan(asdict(self))
+        return without_nan(asdict(self))
 
 
 def score(
@@ -64,51 +69,69 @@ def score(
     thresholds: npt.ArrayLike,
     classes: Sequence[str],
     groups: Groups = None,
+    min_positives: int = 1,
     replicates: int = 1000,
     seed: int = 0,
 ) -> Scores:
     """Score predictions.
 
     Args:
-        probabilities: (n, class) in [0, 1].
+        probabilities: (n, class) in [0, 1], or (run, n, class) for several trainings of one method.
         labels: (n, class) bool.
-        thresholds: (class,) from `choose_thresholds` on other records.
+        thresholds: (class,) or (run, class) from `choose_thresholds` on other records.
         classes: names.
         groups: (n,) patients; None: each record its own.
+        min_positives: classes with fewer positives are listed, but stay out of the means. A class with one or two
+            has no interval worth the name: a draw repeats its positives or loses them.
         replicates: bootstrap draws.
         seed: of the draws.
 
     Raises:
         InputError: shapes do not fit, values are not finite, or no class has positives and negatives.
     """
-    p, y = checked(probabilities, labels, classes)
+    y = np.asarray(labels, dtype=bool)
+    p = as_runs(probabilities, y, classes)
     cuts = np.asarray(thresholds, dtype=np.float64)
-    if cuts.shape != (len(classes),):
-        raise InputError(f"thresholds: shape {cuts.shape}; accepted: ({len(classes)},), one per class")
-    scored = scorable(y)
+    if cuts.shape not in ((len(classes),), (len(p), len(classes))):
+        raise InputError(
+            f"thresholds: shape {cuts.shape}; accepted: one per class ({len(classes)}), or one per run too"
+        )
+    cuts = np.broadcast_to(cuts, (len(p), len(classes)))
+    known = scorable(y)
+    scored = known & (y.sum(axis=0) >= min_positives)
     if not scored.any():
         raise InputError("labels: no class has both positive and negative records; accepted: at least one such class")
-    decided = (p >= cuts).astype(np.float64)
+    decided = (p >= cuts[:, None]).astype(np.float64)
 
-    def macro(statistic: ClassStatistic, values: Array) -> Interval:
+    def macro(statistic: ClassStatistic, runs: Array, columns: Labels) -> Interval:
         return bootstrap(
-            lambda weights: macro_mean(statistic, values[:, scored], y[:, scored], weights),
-            len(y), groups=groups, replicates=replicates, method="percentile", seed=seed,
-        )  # fmt: skip
+            lambda weights: mean_of_runs(statistic, runs[:, :, columns], y[:, columns], weights),
+            len(y),
+            groups=groups,
+            replicates=replicates,
+            method="percentile",
+            seed=seed,
+        )
 
     one = np.ones((1, len(y)))
     rows = []
     for i, name in enumerate(classes):
-        single = [
-            float(statistic(values[:, i], y[:, i], one)[0]) if scored[i] else float("nan")
-            for statistic, values in ((weighted_auroc, p), (average_precision, p), (f1, decided))
-        ]
-        rows.append(ClassScores(name, int(y[:, i].sum()), *single, threshold=float(cuts[i])))
+        only = np.arange(len(classes)) == i
+        area, steps, harmonic = (
+            float(mean_of_runs(statistic, runs[:, :, only], y[:, only], one)[0]) if known[i] else float("nan")
+            for statistic, runs in ((weighted_auroc, p), (average_precision, p), (f1, decided))
+        )
+        low, high = (float("nan"),) * 2
+        if known[i]:
+            interval = macro(weighted_auroc, p, only)
+            low, high = interval.low, interval.high
+        rows.append(ClassScores(name, int(y[:, i].sum()), area, low, high, steps, harmonic, float(cuts[:, i].mean())))
     return Scores(
-        auroc=macro(weighted_auroc, p),
-        auprc=macro(average_precision, p),
-        f1=macro(f1, decided),
-        ece=float(np.mean([calibration_error(p[:, i], y[:, i]) for i in np.flatnonzero(scored)])),
+        auroc=macro(weighted_auroc, p, scored),
+        auprc=macro(average_precision, p, scored),
+        f1=macro(f1, decided, scored),
+        ece=float(np.mean([calibration_error(run[:, i], y[:, i]) for run in p for i in np.flatnonzero(scored)])),
+        auroc_runs=tuple(float(macro_mean(weighted_auroc, run[:, scored], y[:, scored], one)[0]) for run in p),
         classes=tuple(rows),
         scored=int(scored.sum()),
     )
@@ -136,16 +159,13 @@ def macro_difference(
         InputError: as `score`.
     """
     y = np.asarray(labels, dtype=bool)
-    runs = [np.asarray(side, dtype=np.float64).reshape(-1, *y.shape) for side in (first, second)]
-    scored = scorable(y)
-    if not scored.any():
+    sides = [as_runs(side, y)[:, :, scorable(y)] for side in (first, second)]
+    labels_scored = y[:, scorable(y)]
+    if not labels_scored.size:
         raise InputError("labels: no class has both positive and negative records; accepted: at least one such class")
 
     def change(weights: Array) -> Array:
-        means = [
-            np.mean([macro_mean(statistic, run[:, scored], y[:, scored], weights) for run in side], axis=0)
-            for side in runs
-        ]
+        means = [mean_of_runs(statistic, side, labels_scored, weights) for side in sides]
         return means[1] - means[0]
 
     return paired_difference(change, len(y), groups=groups, replicates=replicates, seed=seed)
@@ -173,13 +193,14 @@ def choose_thresholds(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Ar
 
     It lies half-way between two predictions; 0.5 for a class that has no positive or no negative here.
     """
-    p, y = checked(probabilities, labels)
+    y = np.asarray(labels, dtype=bool)
+    p = as_runs(probabilities, y)[0]
     return np.array([_best_cut(p[:, i], y[:, i]) if s else 0.5 for i, s in enumerate(scorable(y))])
 
 
 def scorable(labels: Labels) -> Labels:
     """(class,) whether both positives and negatives are there."""
-    return labels.any(axis=0) & ~labels.all(axis=0)
+    return np.asarray(labels.any(axis=0) & ~labels.all(axis=0))
 
 
 def macro_mean(statistic: ClassStatistic, values: Array, labels: Labels, weights: Array) -> Array:
@@ -191,6 +212,11 @@ def macro_mean(statistic: ClassStatistic, values: Array, labels: Labels, weights
         total += np.where(good, found, 0)
         count += good
     return np.divide(total, count, out=np.full(len(weights), np.nan), where=count > 0)
+
+
+def mean_of_runs(statistic: ClassStatistic, runs: Array, labels: Labels, weights: Array) -> Array:
+    """(replicates,) `macro_mean` of runs (run, n, class), averaged over the runs."""
+    return np.mean([macro_mean(statistic, run, labels, weights) for run in runs], axis=0)
 
 
 def average_precision(scores: Array, labels: Labels, weights: Array) -> Array:
@@ -222,17 +248,16 @@ def calibration_error(probabilities: Array, labels: Labels, bins: int = 15) -> f
     return float(np.abs(gap).sum() / len(labels))
 
 
-def checked(
-    probabilities: npt.ArrayLike, labels: npt.ArrayLike, classes: Sequence[str] | None = None
-) -> tuple[Array, Labels]:
-    """Both as arrays (n, class) that fit each other; raises `InputError` otherwise."""
-    p, y = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=bool)
-    wanted = (len(y), p.shape[-1] if classes is None else len(classes))
-    if p.ndim != 2 or p.shape != wanted or y.shape != wanted:
-        raise InputError(f"probabilities {p.shape} and labels {y.shape}; accepted: both (n, class)")
-    if not len(p) or not np.isfinite(p).all():
+def as_runs(probabilities: npt.ArrayLike, labels: Labels, classes: Sequence[str] | None = None) -> Array:
+    """Predictions as float64 (run, n, class); raises `InputError` where they do not fit the labels (n, class)."""
+    p = np.asarray(probabilities, dtype=np.float64)
+    p = p[None] if p.ndim == 2 else p
+    width = labels.shape[-1] if classes is None else len(classes)
+    if labels.ndim != 2 or labels.shape[1] != width or p.shape[1:] != labels.shape:
+        raise InputError(f"probabilities {p.shape[1:]} and labels {labels.shape}; accepted: both (n, {width})")
+    if not p.size or not np.isfinite(p).all():
         raise InputError("probabilities: none, NaN or infinity; accepted: finite values of at least one record")
-    return p, y
+    return p
 
 
 def _best_cut(probabilities: Array, labels: Labels) -> float:
@@ -245,15 +270,16 @@ def _best_cut(probabilities: Array, labels: Labels) -> float:
     return float((p[ends[best]] + below) / 2)
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """JSON values with None in place of NaN and infinity."""
     if isinstance(value, dict):
-        return {key: _without_nan(v) for key, v in value.items()}
+        return {key: without_nan(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(v) for v in value]
+        return [without_nan(v) for v in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 __all__ = [
     "ClassScores", "Scores", "average_precision", "calibration_error", "choose_thresholds", "f1", "macro_difference",
-    "macro_mean", "paired_difference", "resample_counts", "scorable", "score",
+    "macro_mean", "mean_of_runs", "paired_difference", "scorable", "score", "without_nan",
 ]  # fmt: skip

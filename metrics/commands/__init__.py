@@ -1,1 +1,1 @@
-"""Sub-commands of `physiogen` that score signals."""
+"""Commands of the evaluation layer."""

@@ -9,8 +9,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 from torch.nn import functional as F
 
-#: Order of the output channels.
-WAVES = ("P", "QRS", "T")
+from metrics.delineation.waves import WAVES
 
 
 def _conv(inputs: int, outputs: int, taps: int, *, stride: int = 1, dilation: int = 1, bias: bool = False) -> nn.Conv2d:
@@ -30,8 +29,8 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, width, lead, time) -> the same shape."""
-        y = F.relu(self.norm_1(self.first(x)))
-        return F.relu(x + self.norm_2(self.second(self.dropout(y))))
+        y = F.relu(self.norm_1(self.first(x)), inplace=True)
+        return F.relu(self.norm_2(self.second(self.dropout(y))) + x, inplace=True)
 
 
 class Step(nn.Module):
@@ -43,7 +42,7 @@ class Step(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, inputs, lead, time) -> (batch, outputs, lead, time / stride)."""
-        return F.relu(self.norm(self.conv(x)))
+        return F.relu(self.norm(self.conv(x)), inplace=True)
 
 
 class Delineator(ModelMixin, ConfigMixin):
@@ -61,7 +60,7 @@ class Delineator(ModelMixin, ConfigMixin):
         dropout: share of channels dropped in training.
     """
 
-    config_name = "config.json"
+    config_name = "config.json"  # type: ignore[assignment]
     fs_hz = 250.0
     #: The number of samples must be a multiple of this.
     stride = 16
@@ -86,11 +85,11 @@ class Delineator(ModelMixin, ConfigMixin):
         self.spread = _conv(deep_width, coarse, 1)
         self.coarse_out, self.up_middle = Block(coarse, 3, dropout=dropout), _conv(coarse, middle, 1)
         self.middle_out, self.up_fine = Block(middle, 3, dropout=dropout), _conv(middle, fine, 1)
-        self.fine_out = nn.Sequential(Block(fine, 3), Block(fine, 3))
+        self.fine_out = Block(fine, 3)
         self.lead_head = _conv(fine, 4 * len(WAVES), 3, bias=True)
         self.consensus = nn.Sequential(Step(2 * fine, 64, 3), Block(64, 3), Block(64, 3))
         self.consensus_head = _conv(64, 4 * len(WAVES), 3, bias=True)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-arg]
 
     def forward(self, signal_mv: torch.Tensor, pool: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits of every sample.
@@ -110,7 +109,9 @@ class Delineator(ModelMixin, ConfigMixin):
         coarse = self.coarse_out(F.relu(coarse + deep))
         middle = self.middle_out(middle + _twice(self.up_middle(coarse)))
         fine = self.fine_out(fine + _twice(self.up_fine(middle)))
-        return _samples(self.lead_head(fine)), _samples(self.consensus_head(self.consensus(pool_leads(fine, pool))))[:, 0]
+        return _samples(self.lead_head(fine)), _samples(self.consensus_head(self.consensus(pool_leads(fine, pool))))[
+            :, 0
+        ]
 
     def loss(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Cross-entropy over the samples whose label is known.
@@ -132,7 +133,7 @@ def _cross_entropy(logits: torch.Tensor, label: torch.Tensor, weight: torch.Tens
 
 
 def pool_leads(x: torch.Tensor, pool: torch.Tensor) -> torch.Tensor:
-    """Mean and maximum over the pooled leads: (batch, width, lead, time), (batch, lead) -> (batch, 2 width, 1, time)."""
+    """Mean and maximum over pooled leads: (batch, width, lead, time), (batch, lead) -> (batch, 2 width, 1, time)."""
     taken = pool[:, None, :, None].to(x.dtype)
     mean = (x * taken).sum(dim=2, keepdim=True) / taken.sum(dim=2, keepdim=True).clamp(min=1)
     # The features are past a ReLU, so a lead set to zero never is the maximum by mistake.

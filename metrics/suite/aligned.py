@@ -129,13 +129,15 @@ def choose_target(
         lacking = [lead for lead in wanted if lead not in there]
         if lacking or (leads is None and set(there) != set(wanted)):
             raise InputError(
-                f"{each.name}: leads {','.join(record.leads)}, but {sets[0].name} has {','.join(first[0].leads)}; "
+                f"{each.name}: leads {','.join(each.file_leads or record.leads)}, but {sets[0].name} has "
+                f"{','.join(sets[0].file_leads or first[0].leads)}; "
                 "accepted: the same leads in any order, leads that follow exactly, or --leads naming common ones"
             )
-        derived = [lead for lead in wanted if lead not in record.leads]
+        own = each.file_leads or record.leads
+        derived = [lead for lead in wanted if lead not in own]
         if derived:
-            notes.append(f"{each.name}: leads {', '.join(derived)} computed from {', '.join(record.leads)}")
-        elif tuple(lead for lead in record.leads if lead in wanted) != tuple(wanted):
+            notes.append(f"{each.name}: leads {', '.join(derived)} computed from {', '.join(own)}")
+        elif tuple(lead for lead in own if lead in wanted) != tuple(wanted):
             notes.append(f"{each.name}: leads put into standard order")
     fs_hz = min(record.fs_hz for record in first)
     for each, record in zip(sets, first, strict=True):
@@ -149,7 +151,9 @@ def choose_target(
     return Target(tuple(wanted), fs_hz, round(shortest * fs_hz), seconds), notes
 
 
-def align_set(each: EcgSet, target: Target, *, scratch: Path | None = None, advance: Advance | None = None) -> AlignedSet:
+def align_set(
+    each: EcgSet, target: Target, *, scratch: Path | None = None, advance: Advance | None = None
+) -> AlignedSet:
     """Read a set and bring every record to the target.
 
     Args:
@@ -166,9 +170,7 @@ def align_set(each: EcgSet, target: Target, *, scratch: Path | None = None, adva
     patients: list[str] = []
     excluded: list[str] = []
     changes: set[str] = set()
-    stored: tuple[str, ...] = ()
     for record, patient in zip(each, each.patients, strict=True):
-        stored = stored or record.leads
         signal = _to_target(record, target, each.name, changes)
         if advance is not None:
             advance(1)
@@ -192,7 +194,7 @@ def align_set(each: EcgSet, target: Target, *, scratch: Path | None = None, adva
         target=target,
         facts=tuple(facts),
         patients=tuple(patients),
-        stored_leads=stored,
+        stored_leads=each.file_leads or target.leads,
         excluded=tuple(excluded),
         changes=tuple(sorted(changes)),
         _keep=(keep,),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from metrics.suite.presets import Preset
 from metrics.suite.progress import Progress
 
 SLOW_HZ = 100.0
+TRAIN_FEATURES = 2000
 
 
 @dataclass(eq=False)
@@ -47,11 +49,11 @@ class Job:
     seed: int
     progress: Progress
     warnings: list[str] = field(default_factory=list)
-    pictures: dict[str, object] = field(default_factory=dict)
+    pictures: dict[str, Any] = field(default_factory=dict)
     _features: dict[tuple[str, str], Array] = field(default_factory=dict)
 
     def features(self, extractor: Extractor, which: str) -> Array:
-        """Features (n, d) of ``real``, ``generated``, ``train`` or ``noise``, computed once.
+        """Features (n, d) of ``real``, ``generated``, ``train`` (its `train_rows`) or ``noise``, computed once.
 
         Raises:
             InputError: the set lacks one of the eight independent leads.
@@ -61,11 +63,11 @@ class Job:
             self._features[key] = np.concatenate([extractor(x, self.real.fs_hz) for x in self._blocks(which)])
         return self._features[key]
 
-    def slow(self, which: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def slow(self, which: str, rows: npt.NDArray[np.int64]) -> Array:
         """Some records with the eight leads (or all there are) at 100 Hz, (rows, lead, time)."""
         leads = LEADS_8 if self.real.has_8 else self.real.leads
         parts = [self._records(which, rows[part], leads) for part in blocks(len(rows))]
-        return np.concatenate([resample(x, self.real.fs_hz, min(SLOW_HZ, self.real.fs_hz)) for x in parts])
+        return np.concatenate([resample(x, self.real.fs_hz, self.slow_hz).astype(np.float64) for x in parts])
 
     @property
     def slow_hz(self) -> float:
@@ -100,8 +102,15 @@ class Job:
             if self.train is None:
                 raise InputError("no training set was given")
             count = len(self.train)
-        for part in blocks(count):
-            yield self._records(which, np.arange(part.start, part.stop), LEADS_8)
+        rows = self.train_rows if which == "train" else np.arange(count)
+        for part in blocks(len(rows)):
+            yield self._records(which, rows[part], LEADS_8)
+
+    @cached_property
+    def train_rows(self) -> npt.NDArray[np.int64]:
+        """Training records whose features are compared; more would change little and cost much."""
+        count = 0 if self.train is None else len(self.train)
+        return draw(count, min(TRAIN_FEATURES, self.preset.max_records), (self.seed, 41))
 
     def _records(self, which: str, rows: npt.NDArray[np.int64], leads: Sequence[str]) -> npt.NDArray[np.float32]:
         if which == "noise":

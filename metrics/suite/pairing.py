@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 import numpy as np
@@ -49,6 +49,14 @@ def find_pairs(real: AlignedSet, generated: AlignedSet) -> Pairs | None:
     return None
 
 
+def with_patients_of(real: AlignedSet, generated: AlignedSet, pairs: Pairs) -> AlignedSet:
+    """The generated set with the patients of the real records it belongs to: a rebuilt file may not name its own."""
+    patients = list(generated.patients)
+    for i, j in zip(pairs.real, pairs.generated, strict=True):
+        patients[j] = real.patients[i]
+    return replace(generated, patients=tuple(patients))
+
+
 def scored_leads(leads: Sequence[str], record: EcgRecord) -> list[bool]:
     """Whether each lead was made by the generator: not observed, and not computable from what was observed.
 
@@ -72,4 +80,4 @@ def _record_id(record: EcgRecord) -> str:
 
 def _file_name(record: EcgRecord) -> str:
     source = record.metadata.get("source_file") or record.record_id
-    return _RATE_SUFFIX.sub("", PurePath(str(source)).name.removesuffix(".hea").removesuffix(".dat").split("_records")[-1])
+    return _RATE_SUFFIX.sub("", PurePath(str(source)).name.removesuffix(".hea").removesuffix(".dat"))

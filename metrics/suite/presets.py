@@ -19,6 +19,7 @@ class Preset:
         max_records: larger sets are thinned to this number (seeded).
         distance_records: records behind the distances of spectra and amplitudes.
         map: ``pca`` or ``tsne``.
+        thorough: also k = 3, MMD, aligned errors, a third extractor, and every panel of the page.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Preset:
     max_records: int = 10_000
     distance_records: int = 500
     map: str = "pca"
+    thorough: bool = True
 
 
 _COMMON = ("features", "physics", "parameters")
@@ -39,9 +41,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "quick",
                 ("paired", "features", "physics", "parameters", "conditioning", "privacy"),
                 halvings=8,
-                slow_halvings=2,
+                slow_halvings=4,
                 max_records=1000,
                 distance_records=200,
+                thorough=False,
             ),
             Preset("reconstruction", ("paired", *_COMMON, "retention", "privacy")),
             Preset("generation", (*_COMMON, "diversity", "conditioning", "privacy")),

@@ -29,6 +29,7 @@ class EcgSet:
         ids, patients: of each record; a record without a patient counts as a patient of its own.
         read: record by row number of the source.
         rows: row numbers that are in the set, ascending.
+        file_leads: what the first file itself holds; records come with the leads that follow from them as well.
     """
 
     name: str
@@ -37,6 +38,7 @@ class EcgSet:
     patients: tuple[str, ...]
     read: Callable[[int], EcgRecord]
     rows: tuple[int, ...]
+    file_leads: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -62,7 +64,7 @@ def open_set(location: str | Path) -> EcgSet:
         InputError: no such folder, nothing readable in it, an unknown split, no record, or an id given twice.
     """
     folder, split = split_location(location)
-    table, read, kind = _open(folder)
+    table, read, kind, file_leads = _open(folder)
     rows = _rows_of(table, split, location)
     if not len(rows):
         raise InputError(f"{location}: no record in it; accepted: at least two records")
@@ -73,7 +75,7 @@ def open_set(location: str | Path) -> EcgSet:
         f"record {record}" if patient is None or patient != patient else str(patient)
         for patient, record in zip(chosen["patient_id"], ids, strict=True)
     )
-    return EcgSet(str(location), kind, ids, patients, read, tuple(int(row) for row in rows))
+    return EcgSet(str(location), kind, ids, patients, read, tuple(int(row) for row in rows), file_leads(int(rows[0])))
 
 
 def split_location(location: str | Path) -> tuple[Path, str | None]:
@@ -114,14 +116,23 @@ def manifest_patients(path: str | Path) -> set[str] | None:
     return {str(patient) for patient in found}
 
 
-def _open(folder: Path) -> "tuple[pd.DataFrame, Callable[[int], EcgRecord], str]":
+_Leads = Callable[[int], tuple[str, ...]]
+
+
+def _open(folder: Path) -> "tuple[pd.DataFrame, Callable[[int], EcgRecord], str, _Leads]":
     from gen.datasets import SignalCache, open_source
+    from gen.io import read_set
 
     if (folder / "manifest.json").is_file() and (folder / "signals.i16").is_file():
         cache = SignalCache.open(folder)
-        return cache.table, cache.record, f"cache of {cache.manifest['source']['name']}"
+        return cache.table, cache.record, f"cache of {cache.manifest['source']['name']}", lambda row: cache.leads
     source = open_source(folder, fs_hz=None)
-    return source.table, source.__getitem__, source.info.name
+
+    def file_leads(row: int) -> tuple[str, ...]:
+        first = next(iter(read_set(source.root / source.table["path"].iloc[row])), None)
+        return () if first is None else first.leads
+
+    return source.table, source.__getitem__, source.info.name, file_leads
 
 
 def _rows_of(table: "pd.DataFrame", split: str | None, location: str | Path) -> np.ndarray:

@@ -79,9 +79,18 @@ def test_draws_bands_and_plots_appear_together(run, strip, checkpoint, tmp_path)
     name = draws[0].metadata["sample_of"]
     assert [draw.record_id for draw in draws] == [f"{name}_s01", f"{name}_s02"]
     with np.load(tmp_path / "out" / "bands" / f"{name}.npz") as bands:
-        assert {"lower_50", "upper_50", "lower_90", "upper_90", "leads", "fs_hz"} == set(bands)
-        assert (bands["upper_90"] >= bands["upper_50"]).all()
+        assert set(bands) >= {"leads", "fs_hz"} | {
+            f"{side}_{level}_mv" for side in ("lower", "upper") for level in (50, 90)
+        }
+        assert (bands["upper_90_mv"] >= bands["upper_50_mv"]).all()
     assert (tmp_path / "out" / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_its_own_output_is_an_input_without_draws_and_bands(run, strip, checkpoint, tmp_path):
+    assert run(strip, "--checkpoint", checkpoint, "--samples", 1, out="first", method="default")[0] == 0
+    status, out, err = run(tmp_path / "first", "--leads", "I,II", "--json")
+    assert (status, err) == (0, [])
+    assert len(json.loads(out)["records"]) == 1
 
 
 def test_the_result_as_json(run, strip, tmp_path):
@@ -188,7 +197,7 @@ def test_a_missing_rate_and_unit_can_be_given(run, hearts, tmp_path):
 def test_a_truncated_signal(refused, strip):
     data = strip.with_suffix(".dat")
     data.write_bytes(data.read_bytes()[:9000])
-    refused([strip], str(strip), "30000 bytes expected", "9000 found")
+    refused([strip], str(data), "30000 bytes expected by strip.hea", "9000 found")
 
 
 def test_a_missing_signal(refused, strip):
@@ -269,7 +278,7 @@ def test_one_bad_file_of_a_hundred(run, hearts, tmp_path):
     assert out.startswith("99 records with twelve leads")
     faults = [line for line in err if line.startswith("physiogen: ")]
     assert len(faults) == 1
-    assert str(source / "r041.hea") in faults[0]
+    assert str(source / "r041.dat") in faults[0]
     assert "truncated" in faults[0]
     done = {record.record_id for record in read_set(tmp_path / "out")}
     assert done == {f"r{k:03d}" for k in range(100)} - {"r041"}
@@ -295,6 +304,19 @@ def test_a_record_that_the_method_cannot_take_does_not_stop_the_others(run, hear
     (line,) = err
     assert str(files[1]) in line
     assert "holes" in line
+
+
+def test_a_record_that_the_format_cannot_hold_does_not_stop_the_others(run, hearts, tmp_path):
+    good = hearts[0].select(("II", "V1", "V5"))
+    high = changed(good, "V1", good.lead("V1") + 40)  # WFDB holds 16 bits of a microvolt
+    files = [write_record(r, tmp_path / f"{n}.npz") for n, r in (("a", replace(good, record_id="a")), ("b", high))]
+    status, out, err = run(*files)
+    assert status == 2
+    assert out.startswith("1 record ")
+    (line,) = err
+    assert str(files[1]) in line
+    assert "reaches" in line
+    assert [r.record_id for r in read_set(tmp_path / "out")] == ["a"]
 
 
 def test_files_of_one_name_in_two_folders_are_both_kept(run, hearts, tmp_path):

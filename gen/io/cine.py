@@ -1,0 +1,255 @@
+"""Cine records as files: NIfTI (4-D, spacing and time in the header), animated GIF, NPZ without pickle, DICOM.
+
+NIfTI and NPZ keep every fact and are read back; a GIF is for looking, DICOM for other people's viewers. What software
+made says so in each of them.
+"""
+
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gen.cine import LABELS, CineRecord
+from gen.io.atomic import atomic_files
+from gen.io.cine_dicom import write_dicom_zip
+from gen.io.common import dump_json, library, reading
+from gen.records import InputError, Patient
+
+#: Format -> ending of its file.
+ENDINGS = {"nifti": ".nii.gz", "gif": ".gif", "npz": ".npz", "dicom": ".dicom.zip"}
+_SYNTHETIC = "synthetic - made by software, no patient - not for diagnosis"
+_ARRAYS = ("slice_positions_mm", "phase", "lv_volume_ml", "rv_volume_ml")
+#: Viewers slow down frames shorter than this.
+_SHORTEST_GIF_FRAME_S = 0.02
+
+
+def format_of(path: Path) -> str:
+    """Format by a file's ending.
+
+    Raises:
+        InputError: no known ending.
+    """
+    for name, ending in {**ENDINGS, "nifti ": ".nii"}.items():
+        if path.name.lower().endswith(ending):
+            return name.strip()
+    raise InputError(f"{path}: unknown cine format; accepted: {', '.join([*ENDINGS.values(), '.nii'])}")
+
+
+def write_cine(record: CineRecord, path: str | Path, *, format: str | None = None, overwrite: bool = False) -> Path:
+    """Write one cine, whole or not at all; the same record gives the same bytes.
+
+    NIfTI writes masks beside it as ``NAME_gt.nii.gz``.
+
+    Args:
+        record: what to write.
+        path: file; its ending names the format unless ``format`` does, and then the ending is added where it lacks.
+        format: ``"nifti"``, ``"gif"``, ``"npz"`` or ``"dicom"`` (a ZIP of single-frame MR images).
+        overwrite: replace a file that exists.
+
+    Returns:
+        The file written.
+
+    Raises:
+        InputError: unknown format, the file exists, or it cannot be written.
+    """
+    path = Path(path)
+    if format is not None and format not in ENDINGS:
+        raise InputError(f"{path}: format {format!r} is unknown; accepted: {', '.join(ENDINGS)}")
+    if format is not None and not path.name.lower().endswith(ENDINGS[format]):
+        path = path.with_name(path.name + ENDINGS[format])
+    kind = format or format_of(path)
+    writers: dict[str, Callable[[CineRecord, Path], None]] = {
+        "nifti": _write_nifti,
+        "gif": _write_gif,
+        "npz": _write_npz,
+        "dicom": write_dicom_zip,
+    }
+    with atomic_files(path, overwrite=overwrite) as temporary:
+        writers[kind](record, temporary)
+    return path
+
+
+def read_cine(path: str | Path) -> CineRecord:
+    """A cine from NIfTI or NPZ: ours with all facts, a foreign 4-D NIfTI with spacing and frame time.
+
+    A foreign NIfTI is taken as it is stored: no cropping, no scaling beyond 0..1; see `gen.datasets.cine` for that.
+
+    Raises:
+        InputError: missing, broken or not a cine.
+    """
+    path = Path(path)
+    kind = format_of(path)
+    if kind in ("gif", "dicom"):
+        raise InputError(f"{path}: not read here; accepted: NIfTI, NPZ (gen.datasets.cine reads DICOM folders)")
+    return _read_nifti(path) if kind == "nifti" else _read_npz(path)
+
+
+def _facts(record: CineRecord) -> dict[str, Any]:
+    patient = record.patient
+    facts: dict[str, Any] = {
+        "kind": "cine",
+        "record_id": record.record_id,
+        "synthetic": record.synthetic,
+        "notice": _SYNTHETIC if record.synthetic else None,
+        "spacing_mm": list(record.spacing_mm),
+        "rr_s": record.rr_s,
+        "slice_thickness_mm": record.slice_thickness_mm,
+        "lv_mass_g": record.lv_mass_g,
+        "labels": LABELS,
+        "patient": {k: getattr(patient, k) for k in ("id", "age", "sex", "height_cm", "weight_kg")},
+        "metadata": dict(record.metadata),
+    }
+    for name in _ARRAYS:
+        value = getattr(record, name)
+        facts[name] = None if value is None else [float(v) for v in value]
+    return facts
+
+
+def _record(frames: np.ndarray, masks: np.ndarray | None, facts: dict[str, Any]) -> CineRecord:
+    known = ("record_id", "synthetic", "rr_s", "slice_thickness_mm", "lv_mass_g", "metadata")
+    fields: dict[str, Any] = {name: facts[name] for name in known if name in facts}
+    fields |= {name: None if facts.get(name) is None else np.array(facts[name]) for name in _ARRAYS}
+    return CineRecord(
+        frames=frames,
+        masks=masks,
+        spacing_mm=(facts["spacing_mm"][0], facts["spacing_mm"][1]),
+        patient=Patient(**facts.get("patient", {})),
+        **fields,
+    )
+
+
+def _write_npz(record: CineRecord, path: Path) -> None:
+    arrays = {"frames": record.frames, "facts": np.array(dump_json(_facts(record)))}
+    if record.masks is not None:
+        arrays["masks"] = record.masks
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
+        for name, array in arrays.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
+            member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            member.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(member, buffer.getvalue())
+
+
+def _read_npz(path: Path) -> CineRecord:
+    with reading(path, "NPZ"), np.load(path, allow_pickle=False) as archive:
+        if "frames" not in archive.files or "facts" not in archive.files:
+            raise InputError(f"{path}: no cine of physiogen (it lacks frames or facts)")
+        facts = json.loads(str(archive["facts"]))
+        return _record(archive["frames"], archive["masks"] if "masks" in archive.files else None, facts)
+
+
+def _write_nifti(record: CineRecord, path: Path) -> None:
+    path.write_bytes(_nifti_bytes(record, record.frames, path.name))
+    if record.masks is not None:
+        stem = path.name.removesuffix(".gz").removesuffix(".nii")
+        ending = path.name[len(stem) :]
+        path.with_name(f"{stem}_gt{ending}").write_bytes(_nifti_bytes(record, record.masks, path.name))
+
+
+def _nifti_bytes(record: CineRecord, array: np.ndarray, name: str) -> bytes:
+    """(slice, frame, row, col) as a NIfTI-1 volume (col, row, slice, frame); gzipped where the name says so.
+
+    The record knows no orientation in the patient: the axes are marked as those of an image seen from the feet.
+    """
+    nib = library("nibabel", "cmr")
+    row, col = record.spacing_mm
+    step = record.slice_step_mm or 1.0
+    image = nib.Nifti1Image(np.ascontiguousarray(array.transpose(3, 2, 0, 1)), np.diag([-col, -row, step, 1.0]))
+    header = image.header
+    header.set_xyzt_units("mm", "sec")
+    frame_s = record.rr_s / record.num_frames if record.rr_s is not None else 0.0
+    header["pixdim"][1:5] = col, row, step, frame_s
+    header["descrip"] = (_SYNTHETIC if record.synthetic else "physiogen cine").encode()[:79]
+    text = dump_json(_facts(record)).encode()
+    header.extensions.append(nib.nifti1.Nifti1Extension("comment", text))
+    data = image.to_bytes()
+    return gzip.compress(data, compresslevel=4, mtime=0) if name.endswith(".gz") else data
+
+
+def _read_nifti(path: Path) -> CineRecord:
+    nib = library("nibabel", "cmr")
+    with reading(path, "NIfTI"):
+        image = nib.load(path)
+        data = np.asarray(image.dataobj, dtype=np.float32)
+        facts = next((f for f in map(_extension, image.header.extensions) if f), None)
+        zooms = [float(z) for z in image.header["pixdim"][1:5]]
+        unit = image.header.get_xyzt_units()[1]
+    if data.ndim == 3:
+        data = data[:, :, None, :]  # one slice over time
+    if data.ndim != 4 or data.shape[3] < 2:
+        raise InputError(f"{path}: shape {data.shape}; accepted: a cine (col, row, slice, frame)")
+    frames = data.transpose(2, 3, 1, 0)
+    companion = path.with_name(path.name.replace(".nii", "_gt.nii"))
+    masks = None
+    if facts is not None:
+        if companion.is_file():
+            with reading(companion, "NIfTI"):
+                masks = np.asarray(nib.load(companion).dataobj, dtype=np.uint8).transpose(2, 3, 1, 0)
+        with reading(path, "NIfTI"):
+            return _record(frames, masks, facts)
+    from gen.cine import robust_scale
+
+    frame_s = zooms[3] * {"msec": 1e-3, "usec": 1e-6}.get(unit, 1.0)
+    rr = frame_s * frames.shape[1]
+    return CineRecord(
+        frames=robust_scale(frames),
+        spacing_mm=(zooms[1], zooms[0]),
+        rr_s=rr if 0.3 <= rr <= 2.5 else None,  # many converters leave 1 s, which is no heartbeat
+        record_id=path.name.split(".")[0],
+        slice_thickness_mm=zooms[2],
+        slice_positions_mm=np.arange(len(frames)) * max(zooms[2], 1e-3),
+        metadata={"path": str(path), "order": "as stored"},
+    )
+
+
+def _extension(extension: Any) -> dict[str, Any] | None:
+    content = extension.get_content()
+    try:
+        facts = json.loads(content if isinstance(content, str) else bytes(content).rstrip(b"\0").decode())
+    except (ValueError, UnicodeDecodeError):
+        return None
+    return facts if isinstance(facts, dict) and facts.get("kind") == "cine" else None
+
+
+def _write_gif(record: CineRecord, path: Path) -> None:
+    """All slices side by side, twice or more enlarged, in the heart's own tempo (one second where RR is unknown)."""
+    image_module = library("PIL.Image", "cmr")
+    draw_module = library("PIL.ImageDraw", "cmr")
+    rr = record.rr_s or 1.0
+    count = max(2, min(record.num_frames, int(rr / _SHORTEST_GIF_FRAME_S)))
+    chosen = np.floor(np.arange(count) * record.num_frames / count).astype(int)
+    # A GIF counts hundredths of a second: rounding the running sum keeps the beat's length.
+    edges = np.rint(np.arange(count + 1) * rr * 100 / count).astype(int)
+    columns = int(np.ceil(np.sqrt(record.num_slices)))
+    factor = max(1, 384 // (columns * record.frames.shape[3]))
+    pictures = []
+    for number in chosen:
+        sheet = _tiled(record.frames[:, number], columns)
+        picture = image_module.fromarray(np.rint(255 * np.clip(sheet, 0, 1)).astype(np.uint8))
+        picture = picture.resize((picture.width * factor, picture.height * factor), image_module.Resampling.BICUBIC)
+        if record.synthetic:
+            draw_module.Draw(picture).text((4, picture.height - 14), "synthetic", fill=255)
+        pictures.append(picture)
+    pictures[0].save(
+        path,
+        save_all=True,
+        append_images=pictures[1:],
+        duration=[int(d) * 10 for d in np.diff(edges)],
+        loop=0,
+        comment=(_SYNTHETIC if record.synthetic else "physiogen cine").encode(),
+    )
+
+
+def _tiled(slices: np.ndarray, columns: int) -> np.ndarray:
+    """(slice, row, col) -> one picture, slices in reading order."""
+    count, rows, cols = slices.shape
+    lines = -(-count // columns)
+    sheet = np.zeros((lines * columns, rows, cols), dtype=slices.dtype)
+    sheet[:count] = slices
+    return sheet.reshape(lines, columns, rows, cols).transpose(0, 2, 1, 3).reshape(lines * rows, columns * cols)

@@ -1,0 +1,15 @@
+"""Simulated cine cardiac MRI: a beating short-axis phantom of the same heart that makes the ECG.
+
+    from gen.simulate import simulate
+    from gen.simulate.cine import cines_of, simulate_cine
+    cine = simulate_cine([7], seed=0)[0]        # CineRecord, (1, 50, 96, 96), masks and volumes exact
+    batch = simulate(range(8), seed=0)          # eight ECGs ...
+    cines = cines_of(batch)                     # ... and the cines of the same hearts at the same visit
+
+Geometry, signal and artefacts are analytic (no data set is copied); everything made here is marked synthetic.
+"""
+
+from gen.simulate.cine.anatomy import GROUPS, Anatomy, anatomy_of, group_of
+from gen.simulate.cine.cohort import LEVELS, cines_of, simulate_cine
+
+__all__ = ["GROUPS", "LEVELS", "Anatomy", "anatomy_of", "cines_of", "group_of", "simulate_cine"]

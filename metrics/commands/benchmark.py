@@ -1,0 +1,132 @@
+"""``physiogen benchmark``: how good generated signals are."""
+
+import json as json_library
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gen.records import InputError
+
+if TYPE_CHECKING:
+    from metrics.suite import BenchmarkReport
+
+
+def benchmark(
+    real: Annotated[
+        str | None,
+        typer.Option(help="Real records: a record set, PTB-XL tree, cache or folder of ECGs; DIR or DIR:test."),
+    ] = None,
+    generated: Annotated[str | None, typer.Option(help="Generated records, in any of the same forms.")] = None,
+    train: Annotated[
+        str | None,
+        typer.Option(help="What the generator was trained on (DIR or DIR:train), or a file naming its patients."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json, report.md and report.html.")] = None,
+    preset: Annotated[str, typer.Option(help="quick, reconstruction, generation, twin, cine or full.")] = "quick",
+    extractor: Annotated[
+        list[str] | None, typer.Option(help="Feature extractor; repeat for more. Default: all that are there.")
+    ] = None,
+    leads: Annotated[str | None, typer.Option(help="Score these leads only, such as II,V1,V5.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Cut every record to its first seconds.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything drawn at random.")] = 0,
+    compare: Annotated[
+        tuple[Path, Path] | None, typer.Option(help="Compare two report.json (or their folders) instead.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report in --out.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Score generated records against real ones: fidelity, diversity, physics, conditioning, privacy.
+
+    Example: physiogen benchmark --real .data/ptb-xl:test --generated GEN --train .data/ptb-xl:train --out R
+
+    Two reports of the same real set are compared with: physiogen benchmark --compare A/report.json B/report.json
+    """
+    if compare is not None:
+        _compare(compare, json, out=out, overwrite=overwrite)
+        return
+    if real is None or generated is None or out is None:
+        missing = [
+            name for name, value in (("--real", real), ("--generated", generated), ("--out", out)) if value is None
+        ]
+        raise InputError(f"{', '.join(missing)} missing; accepted: --real DIR --generated DIR --out DIR, or --compare")
+    from gen.leads import parse_leads
+    from metrics.suite import benchmark as run
+
+    if seconds is not None and not 1 <= seconds < float("inf"):
+        raise InputError(f"--seconds {seconds:g}: accepted: 1 or more")
+    with _progress() as report_progress:
+        report = run(
+            real=real,
+            generated=generated,
+            train=train,
+            out=out,
+            preset=preset,
+            extractors=extractor or None,
+            leads=None if leads is None else parse_leads(leads),
+            seconds=seconds,
+            seed=seed,
+            overwrite=overwrite,
+            progress=report_progress,
+        )
+    for warning in report.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if json:
+        from metrics.report.write import encode
+
+        typer.echo(encode(report).rstrip("\n"))
+    else:
+        typer.echo(_describe(report))
+
+
+def _compare(paths: tuple[Path, Path], json: bool, *, out: Path | None, overwrite: bool) -> None:
+    from metrics.compare import compare_reports, comparison_markdown
+
+    found = compare_reports(*paths)
+    if out is not None:
+        from gen.plot.files import write_atomically
+
+        file = out / "comparison.md"
+        if file.exists() and not overwrite:
+            raise InputError(f"{file}: exists; use --overwrite")
+        write_atomically(file, comparison_markdown(found).encode())
+    typer.echo(json_library.dumps(found.as_dict(), ensure_ascii=False) if json else comparison_markdown(found))
+
+
+def _describe(report: "BenchmarkReport") -> str:
+    from metrics.report.lights import SYMBOLS, light
+    from metrics.report.tables import interval, number, skipped
+
+    lines = [report.headline]
+    for each in report.entries.values():
+        if each.skipped is not None:
+            continue
+        floor = "" if each.floor is None else f"  real/real {number(each.floor)}"
+        if each.at_floor_n is not None and each.floor_n != each.n:
+            floor += f" at n={each.floor_n} (there {number(each.at_floor_n)})"
+        trivial = "" if each.baseline is None else f"  {each.baseline_name} {number(each.baseline)}"
+        bounds = f" ({interval(each.ci)})" if each.ci is not None else ""
+        value = f"{number(each.value)}{' ' if each.unit else ''}{each.unit}"
+        lines.append(f"{SYMBOLS[light(each)] or '  '} {each.name:28s} {value}{bounds}{floor}{trivial}")
+    left_out = skipped(report)
+    if left_out:
+        lines.append("not computed:")
+        lines += [f"   {name}: {reason}" for name, reason in left_out]
+    if report.out is not None:
+        lines.append(f"{report.out / 'report.html'}")
+    return "\n".join(lines)
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A bar with the time left on stderr; yields ``report(done, total, step)``."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("benchmark", total=1.0)
+        yield lambda done, total, step: bar.update(task, completed=done, total=total, description=step)

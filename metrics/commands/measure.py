@@ -1,0 +1,182 @@
+"""``physiogen measure``: ECG parameters per record as a table, and fiducials per beat and lead."""
+
+import csv
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from gen.leads import LeadError
+from gen.records import EcgRecord, InputError
+
+if TYPE_CHECKING:
+    from metrics.delineation import Delineation
+    from metrics.parameters import Parameters
+
+#: Columns of PARAMS.csv with their decimals; the rest are text.
+PARAMS: dict[str, int] = {
+    "hr_bpm": 1, "pr_ms": 0, "qrs_ms": 0, "qt_ms": 0, "qtcb_ms": 0, "qtcf_ms": 0, "axis_deg": 0, "sokolow_mv": 3,
+    "cornell_mv": 3, "rr_cv": 4, "p_present": 3, "quality": 3,
+}  # fmt: skip
+PARAMS_COLUMNS = ("record", *PARAMS, "failure")
+BEATS_COLUMNS = ("record", "lead", "wave", "onset", "peak", "offset")
+_BLOCK = 32
+
+_Block = TypeVar("_Block")
+_Result = TypeVar("_Result")
+
+
+def measure(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="ECG files, globs, folders, record sets.")],
+    out: Annotated[Path, typer.Option(help="CSV table to write, one row a record.")],
+    beats: Annotated[
+        Path | None, typer.Option(help="Also write onset, peak and offset of every wave of every lead, in samples.")
+    ] = None,
+    fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace tables that are there.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Measure ECGs: rate, PR, QRS, QT, axis, voltages; empty cells where a record does not allow it, with the reason.
+
+    Example: physiogen measure recordings/ --out PARAMS.csv --beats BEATS.csv
+
+    Lead 'global' in BEATS.csv is the consensus of all leads, which the parameters are taken from. Not for diagnosis.
+    """
+    from gen.io import expand_inputs
+    from gen.io.atomic import atomic_files
+
+    if beats is not None and beats.resolve() == out.resolve():
+        raise InputError(f"{out}: --out and --beats are the same file")
+    files = expand_inputs(inputs)
+    bad: list[str] = []
+    start = time.perf_counter()
+    with ExitStack() as stack:
+        tables = [stack.enter_context(atomic_files(path, overwrite=overwrite)) for path in (out, beats) if path]
+        handles = [stack.enter_context(path.open("w", newline="", encoding="utf-8")) for path in tables]
+        writers = [csv.writer(handle, lineterminator="\n") for handle in handles]
+        for writer, columns in zip(writers, (PARAMS_COLUMNS, BEATS_COLUMNS), strict=False):
+            writer.writerow(columns)
+        counts = _measure(_records(files, fs, unit, bad), writers, len(files))
+        if not counts["records"]:
+            raise InputError("; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else ""))
+    seconds = time.perf_counter() - start
+    _print(out, beats, counts, bad, seconds, json)
+    if bad:
+        raise typer.Exit(2)
+
+
+def _measure(records: Iterator[EcgRecord], writers: list[Any], total: int) -> dict[str, int]:
+    from metrics.parameters import measure_and_delineate
+
+    counts = {"records": 0, "not_measurable": 0, "beats": 0}
+    work = partial(measure_and_delineate, per_lead=len(writers) > 1)
+    for block, measured in _in_parallel(work, _blocks(records)):
+        for record, (parameters, waves) in zip(block, measured, strict=True):
+            writers[0].writerow(_parameter_row(record, parameters))
+            if len(writers) > 1 and waves is not None:
+                writers[1].writerows(_beat_rows(record, waves))
+            counts["records"] += 1
+            counts["not_measurable"] += parameters.failure is not None
+            counts["beats"] += parameters.beats
+        if total > _BLOCK and counts["records"] % 320 == 0:
+            typer.echo(f"{counts['records']} of {max(total, counts['records'])} records", err=True)
+    return counts
+
+
+def _in_parallel(work: Callable[[_Block], _Result], blocks: Iterable[_Block]) -> Iterator[tuple[_Block, _Result]]:
+    """Blocks with their results, in order; a few blocks are worked on at once, while the next ones are read."""
+    import torch
+
+    from metrics.delineation.delineator import shipped
+
+    shipped()  # loaded once, before the threads ask for it
+    workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # one thread per block: most of the work is not torch's
+    waiting: deque[tuple[_Block, Future[_Result]]] = deque()
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            for block in blocks:
+                waiting.append((block, pool.submit(work, block)))
+                if len(waiting) > workers:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            while waiting:
+                done, future = waiting.popleft()
+                yield done, future.result()
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _records(files: list[Path], fs: float | None, unit: str | None, bad: list[str]) -> Iterator[EcgRecord]:
+    """Every record of every file under a name of its own; a file that cannot be read is listed and passed over."""
+    from dataclasses import replace
+
+    from gen.io import read_set
+
+    names: set[str] = set()
+    for file in files:
+        try:
+            for record in read_set(file, fs_hz=fs, unit=unit):
+                name, number = record.record_id, 2
+                while name in names:  # files of one name in several folders
+                    name, number = f"{record.record_id}_{number}", number + 1
+                names.add(name)
+                yield replace(record, record_id=name)
+        except (InputError, LeadError) as error:
+            bad.append(str(error))
+
+
+def _blocks(records: Iterator[EcgRecord]) -> Iterator[list[EcgRecord]]:
+    block: list[EcgRecord] = []
+    for record in records:
+        block.append(record)
+        if len(block) == _BLOCK:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _parameter_row(record: EcgRecord, parameters: "Parameters") -> list[str]:
+    cells = [_cell(float(getattr(parameters, name)), decimals) for name, decimals in PARAMS.items()]
+    return [record.record_id, *cells, parameters.failure or ""]
+
+
+def _cell(value: float, decimals: int) -> str:
+    return f"{value:.{decimals}f}" if isfinite(value) else ""
+
+
+def _beat_rows(record: EcgRecord, waves: "Delineation") -> Iterator[list[str]]:
+    for lead in ("global", *waves.per_lead):
+        for wave in waves.waves(lead):
+            marks = (wave.onset, wave.peak, wave.offset)
+            samples = [str(min(round(mark * record.fs_hz), record.num_samples - 1)) for mark in marks]
+            yield [record.record_id, lead, wave.kind, *samples]
+
+
+def _print(
+    out: Path, beats: Path | None, counts: dict[str, int], bad: list[str], seconds: float, as_json: bool
+) -> None:
+    rate = counts["records"] / max(seconds, 1e-9)
+    if as_json:
+        import json
+
+        result = {"out": str(out), "beats": str(beats) if beats else None, "counts": counts, "failed": bad}
+        typer.echo(json.dumps(result | {"records_per_s": round(rate, 1)}))
+    else:
+        records = f"{counts['records']} record{'s' if counts['records'] != 1 else ''}"
+        typer.echo(f"{records} measured in {out}, {counts['not_measurable']} without a result ({rate:.0f} records/s)")
+        if beats:
+            typer.echo(f"waves of every lead in {beats}")
+    for line in bad:
+        typer.echo(f"physiogen: {line}", err=True)

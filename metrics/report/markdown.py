@@ -1,0 +1,32 @@
+"""report.md: the figures as tables, for a repository or a pull request."""
+
+from collections.abc import Sequence
+
+from metrics.report.lights import LEGEND
+from metrics.report.tables import HEADERS, row, sections, settings_rows, skipped
+from metrics.suite.entries import BenchmarkReport
+
+
+def markdown(report: BenchmarkReport) -> str:
+    """The whole file; its first line is the headline."""
+    parts = [report.headline, "", "# Benchmark", ""]
+    parts += [f"> **Warning.** {text}\n" for text in report.warnings]
+    for title, entries in sections(report).items():
+        parts += [f"## {title}", "", _table(HEADERS, [row(each) for each in entries]), ""]
+    parts += [LEGEND, ""]
+    left_out = skipped(report)
+    if left_out:
+        parts += ["## Not computed", "", _table(("measure", "reason"), left_out), ""]
+    summaries = [(each.name, each.summary) for each in report.entries.values() if each.skipped is None and each.summary]
+    parts += ["## What the measures mean", "", _table(("measure", "meaning"), summaries), ""]
+    parts += ["## Settings", "", _table(("setting", "value"), settings_rows(report)), ""]
+    return "\n".join(parts)
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join("| " + " | ".join(_cell(text) for text in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,81 @@
+"""Rows of the report's tables, the same for Markdown and HTML."""
+
+from collections.abc import Sequence
+
+from gen.page import format_value
+from metrics.report.lights import SYMBOLS, light
+from metrics.suite.entries import BenchmarkReport, Entry
+
+HEADERS = ("", "measure", "value", "95 % CI", "n", "unit", "better", "at floor n", "floor", "floor n", "trivial")
+_ARROWS = {"lower": "↓", "higher": "↑"}
+
+
+def sections(report: BenchmarkReport) -> dict[str, list[Entry]]:
+    """Computed figures by section, in the order they were computed."""
+    out: dict[str, list[Entry]] = {}
+    for each in report.entries.values():
+        if each.skipped is None:
+            out.setdefault(each.section or "Other", []).append(each)
+    return out
+
+
+def skipped(report: BenchmarkReport) -> list[tuple[str, str]]:
+    """(measure, reason) of everything that was not computed."""
+    return [(each.name, each.skipped) for each in report.entries.values() if each.skipped is not None]
+
+
+def row(each: Entry) -> list[str]:
+    """Cells of one figure, in the order of `HEADERS`."""
+    trivial = "" if each.baseline is None else f"{number(each.baseline)} ({each.baseline_name})"
+    return [
+        SYMBOLS[light(each)],
+        each.name,
+        number(each.value),
+        interval(each.ci),
+        "" if each.n is None else str(each.n),
+        each.unit,
+        _ARROWS[each.better],
+        number(each.at_floor_n),
+        _floor(each),
+        "" if each.floor_n is None else str(each.floor_n),
+        trivial,
+    ]
+
+
+def number(value: float | None) -> str:
+    """Four significant digits; empty where there is none."""
+    return "" if value is None or value != value else format_value(float(value))
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """``low to high``."""
+    return "" if bounds is None else f"{number(bounds[0])} to {number(bounds[1])}"
+
+
+def _floor(each: Entry) -> str:
+    if each.floor is None:
+        return ""
+    return number(each.floor) if each.floor_ci is None else f"{number(each.floor)} ({interval(each.floor_ci)})"
+
+
+def settings_rows(report: BenchmarkReport) -> list[tuple[str, str]]:
+    """What was compared and how, as (name, text)."""
+    found = report.settings
+    rows: list[tuple[str, str]] = []
+    for name, each in found.get("sets", {}).items():
+        text = f"{each['name']} ({each['kind']}), {each['records']} records of {each['patients']} patients"
+        if each.get("synthetic"):
+            text += f", {each['synthetic']} marked synthetic"
+        rows.append((f"{name} set", text))
+    if "fs_hz" in found:
+        leads = found.get("leads", [])
+        rows.append(("compared at", f"{len(leads)} leads, {found['fs_hz']:g} Hz, {found['seconds']:g} s"))
+    rows += [("alignment", note) for note in found.get("alignment", [])]
+    for name, each in found.get("extractors", {}).items():
+        rows.append((f"features {name}", f"{each['dim']} features, SHA-256 {each['sha256'][:16]}…"))
+    rows.append(("seed", str(found.get("seed"))))
+    versions = found.get("versions", {})
+    rows.append(("versions", ", ".join(f"{name} {text}" for name, text in versions.items())))
+    wall = found.get("wall_s", {})
+    rows.append(("wall time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in wall.items())))
+    return rows

@@ -1,0 +1,72 @@
+"""Writes a report's three files, each whole or not at all."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gen.plot.files import write_atomically
+from gen.records import InputError
+from metrics.suite.entries import BenchmarkReport
+
+FILES = ("report.json", "report.md", "report.html")
+
+
+def check_out(out: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that holds a report already, before anything is computed.
+
+    Raises:
+        InputError: ``out`` is a file, or holds a report and ``overwrite`` is off.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; accepted: a folder for the report")
+    there = [name for name in FILES if (out / name).exists()]
+    if there and not overwrite:
+        raise InputError(f"{out / there[0]}: exists; use --overwrite")
+
+
+def write_report(report: BenchmarkReport, out: Path, *, overwrite: bool = False) -> BenchmarkReport:
+    """Write report.json, report.md and report.html; report.json last, so that it stands for a finished report."""
+    from metrics.report.markdown import markdown
+    from metrics.report.page import page
+
+    check_out(out, overwrite=overwrite)
+    write_atomically(out / "report.html", page(report).encode())
+    write_atomically(out / "report.md", markdown(report).encode())
+    write_atomically(out / "report.json", encode(report).encode())
+    return report.written_to(out)
+
+
+def encode(report: BenchmarkReport) -> str:
+    """report.json as text; NaN and infinity, which JSON has no word for, are null."""
+    return json.dumps(_plain(report.as_dict()), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_report(path: str | Path) -> dict[str, Any]:
+    """A report.json, or the folder that holds one.
+
+    Raises:
+        InputError: no such file, or not a report.
+    """
+    file = Path(path)
+    file = file / "report.json" if file.is_dir() else file
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror}); accepted: report.json of a benchmark") from error
+    except ValueError as error:
+        raise InputError(f"{file}: not JSON; accepted: report.json of a benchmark") from error
+    if not isinstance(found, dict) or not isinstance(found.get("metrics"), dict):
+        raise InputError(f"{file}: holds no 'metrics'; accepted: report.json of a benchmark")
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value

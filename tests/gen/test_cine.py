@@ -1,0 +1,154 @@
+"""The cine record and its files."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from gen import cine
+from gen.cine import CineRecord, from_acdc_labels, mask_mass_g, mask_volume_ml, robust_scale
+from gen.io.cine import read_cine, write_cine
+from gen.records import InputError, Patient
+
+
+def disc_stack(slices=5, frames=6, size=32):
+    """A cylinder of radius 20 +- 4 mm (spacing 2 mm) with a 6 mm wall."""
+    x = (np.arange(size) - (size - 1) / 2) * 2.0
+    radius = np.hypot(x[:, None], x[None, :])
+    inner = 20.0 - 4.0 * np.sin(np.pi * np.arange(frames) / frames)
+    masks = np.where(radius < inner[:, None, None], 1, np.where(radius < inner[:, None, None] + 6.0, 2, 0))
+    masks = np.repeat(masks[None], slices, axis=0).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    picture = robust_scale((masks == 1) + 0.3 * (masks == 2) + 0.05 * rng.random(masks.shape))
+    return CineRecord(
+        frames=picture,
+        spacing_mm=(2.0, 2.0),
+        rr_s=0.84,
+        record_id="disc",
+        slice_thickness_mm=8.0,
+        slice_positions_mm=np.arange(slices) * 10.0,
+        masks=masks,
+        lv_volume_ml=np.pi * inner**2 * 10.0 * slices / 1000.0,
+        lv_mass_g=100.0,
+        patient=Patient("p1", 61.0, "F"),
+        synthetic=True,
+        metadata={"group": "normal", "seed": 3},
+    )
+
+
+def test_masks_measure_the_volume_of_a_cylinder():
+    record = disc_stack()
+    np.testing.assert_allclose(mask_volume_ml(record), record.lv_volume_ml, rtol=0.04)
+    assert mask_mass_g(record) == pytest.approx(1.05 * np.pi * (26**2 - 20**2) * 50 / 1000, rel=0.05)  # pixels of 2 mm
+    assert record.end_systole == 3
+    assert record.ef == pytest.approx(1 - (16 / 20) ** 2, rel=1e-6)
+    np.testing.assert_allclose(record.frame_times_s, 0.14 * np.arange(6))
+    assert record.slice_step_mm == 10.0
+    assert record.mid_slice().frames.shape == (1, 6, 32, 32)
+
+
+def test_a_record_refuses_what_does_not_fit():
+    frames = np.zeros((2, 4, 8, 8))
+    good = {"frames": frames, "spacing_mm": (2, 2), "slice_positions_mm": [0, 10]}
+    assert CineRecord(**good).frame_times_s is None
+    for wrong, message in [
+        ({"frames": frames[0]}, "slice, frame, row, col"),
+        ({"frames": frames * np.nan}, "not finite"),
+        ({"slice_positions_mm": [10, 0]}, "base to apex"),
+        ({"slice_positions_mm": None}, "slice_positions_mm"),
+        ({"phase": [0, 0.5, 0.4, 0.9]}, "phase"),
+        ({"rr_s": 0.0}, "above 0"),
+        ({"masks": np.full(frames.shape, 7)}, "labels"),
+        ({"lv_volume_ml": [1, 2]}, "lv_volume_ml"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            CineRecord(**(good | wrong))
+
+
+def test_one_bright_pixel_does_not_rule_the_scale(rng):
+    frames = rng.random((1, 4, 32, 32))
+    hot = frames.copy()
+    hot[0, 0, 0, 0] = 1e6
+    np.testing.assert_allclose(robust_scale(hot).ravel()[1:], robust_scale(frames).ravel()[1:], atol=0.01)
+    assert robust_scale(frames * 900 + 40) == pytest.approx(robust_scale(frames), abs=1e-3)
+    assert not robust_scale(np.full((2, 2), 5.0)).any()
+
+
+def test_acdc_labels_swap_the_ventricles():
+    assert from_acdc_labels(np.array([0, 1, 2, 3])).tolist() == [0, cine.RV_CAVITY, cine.MYOCARDIUM, cine.LV_CAVITY]
+
+
+@pytest.mark.parametrize("name", ["x.nii.gz", "x.nii", "x.npz"])
+def test_files_keep_every_fact(tmp_path, name):
+    record = disc_stack()
+    path = write_cine(record, tmp_path / name)
+    back = read_cine(path)
+    for field in ("frames", "masks", "phase", "slice_positions_mm", "lv_volume_ml"):
+        np.testing.assert_array_equal(getattr(back, field), getattr(record, field))
+    for field in ("spacing_mm", "rr_s", "record_id", "slice_thickness_mm", "lv_mass_g", "patient", "synthetic"):
+        assert getattr(back, field) == getattr(record, field)
+    assert dict(back.metadata) == dict(record.metadata)
+    first = path.read_bytes()
+    with pytest.raises(InputError, match="exists"):
+        write_cine(record, path)
+    write_cine(record, path, overwrite=True)
+    assert path.read_bytes() == first
+    assert not [f for f in tmp_path.iterdir() if "partial" in f.name]
+
+
+def test_nifti_says_spacing_time_and_synthetic(tmp_path):
+    nib = pytest.importorskip("nibabel")
+    path = write_cine(disc_stack(), tmp_path / "heart", format="nifti")
+    image = nib.load(path)
+    assert image.shape == (32, 32, 5, 6)
+    np.testing.assert_allclose(image.header.get_zooms(), [2, 2, 10, 0.14], rtol=1e-6)
+    assert image.header.get_xyzt_units() == ("mm", "sec")
+    assert b"synthetic" in bytes(image.header["descrip"])
+    assert b"synthetic" in gzip.decompress(path.read_bytes())
+    assert (tmp_path / "heart_gt.nii.gz").is_file()
+
+
+def test_a_foreign_nifti_is_read_without_guessing_a_heartbeat(tmp_path):
+    nib = pytest.importorskip("nibabel")
+    image = nib.Nifti1Image(np.random.default_rng(0).random((12, 10, 3, 9)).astype(np.float32), np.eye(4))
+    image.header["pixdim"][1:5] = 1.5, 1.6, 8.0, 1.0
+    nib.save(image, tmp_path / "f.nii.gz")
+    record = read_cine(tmp_path / "f.nii.gz")
+    assert record.frames.shape == (3, 9, 10, 12)
+    assert record.spacing_mm == pytest.approx((1.6, 1.5))
+    assert record.rr_s is None
+    assert not record.synthetic
+
+
+def test_a_gif_keeps_the_tempo_and_says_synthetic(tmp_path):
+    image_module = pytest.importorskip("PIL.Image")
+    path = write_cine(disc_stack(), tmp_path / "x.gif")
+    with image_module.open(path) as picture:
+        durations = []
+        for frame in range(picture.n_frames):
+            picture.seek(frame)
+            durations.append(picture.info["duration"])
+        assert sum(durations) == 840
+        assert min(durations) >= 20
+        assert b"synthetic" in path.read_bytes()
+        assert picture.info["loop"] == 0
+
+
+def test_bad_files_are_named(tmp_path):
+    (tmp_path / "a.nii.gz").write_bytes(b"not gzip")
+    (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 broken")
+    np.savez(tmp_path / "b.npz", x=np.zeros(3))
+    for name in ("a.nii.gz", "a.npz", "b.npz", "missing.npz", "x.gif", "x.txt"):
+        with pytest.raises(InputError, match=name):
+            read_cine(tmp_path / name)
+    with pytest.raises(InputError, match="format 'mp4'"):
+        write_cine(disc_stack(), tmp_path / "x", format="mp4")
+    with pytest.raises(InputError, match="unknown cine format"):
+        write_cine(disc_stack(), tmp_path / "x.dcm")
+
+
+def test_facts_are_plain_json(tmp_path):
+    path = write_cine(disc_stack(), tmp_path / "x.npz")
+    with np.load(path, allow_pickle=False) as archive:
+        assert json.loads(str(archive["facts"]))["notice"].startswith("synthetic")

@@ -1,0 +1,88 @@
+"""`physiogen benchmark`."""
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from gen.io import write
+from gen.records import InputError
+from gen.simulate import iter_cohort
+from metrics.commands.benchmark import benchmark
+
+app = typer.Typer()
+app.command()(benchmark)
+
+
+def _run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    root = tmp_path_factory.mktemp("command")
+    for name, seed in (("real", 0), ("fake", 1)):
+        write(iter_cohort(16, seed, 1, fs_hz=100, duration_s=5), root / name, format="wfdb")
+    return root
+
+
+@pytest.fixture(scope="module")
+def done(sets):
+    return _run(
+        "--real",
+        sets / "real",
+        "--generated",
+        sets / "fake",
+        "--out",
+        sets / "R",
+        "--extractor",
+        "random-conv",
+        "--json",
+    )
+
+
+def test_json_on_stdout_is_the_file(sets, done):
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == json.loads((sets / "R" / "report.json").read_text())
+    assert {path.name for path in (sets / "R").iterdir()} == {"report.json", "report.md", "report.html"}
+
+
+def test_compare_two_reports(sets, done):
+    found = json.loads(_run("--compare", sets / "R", sets / "R" / "report.json", "--json").stdout)
+    assert found["metrics"]["kid"]["change"] == 0
+    assert "| kid |" in _run("--compare", sets / "R", sets / "R").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "--real, --generated, --out missing"),
+        (("--real", "real", "--out", "X"), "--generated missing"),
+        (("--real", "real", "--generated", "gone", "--out", "X"), "no such folder"),
+        (("--real", "real", "--generated", "fake", "--out", "X", "--preset", "fast"), "accepted: quick"),
+        (("--real", "real", "--generated", "fake", "--out", "X", "--extractor", "vgg"), "accepted:.*random-conv"),
+        (("--real", "real", "--generated", "fake", "--out", "X", "--seconds", "0"), "accepted: 1 or more"),
+        (("--real", "real", "--generated", "fake", "--out", "X", "--seed", "-1"), "accepted: 0 or more"),
+        (("--real", "real", "--generated", "fake", "--out", "X", "--train", "real"), "patients are in the training"),
+        (("--real", "real", "--generated", "fake", "--out", "R"), "use --overwrite"),
+        (("--compare", "real", "fake"), "cannot be read"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(sets, done, arguments, words):
+    names = {"real", "fake", "X", "R", "gone"}
+    result = _run(*(sets / argument if argument in names else argument for argument in arguments))
+    assert isinstance(result.exception, InputError)
+    with pytest.raises(InputError, match=words) as error:
+        raise result.exception
+    assert "\n" not in str(error.value)
+    assert not (sets / "X").exists()
+
+
+def test_the_python_door_takes_the_same_words(sets):
+    from metrics.suite import benchmark as door
+
+    report = door(real=sets / "real", generated=sets / "fake", leads=["II", "V1"], seconds=4)
+    assert report.settings["leads"] == ["II", "V1"]
+    assert report.settings["seconds"] == 4
+    assert "8 independent" in report["kid"].skipped

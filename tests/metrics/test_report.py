@@ -1,0 +1,174 @@
+"""The report's files, the traffic lights, and the comparison of two reports."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gen.io import write
+from gen.records import InputError
+from gen.simulate import iter_cohort
+from metrics.compare import compare_reports, comparison_markdown
+from metrics.report.lights import light
+from metrics.report.write import read_report, write_report
+from metrics.suite import BenchmarkReport, benchmark
+from metrics.suite.entries import CONTRACT, Entry, entry, skip
+from metrics.suite.presets import Preset
+
+PRESET = Preset("small", ("paired", "features", "physics", "privacy"), 3, 0, 1000, 40, thorough=False)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A benchmark of 24 records against the same with noise, written to a folder."""
+    root = tmp_path_factory.mktemp("report")
+    records = list(iter_cohort(24, 0, 1, noise="light", fs_hz=100, duration_s=5))
+    rng = np.random.default_rng(0)
+    for name, level in (("real", 0.0), ("better", 0.02), ("worse", 0.1)):
+        noisy = [
+            replace(r, signal_mv=r.signal_mv + level * rng.standard_normal(r.signal_mv.shape).astype(np.float32))
+            for r in records
+        ]
+        write(noisy, root / name, format="npz")
+    given = {"real": root / "real", "preset": PRESET, "extractors": ["random-conv"]}
+    benchmark(**given, generated=root / "better", out=root / "R-better")
+    write_report(benchmark(**given, generated=root / "worse"), root / "R-worse")  # without pictures
+    return root
+
+
+def test_report_json_keeps_the_contract(written):
+    found = json.loads((written / "R-better" / "report.json").read_text())
+    assert set(found) >= {"metrics", "settings", "warnings"}
+    assert set(CONTRACT) <= set(found["metrics"])
+    for name, each in found["metrics"].items():
+        assert set(each) >= {"value", "ci", "n", "unit", "better", "floor"}, name
+        assert each["better"] in ("lower", "higher")
+        assert (each["value"] is None) == ("skipped" in each), name
+        if each["ci"] is not None:
+            assert each["ci"][0] <= each["value"] <= each["ci"][1], name
+    settings = found["settings"]
+    assert settings["seed"] == 0
+    assert settings["versions"]["physiogen"]
+    assert re.fullmatch("[0-9a-f]{64}", settings["extractors"]["random-conv"]["sha256"])
+    assert settings["wall_s"]["total"] > 0
+
+
+def test_markdown_begins_with_the_headline_and_lists_what_is_missing(written):
+    text = (written / "R-better" / "report.md").read_text()
+    assert text.startswith("24 generated records")
+    assert "## Not computed" in text
+    assert "| fid |" in text
+    assert "| mse |" in text
+
+
+def test_html_is_one_file_that_loads_nothing(written):
+    page = (written / "R-better" / "report.html").read_text()
+    assert page.count("data:image/png;base64,") >= 5
+    assert "<script" not in page
+    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
+    for words in ("Summary", "Distribution of features", "Not computed", "Settings"):
+        assert words in page
+
+
+def test_a_report_is_not_overwritten_unasked(written):
+    with pytest.raises(InputError, match="use --overwrite"):
+        benchmark(real=written / "real", generated=written / "better", out=written / "R-better", preset=PRESET)
+    report = BenchmarkReport("again", {"fid": skip("fid", "no reason")}, {})
+    with pytest.raises(InputError, match="use --overwrite"):
+        write_report(report, written / "R-better")
+    file = written / "file"
+    file.write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        write_report(report, file)
+
+
+def test_not_a_number_becomes_null(tmp_path):
+    report = BenchmarkReport("x", {"fid": entry("fid", value=float("nan"), ci=(float("inf"), 1.0))}, {"a": np.nan})
+    write_report(report, tmp_path / "R")
+    found = read_report(tmp_path / "R")
+    assert found["metrics"]["fid"]["value"] is None
+    assert found["settings"]["a"] is None
+
+
+def figure(**given):
+    values = {"floor": 1.0, "floor_ci": (0.9, 1.1), "baseline": 11.0, "better": "lower"}
+    return Entry("x", **{**values, **given})
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.5, "green"), (1.1, "green"), (1.4, "green"), (3.0, "amber"), (6.1, "red"), (20.0, "red")]
+)
+def test_lights_of_a_distance(value, expected):
+    assert light(figure(value=value)) == expected
+
+
+def test_lights_of_a_share_are_the_mirror_image():
+    mirrored = {"floor": -1.0, "floor_ci": (-1.1, -0.9), "baseline": -11.0, "better": "higher"}
+    for value in (0.5, 1.4, 3.0, 6.1):
+        assert light(figure(value=-value, **mirrored)) == light(figure(value=value))
+
+
+def test_the_light_compares_at_the_floors_number_of_records():
+    assert light(figure(value=0.2, at_floor_n=6.5)) == "red"
+    assert light(figure(value=9.0, at_floor_n=1.0)) == "green"
+
+
+def test_crowding_is_no_virtue():
+    given = {"floor": 1.0, "floor_ci": (0.95, 1.05), "baseline": 0.0, "better": "higher"}
+    assert light(Entry("density", value=1.0, **given)) == "green"
+    assert light(Entry("density", value=2.0, **given)) == "red"
+
+
+def test_lights_without_a_floor():
+    assert light(Entry("x", value=1.0)) == "none"
+    assert light(skip("x", "why")) == "none"
+    assert light(entry("mse", value=0.2, baseline=1.0)) == "green"
+    assert light(entry("mse", value=0.9, baseline=1.0)) == "amber"
+    assert light(entry("mse", value=1.1, baseline=1.0)) == "red"
+    assert light(entry("near_copy_share", value=0.01, section="Privacy")) == "red"
+    assert light(entry("membership_auroc", value=0.52, ci=(0.47, 0.57), section="Privacy")) == "green"
+    assert light(entry("membership_auroc", value=0.8, ci=(0.7, 0.9), section="Privacy")) == "red"
+
+
+def test_compare_tests_pairs_of_records_where_they_are_stored(written):
+    found = compare_reports(written / "R-better", written / "R-worse")
+    lines = {line.name: line for line in found.lines}
+    assert lines["mse"].method == "paired bootstrap over patients"
+    assert lines["mse"].records == 24
+    assert lines["mse"].p_value < 0.01
+    assert lines["mse"].verdict == "A better"
+    assert lines["pcc"].verdict == "A better"
+    assert lines["log_psd_distance_db"].method == "interval overlap"
+    assert lines["log_psd_distance_db"].p_value is None
+    assert lines["kid"].method == "values only"  # 24 records are too few to halve
+    text = comparison_markdown(found)
+    assert "no test" in text
+    assert "| mse |" in text
+
+
+def test_compare_of_a_report_with_itself_shows_no_difference(written):
+    for line in compare_reports(written / "R-better", written / "R-better").lines:
+        assert line.change == 0
+        assert "better" not in line.verdict
+
+
+def test_compare_warns_of_different_real_sets(written, tmp_path):
+    other = json.loads((written / "R-worse" / "report.json").read_text())
+    other["settings"]["sets"]["real"]["digest"] = "0" * 64
+    other["settings"]["extractors"]["random-conv"]["sha256"] = "0" * 64
+    (tmp_path / "report.json").write_text(json.dumps(other))
+    warnings = compare_reports(written / "R-better", tmp_path / "report.json").warnings
+    assert any("real sets differ" in text for text in warnings)
+    assert any("weights of random-conv differ" in text for text in warnings)
+
+
+@pytest.mark.parametrize(("text", "words"), [("{", "not JSON"), ("[]", "holds no"), ("{}", "holds no")])
+def test_compare_refuses_what_is_no_report(written, tmp_path, text, words):
+    file = tmp_path / "bad.json"
+    file.write_text(text)
+    with pytest.raises(InputError, match=words):
+        compare_reports(written / "R-better", file)
+    with pytest.raises(InputError, match="cannot be read"):
+        compare_reports(written / "R-better", tmp_path / "missing.json")

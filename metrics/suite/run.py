@@ -18,6 +18,7 @@ from metrics.suite.pairing import find_pairs, with_patients_of
 from metrics.suite.presets import Preset, preset
 from metrics.suite.progress import Progress, Report
 from metrics.suite.sets import EcgSet, manifest_patients, open_set
+from metrics.suite.threads import NEURAL, one_thread
 
 #: Section -> (module of `metrics.suite`, function), imported when the preset asks for it.
 SECTIONS: Mapping[str, tuple[str, str]] = {
@@ -96,7 +97,9 @@ def benchmark(
 
         report = cine_benchmark(real, generated, chosen, seed=seed, progress=progress)
     else:
-        report = _ecg_benchmark(real, generated, train, chosen, extractors, leads, seconds, seed, out, progress)
+        neural = bool(NEURAL & set(chosen.sections)) or extractors is None or set(extractors) != {"random-conv"}
+        with one_thread(neural=neural):
+            report = _ecg_benchmark(real, generated, train, chosen, extractors, leads, seconds, seed, out, progress)
     if out is None:
         return report
     from metrics.report.write import write_report

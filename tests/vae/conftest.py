@@ -19,7 +19,6 @@ def tiny_model(seed: int = 0, **settings: object) -> LeadVAE:
     """A small network whose weights are all random: none of its parts is switched off by a zero initialisation."""
     model = LeadVAE(
         widths=(16, 16, 16),
-        kernels=(3, 3, 3),
         condition_width=16,
         latent=4,
         posterior_width=16,

@@ -88,11 +88,10 @@ class AlignedSet:
 
     @cached_property
     def fingerprints(self) -> tuple[str, ...]:
-        """SHA-256 of each record at 1 uV: equal ones are the same recording."""
-        return tuple(
-            hashlib.sha256(np.rint(np.asarray(signal, dtype=np.float64) * 1e3).astype("<i4").tobytes()).hexdigest()
-            for signal in self.signal_mv
-        )
+        """SHA-256 of each record's independent leads at 1 uV: equal ones are the same recording."""
+        rows = [self.leads.index(lead) for lead in (LEADS_8 if self.has_8 else self.leads)]
+        whole = (np.rint(np.asarray(x[rows], dtype=np.float64) * 1e3).astype("<i4") for x in self.signal_mv)
+        return tuple(hashlib.sha256(microvolt.tobytes()).hexdigest() for microvolt in whole)
 
     def block(self, rows: slice | npt.NDArray[np.int64], leads: Sequence[str] | None = None) -> npt.NDArray[np.float32]:
         """Signals of some records, (rows, lead, time), of the leads asked for (None: all)."""

@@ -3,11 +3,13 @@
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gen.leads import LEADS_8
 from gen.records import InputError
 from metrics.definitions import VERSION
 from metrics.extractors import Extractor, extractor, extractor_names
@@ -135,7 +137,8 @@ def _ecg_benchmark(
     aligned: dict[str, AlignedSet] = {}
     for key, each in sets.items():
         with progress.step(f"reading {key}"):
-            aligned[key] = align_set(each, target, advance=_counter(progress, len(each)))
+            wanted = replace(target, leads=LEADS_8) if key == "train" and set(LEADS_8) <= set(target.leads) else target
+            aligned[key] = align_set(each, wanted, advance=_counter(progress, len(each)))
         notes += [f"{each.name}: {change}" for change in aligned[key].changes if f"{each.name}: resampled" not in notes]
         if aligned[key].excluded:
             names = ", ".join(aligned[key].excluded[:5])

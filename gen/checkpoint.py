@@ -25,7 +25,9 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "card.json"
 CARD_KEYS = ("data", "split_digest", "seed", "command", "metrics", "licence")
 _DIFFUSERS_WEIGHTS = "diffusion_pytorch_model.safetensors"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
+#: Name of a quantised weight's scales, one for each row; weights smaller than this stay as they are.
+_SCALE, _SMALLEST_QUANTISED = ".int8_scale", 4096
 
 Model = TypeVar("Model", bound=torch.nn.Module)
 
@@ -55,7 +57,8 @@ def save_checkpoint(
         config: JSON values that rebuild the model; ``_class_name`` names its class.
         model: the module, or its tensors by name.
         card: what it was trained on and how good it is; `CARD_KEYS` that are not given are stored as null.
-        dtype: storage of floating-point weights ('fp32', 'bf16', 'fp16'); None keeps each as it is.
+        dtype: storage of floating-point weights ('fp32', 'bf16', 'fp16', or 'int8': matrices with one scale a row,
+            the rest in fp16); None keeps each as it is.
 
     Raises:
         InputError: a weight is not finite in the storage type, or the folder cannot be written.
@@ -92,7 +95,7 @@ def load_checkpoint(folder: str | Path, expected_class: str | type | None = None
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: not a complete safetensors file ({error})") from error
     card = read_json(folder / CARD) if (folder / CARD).is_file() else {}
-    return Checkpoint(folder, config, tensors, card)
+    return Checkpoint(folder, config, _dequantised(tensors), card)
 
 
 def load_model(model_class: type[Model], folder: str | Path, *, dtype: torch.dtype | None = torch.float32) -> Model:
@@ -265,11 +268,30 @@ def _stored(
     for name, tensor in tensors.items():
         value = tensor.detach().cpu()
         if value.is_floating_point():
-            value = value.to(kind or value.dtype)
-            if not torch.isfinite(value).all():
+            if kind is torch.int8 and value.ndim > 1 and value.numel() >= _SMALLEST_QUANTISED:
+                value, stored[name + _SCALE] = _quantised(value.float())
+            else:
+                value = value.to(torch.float16 if kind is torch.int8 else kind or value.dtype)
+            if not torch.isfinite(stored.get(name + _SCALE, value)).all():
                 raise InputError(f"{folder}: weight {name} is not finite in {value.dtype}; not saved")
         stored[name] = value.contiguous().clone()
     return stored
+
+
+def _quantised(value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Int8 values of a weight and the scale (row,) of each of its rows, symmetric about zero."""
+    scale = value.flatten(1).abs().amax(dim=1) / 127
+    steps = scale.clamp_min(torch.finfo(torch.float32).tiny).view(-1, *[1] * (value.ndim - 1))
+    return (value / steps).round().to(torch.int8), scale
+
+
+def _dequantised(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors with quantised weights in float32."""
+    scales = {name.removesuffix(_SCALE): scale for name, scale in tensors.items() if name.endswith(_SCALE)}
+    plain = {name: value for name, value in tensors.items() if not name.endswith(_SCALE)}
+    for name, scale in scales.items():
+        plain[name] = plain[name].float() * scale.view(-1, *[1] * (plain[name].ndim - 1))
+    return plain
 
 
 def _build(model_class: type[Model], checkpoint: Checkpoint) -> Model:

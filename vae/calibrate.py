@@ -23,7 +23,7 @@ from gen.signals import resample
 from vae.evaluate import INPUT_SETS
 from vae.pipeline import LEVELS, NetworkPredictor, Windows, load
 
-#: Every 5th sample (50 ms apart at 100 Hz): neighbours say nearly the same, and memory stays small.
+#: Every 5th sample (10 ms apart at 500 Hz): neighbours say nearly the same, and memory stays small.
 _STRIDE = 5
 
 

@@ -1,6 +1,5 @@
 """``physiogen reconstruct``: files with a few leads in, a record set with twelve leads out."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +46,7 @@ def reconstruct(
     Example: physiogen reconstruct strip.hea --leads II,V1,V5 --out OUT --plot --samples 20
     """
     from gen.io import RecordSetWriter, expand_inputs
+    from gen.io.blocks import in_blocks, read_files
     from gen.io.formats import writable
     from gen.plot import LAYOUTS
     from vae.pipeline import load
@@ -62,7 +62,7 @@ def reconstruct(
         pipeline = load(checkpoint, method=method)
         pipeline.check_draws(samples)
         drawn = _Extras(writer, format, plot=plot, layout=layout)
-        for block in _blocks(_readable(files, fs, unit, bad)):
+        for block in in_blocks(read_files(files, bad, fs_hz=fs, unit=unit), _BLOCK):
             for result in _rebuild(pipeline, block, wanted, samples, seed, allow_bad_leads, bad):
                 if not _written(writer, result.record, bad):
                     continue
@@ -118,35 +118,6 @@ def _tell_ignored(record: EcgRecord) -> None:
 def _progress(done: int, total: int) -> None:
     if done % _BLOCK == 0 and total > _BLOCK:
         typer.echo(f"{done} of {total} records", err=True)
-
-
-def _readable(files: list[Path], fs: float | None, unit: str | None, bad: list[str]) -> Iterator[EcgRecord]:
-    from dataclasses import replace
-
-    from gen.io import read_set
-
-    names: set[str] = set()
-    for file in files:
-        try:
-            for record in read_set(file, fs_hz=fs, unit=unit):  # a shard holds several
-                name, number = record.record_id, 2
-                while name in names:  # files of one name in several folders
-                    name, number = f"{record.record_id}_{number}", number + 1
-                names.add(name)
-                yield replace(record, record_id=name, metadata={**record.metadata, "source_file": str(file)})
-        except (InputError, LeadError) as error:
-            bad.append(str(error))
-
-
-def _blocks(records: Iterator[EcgRecord]) -> Iterator[list[EcgRecord]]:
-    block: list[EcgRecord] = []
-    for record in records:
-        block.append(record)
-        if len(block) == _BLOCK:
-            yield block
-            block = []
-    if block:
-        yield block
 
 
 def _rebuild(

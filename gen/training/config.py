@@ -7,7 +7,7 @@ from gen.records import InputError
 
 Schedule = Literal["cosine", "onecycle", "constant"]
 Precision = Literal["bf16", "fp32"]
-StorageType = Literal["fp32", "bf16", "fp16"]
+StorageType = Literal["fp32", "bf16", "fp16", "int8"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,9 @@ class TrainingConfig:
         self._check("seed", self.seed >= 0, "0 or more")
         self._check("schedule", self.schedule in ("cosine", "onecycle", "constant"), "cosine, onecycle or constant")
         self._check("precision", self.precision in ("bf16", "fp32"), "bf16 or fp32")
-        self._check("checkpoint_dtype", self.checkpoint_dtype in ("fp32", "bf16", "fp16"), "fp32, bf16 or fp16")
+        self._check(
+            "checkpoint_dtype", self.checkpoint_dtype in ("fp32", "bf16", "fp16", "int8"), "fp32, bf16, fp16 or int8"
+        )
         self._check(
             "schedule_by_time", not self.schedule_by_time or self.max_minutes is not None, "used with max_minutes"
         )

@@ -20,6 +20,7 @@ from gen.checkpoint import (
     save_checkpoint,
     unique_tensors,
 )
+from gen.pack import pack
 from gen.records import InputError
 
 
@@ -220,3 +221,39 @@ def test_a_place_that_cannot_be_written_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="cannot be written"), replace_folder(tmp_path / "file" / "model"):
         pass
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_int8_storage_rounds_each_row_by_at_most_half_a_step(tmp_path):
+    model = Tiny(width=96)
+    with torch.no_grad():
+        model.layers[0].weight[5] *= 1000  # a large row must not coarsen the others
+        model.layers[0].weight[6] = 0
+    save_checkpoint(tmp_path / "a", config={"_class_name": "Tiny", "width": 96}, model=model, dtype="int8")
+    loaded = load_model(Tiny, tmp_path / "a")
+    weight, found = model.layers[0].weight, loaded.layers[0].weight
+    step = weight.abs().amax(dim=1, keepdim=True) / 127
+    assert ((found - weight).abs() <= 0.5001 * step).all()
+    torch.testing.assert_close(loaded.layers[0].bias, model.layers[0].bias, atol=1e-3, rtol=1e-3)
+    assert (tmp_path / "a" / "model.safetensors").stat().st_size < 0.35 * weight.numel() * 4
+    again = save_checkpoint(tmp_path / "b", config={"_class_name": "Tiny", "width": 96}, model=loaded, dtype="int8")
+    torch.testing.assert_close(load_model(Tiny, again).layers[0].weight, found)
+    with torch.no_grad():
+        model.layers[0].weight[0, 0] = torch.nan
+    with pytest.raises(InputError, match="not finite"):
+        save_checkpoint(tmp_path / "c", config={}, model=model, dtype="int8")
+
+
+def test_packing_keeps_the_model_in_fewer_bytes(tmp_path):
+    model = torch.nn.Linear(128, 64)
+    config = {"_class_name": "Linear", "pipeline": "x"}
+    save_checkpoint(tmp_path / "run" / "denoiser", config=config, model=model, card={"seed": 3})
+    (tmp_path / "run" / "model_index.json").write_text("{}")
+    size = pack(tmp_path / "run", tmp_path / "packed", "int8", {"licence": "Apache-2.0"})
+    stored = load_checkpoint(tmp_path / "packed" / "denoiser")
+    assert (tmp_path / "packed" / "model_index.json").read_text() == "{}"
+    assert stored.config == config
+    assert (stored.card["seed"], stored.card["licence"]) == (3, "Apache-2.0")
+    torch.testing.assert_close(stored.tensors["weight"].float(), model.weight.detach(), atol=5e-4, rtol=0)
+    assert size < 0.5 * sum(p.stat().st_size for p in (tmp_path / "run").rglob("*") if p.is_file())
+    with pytest.raises(InputError, match="no checkpoint"):
+        pack(tmp_path / "empty", tmp_path / "packed")

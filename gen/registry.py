@@ -3,6 +3,7 @@
 Each package announces itself in ``pyproject.toml`` under an entry-point group; the floor never imports upwards.
 
 - ``gen.pipelines``: name -> callable ``load(path=None) -> pipeline`` (reconstruct, synthesize, twin, cmr)
+- ``gen.codecs``: name -> callable ``load(path=None) -> codec`` between signals and latents
 - ``gen.recipes``: ``package/name`` -> callable that trains, see `gen.training`
 - ``gen.commands``: name -> typer command of the command line
 - ``gen.metrics``: name -> callable (benchmark, measure)
@@ -15,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-GROUPS = ("gen.pipelines", "gen.recipes", "gen.commands", "gen.metrics", "gen.demos")
+GROUPS = ("gen.pipelines", "gen.codecs", "gen.recipes", "gen.commands", "gen.metrics", "gen.demos")
 
 
 class RegistryError(ValueError):

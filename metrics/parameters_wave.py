@@ -30,11 +30,12 @@ def resemblance(signal: Signal, fs_hz: float, beats: Beats) -> Array:
     wide = _windows(signal, fs_hz, beats.qrs_on - 0.02 - reach / fs_hz, 0.16 + 2 * reach / fs_hz)
     centred = wide - np.median(wide, axis=-1, keepdims=True)
     core = np.median(centred, axis=0)[:, reach:-reach]
-    norm = np.linalg.norm(core)
+    norm, length = np.linalg.norm(core), core.shape[1]
+    energy = np.pad(np.cumsum(np.einsum("blt,blt->bt", centred, centred), axis=1), [(0, 0), (1, 0)])
     best = np.full(len(beats), -1.0)
     for shift in range(0, 2 * reach + 1, max(1, reach // 3)):
-        part = centred[:, :, shift : shift + core.shape[1]]
-        scale = np.linalg.norm(part, axis=(1, 2)) * norm
+        part = centred[:, :, shift : shift + length]
+        scale = np.sqrt(energy[:, shift + length] - energy[:, shift]) * norm
         best = np.maximum(best, np.einsum("blt,lt->b", part, core) / np.maximum(scale, 1e-9))
     return best
 

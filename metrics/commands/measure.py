@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from gen.leads import LeadError
 from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
@@ -53,6 +52,7 @@ def measure(
     """
     from gen.io import expand_inputs
     from gen.io.atomic import atomic_files
+    from gen.io.blocks import read_files
 
     if beats is not None and beats.resolve() == out.resolve():
         raise InputError(f"{out}: --out and --beats are the same file")
@@ -65,7 +65,7 @@ def measure(
         writers = [csv.writer(handle, lineterminator="\n") for handle in handles]
         for writer, columns in zip(writers, (PARAMS_COLUMNS, BEATS_COLUMNS), strict=False):
             writer.writerow(columns)
-        counts = _measure(_records(files, fs, unit, bad), writers, len(files))
+        counts = _measure(read_files(files, bad, fs_hz=fs, unit=unit), writers, len(files))
         if not counts["records"]:
             raise InputError("; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else ""))
     seconds = time.perf_counter() - start
@@ -75,11 +75,12 @@ def measure(
 
 
 def _measure(records: Iterator[EcgRecord], writers: list[Any], total: int) -> dict[str, int]:
+    from gen.io.blocks import in_blocks
     from metrics.parameters import measure_and_delineate
 
     counts = {"records": 0, "not_measurable": 0, "beats": 0}
     work = partial(measure_and_delineate, per_lead=len(writers) > 1)
-    for block, measured in _in_parallel(work, _blocks(records)):
+    for block, measured in _in_parallel(work, in_blocks(records, _BLOCK)):
         for record, (parameters, waves) in zip(block, measured, strict=True):
             writers[0].writerow(_parameter_row(record, parameters))
             if len(writers) > 1 and waves is not None:
@@ -115,36 +116,6 @@ def _in_parallel(work: Callable[[_Block], _Result], blocks: Iterable[_Block]) ->
                 yield done, future.result()
     finally:
         torch.set_num_threads(threads)
-
-
-def _records(files: list[Path], fs: float | None, unit: str | None, bad: list[str]) -> Iterator[EcgRecord]:
-    """Every record of every file under a name of its own; a file that cannot be read is listed and passed over."""
-    from dataclasses import replace
-
-    from gen.io import read_set
-
-    names: set[str] = set()
-    for file in files:
-        try:
-            for record in read_set(file, fs_hz=fs, unit=unit):
-                name, number = record.record_id, 2
-                while name in names:  # files of one name in several folders
-                    name, number = f"{record.record_id}_{number}", number + 1
-                names.add(name)
-                yield replace(record, record_id=name)
-        except (InputError, LeadError) as error:
-            bad.append(str(error))
-
-
-def _blocks(records: Iterator[EcgRecord]) -> Iterator[list[EcgRecord]]:
-    block: list[EcgRecord] = []
-    for record in records:
-        block.append(record)
-        if len(block) == _BLOCK:
-            yield block
-            block = []
-    if block:
-        yield block
 
 
 def _parameter_row(record: EcgRecord, parameters: "Parameters") -> list[str]:

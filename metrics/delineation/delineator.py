@@ -175,7 +175,6 @@ def _forward(
     time = block.shape[-1]
     padded = np.pad(block, ((0, 0), (0, 0), (0, -time % network.stride)), mode="edge")
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        lead_logits, logits = network(torch.from_numpy(padded), torch.from_numpy(pool))
-        lead_logits, logits = lead_logits[..., :time].float(), logits[..., :time].float()
-        leads = torch.sigmoid(lead_logits) if per_lead else lead_logits[:, :0]
-        return leads.numpy(), torch.sigmoid(logits).numpy()
+        logits = network(torch.from_numpy(padded), torch.from_numpy(pool), per_lead)
+        leads, together = (torch.sigmoid(part[..., :time].float()).numpy() for part in logits)
+        return leads, together

@@ -91,12 +91,15 @@ class Delineator(ModelMixin, ConfigMixin):
         self.consensus_head = _conv(64, 4 * len(WAVES), 3, bias=True)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-arg]
 
-    def forward(self, signal_mv: torch.Tensor, pool: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, signal_mv: torch.Tensor, pool: torch.Tensor, per_lead: bool = True
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits of every sample.
 
         Args:
             signal_mv: (batch, lead, time) at 250 Hz without baseline drift; time a multiple of 16.
             pool: (batch, lead) 1 for leads that the others and the consensus learn from, 0 for leads that only listen.
+            per_lead: also read every lead by itself; without it there are no leads in the first result.
 
         Returns:
             (batch, lead, 3, time) of the leads and (batch, 3, time) of the consensus.
@@ -109,9 +112,9 @@ class Delineator(ModelMixin, ConfigMixin):
         coarse = self.coarse_out(F.relu(coarse + deep))
         middle = self.middle_out(middle + _twice(self.up_middle(coarse)))
         fine = self.fine_out(fine + _twice(self.up_fine(middle)))
-        return _samples(self.lead_head(fine)), _samples(self.consensus_head(self.consensus(pool_leads(fine, pool))))[
-            :, 0
-        ]
+        together = _samples(self.consensus_head(self.consensus(pool_leads(fine, pool))))[:, 0]
+        leads = _samples(self.lead_head(fine)) if per_lead else together.new_empty(len(fine), 0, *together.shape[1:])
+        return leads, together
 
     def loss(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Cross-entropy over the samples whose label is known.

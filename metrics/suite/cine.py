@@ -1,7 +1,7 @@
 """The cine preset: folders of cardiac loops, compared frame by frame where names match, and by their volumes.
 
-A loop is an ``.npz`` file with ``cine`` (frame, row, col) or (slice, frame, row, col) and perhaps ``mask`` of the same
-shape (3 = left ventricular cavity), ``pixel_mm`` and ``slice_step_mm``; or a 4-D NIfTI file (row, col, slice, frame).
+A loop is a file that `gen.io.cine.read_cine` reads: physiogen's NPZ or NIfTI (masks in it or beside it), or a foreign
+4-D NIfTI, which has no masks here.
 """
 
 import time
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gen.cine import LV_CAVITY
 from gen.records import InputError
 from metrics import cine
 from metrics.arrays import Array
@@ -22,7 +23,6 @@ from metrics.suite.presets import Preset
 from metrics.suite.progress import Progress, Report
 
 SECTION = "Cine"
-CAVITY = 3
 _SUFFIXES = (".npz", ".nii", ".nii.gz")
 _MASKED = ("edv_mae_ml", "esv_mae_ml", "ef_mae_points", "es_frame_error", "volume_curve_correlation", "cavity_dice")
 
@@ -48,7 +48,7 @@ class Loop:
         """Cavity volume per frame (frame,), or None without a mask or voxel size."""
         if self.mask is None or not np.isfinite(self.voxel_ml):
             return None
-        return (self.mask == CAVITY).sum(axis=(0, 2, 3)) * self.voxel_ml
+        return (self.mask == LV_CAVITY).sum(axis=(0, 2, 3)) * self.voxel_ml
 
 
 def files_of(folder: str | Path) -> dict[str, Path]:
@@ -63,14 +63,14 @@ def files_of(folder: str | Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(root.rglob("*")):
         suffix = next((each for each in _SUFFIXES if path.name.endswith(each)), None)
-        if suffix is None or not path.is_file():
+        if suffix is None or path.name.endswith(f"_gt{suffix}") or not path.is_file():
             continue
         name = path.name.removesuffix(suffix)
         if name in found:
             raise InputError(f"{root}: two cines are called {name!r}; accepted: every name once")
         found[name] = path
     if not found:
-        raise InputError(f"{root}: no cine in it; accepted: .npz with 'cine', or 4-D NIfTI")
+        raise InputError(f"{root}: no cine in it; accepted: NPZ of physiogen, or 4-D NIfTI")
     return found
 
 
@@ -80,16 +80,14 @@ def read_loop(name: str, path: Path) -> Loop:
     Raises:
         InputError: it holds no cine of an accepted shape, or values that are not finite.
     """
-    frames, mask, voxel = _read_npz(path) if path.suffix == ".npz" else _read_nifti(path)
-    frames = frames[None] if frames.ndim == 3 else frames
-    mask = None if mask is None else mask[None] if mask.ndim == 3 else mask
-    if frames.ndim != 4 or frames.shape[1] < 3 or not np.isfinite(frames).all():
-        raise InputError(
-            f"{path}: cine of shape {frames.shape}; accepted: finite (slice, frame, row, col), 3 frames up"
-        )
-    if mask is not None and mask.shape != frames.shape:
-        raise InputError(f"{path}: mask of shape {mask.shape}; accepted: {frames.shape} as the cine")
-    return Loop(name, frames.astype(np.float64), mask, voxel)
+    from gen.io.cine import read_cine
+
+    record = read_cine(path)
+    if record.num_frames < 3:
+        raise InputError(f"{path}: cine of {record.num_frames} frames; accepted: 3 frames and more")
+    step_mm = record.slice_step_mm or record.slice_thickness_mm
+    voxel_ml = np.prod(record.spacing_mm) * step_mm / 1000 if step_mm else float("nan")
+    return Loop(name, record.frames.astype(np.float64), record.masks, float(voxel_ml))
 
 
 def cine_benchmark(
@@ -141,7 +139,7 @@ def _scores(truth: Loop, made: Loop) -> dict[str, float]:
     }
     curves = truth.volume_ml, made.volume_ml
     if truth.mask is not None and made.mask is not None:
-        overlap = cine.dice(reference=truth.mask == CAVITY, generated=made.mask == CAVITY)
+        overlap = cine.dice(reference=truth.mask == LV_CAVITY, generated=made.mask == LV_CAVITY)
         scores["cavity_dice"] = float(np.nanmean(overlap)) if np.isfinite(overlap).any() else float("nan")
     if curves[0] is not None and curves[1] is not None:
         scores |= _volumes(curves[0], curves[1])
@@ -247,32 +245,3 @@ def _settings(
         "versions": {"physiogen": __version__, "definitions": VERSION, "numpy": np.__version__},
         "wall_s": {**steps.wall_s, "total": round(wall_s, 3)},
     }
-
-
-def _read_npz(path: Path) -> tuple[Array, npt.NDArray | None, float]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            held = {key: file[key] for key in ("cine", "mask", "pixel_mm", "slice_step_mm") if key in file}
-    except Exception as error:  # numpy raises five kinds for a foreign file, none of them documented
-        raise InputError(f"{path}: not readable as .npz; accepted: 'cine' (slice, frame, row, col)") from error
-    if "cine" not in held:
-        raise InputError(f"{path}: holds no 'cine'; accepted: 'cine' (slice, frame, row, col)")
-    voxel = float("nan")
-    if "pixel_mm" in held and "slice_step_mm" in held:
-        voxel = float(held["pixel_mm"]) ** 2 * float(held["slice_step_mm"]) / 1000
-    return held["cine"], held.get("mask"), voxel
-
-
-def _read_nifti(path: Path) -> tuple[Array, None, float]:
-    try:
-        import nibabel
-    except ImportError as error:
-        raise InputError(f"{path}: NIfTI needs nibabel; accepted: pip install 'physiogen[cmr]'") from error
-    try:
-        image: Any = nibabel.load(path)
-        data = np.asarray(image.dataobj, dtype=np.float64)
-    except Exception as error:  # nibabel raises its own and the operating system's kinds
-        raise InputError(f"{path}: not readable as NIfTI; accepted: 4-D (row, col, slice, frame)") from error
-    if data.ndim != 4:
-        raise InputError(f"{path}: NIfTI of shape {data.shape}; accepted: 4-D (row, col, slice, frame)")
-    return np.moveaxis(data, (2, 3), (0, 1)), None, float("nan")

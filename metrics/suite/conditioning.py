@@ -14,6 +14,7 @@ from metrics.suite.aligned import AlignedSet, blocks
 from metrics.suite.entries import Entry, entry, from_interval, skip
 from metrics.suite.job import Job
 from metrics.suite.measured import measured
+from metrics.suite.text import text_entries
 
 SECTION = "Conditioning"
 #: Where a record may say what it was asked for, and under which names.
@@ -36,8 +37,8 @@ def requested_rate(record: EcgRecord) -> float | None:
 
 
 def conditioning_section(job: Job) -> list[Entry]:
-    """Requested against measured heart rate, and agreement of requested statements with a classifier."""
-    return [*_rate(job), *_statements(job)]
+    """Requested against measured heart rate, requested statements as a classifier sees them, and the text."""
+    return [*_rate(job), *_statements(job), *text_entries(job)]
 
 
 def _rate(job: Job) -> list[Entry]:

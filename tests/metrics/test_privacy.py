@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 import wfdb
 
+from gen.datasets import open_source
 from gen.leads import to_8
 from gen.records import InputError
+from gen.simulate import simulate
 from metrics import privacy
 from metrics.copies import find_copies
 
@@ -48,6 +50,45 @@ def test_real_recordings_planted_copies_and_a_fresh_set(rng, data_dir):
     found = find_copies(reference=train, generated=spoiled, fs_hz=FS_HZ)
     np.testing.assert_array_equal(np.flatnonzero(found.copies), [30, 31, 32, 33])
     np.testing.assert_array_equal(found.index[30:], [0, 7, 14, 21])
+
+
+def test_every_planted_copy_of_fold_10_is_found_and_fold_9_is_clean(data_dir):
+    source = open_source(data_dir("ptb-xl"))
+    table = source.table.reset_index(drop=True)
+    folds = [np.flatnonzero(table.fold == fold) for fold in (8, 9, 10)]
+    drifting = np.flatnonzero(table.record_id == "00168")  # its circular shift leaves a seam of 1.5 mV
+    rows = np.concatenate([folds[0][:90], folds[2][:19], drifting])
+    train, fresh = (_eight(source, some) for some in (rows, folds[1][:60]))
+    clean = find_copies(reference=train, generated=fresh, fs_hz=FS_HZ)
+    assert clean.share == 0
+    assert clean.correlation.max() < 0.95
+    rng = np.random.default_rng(1)
+    shifts = [100, *rng.integers(-490, 490, 18), 100]
+    spoiled = np.concatenate([fresh, [plant(rng, x, s) for x, s in zip(train[90:], shifts, strict=True)]])
+    found = find_copies(reference=train, generated=spoiled, fs_hz=FS_HZ)
+    np.testing.assert_array_equal(np.flatnonzero(found.copies), np.arange(60, 80))
+    np.testing.assert_array_equal(found.index[60:], np.arange(90, 110))
+    np.testing.assert_allclose(found.lag_s[60:], np.array(shifts) / FS_HZ, atol=0.002)
+
+
+def test_copies_of_simulated_ecgs_with_drift_and_steps_are_found(rng):
+    time_s = np.arange(5000) / FS_HZ
+    clean = simulate(range(24), seed=1, noise="light").signal_mv
+    slow = np.zeros_like(clean)
+    slow[:8] = 2.0 * np.sin(2 * np.pi * 0.23 * time_s + np.arange(8)[:, None, None])
+    slow[8:16] = 0.4 * time_s  # a circular shift makes a step of 4 mV of it
+    fresh = simulate(range(24), seed=2, noise="light").signal_mv
+    train = clean + slow
+    assert find_copies(reference=train, generated=fresh, fs_hz=FS_HZ).share == 0
+    copies = np.stack([plant(rng, x, 100) for x in clean]) + 1.1 * np.roll(slow, 100, axis=-1)
+    found = find_copies(reference=train, generated=np.concatenate([fresh, copies]), fs_hz=FS_HZ)
+    np.testing.assert_array_equal(found.index[24:], np.arange(24))
+    np.testing.assert_allclose(found.lag_s[24:], 0.2, atol=0.002)
+    np.testing.assert_array_equal(np.flatnonzero(found.copies), np.arange(24, 48))
+
+
+def _eight(source, rows):
+    return np.stack([np.nan_to_num(source[int(row)].to_8().signal_mv) for row in rows])
 
 
 def test_a_set_compared_with_itself_is_all_copies(rng):

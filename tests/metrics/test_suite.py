@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gen.cine import CineRecord
 from gen.io import write
+from gen.io.cine import write_cine
 from gen.leads import LEADS_8, LEADS_12
 from gen.records import EcgRecord, InputError, Patient
 from gen.simulate import iter_cohort
@@ -328,18 +330,19 @@ def test_cines_are_compared_by_file_name(tmp_path):
     rows, columns = np.mgrid[:32, :32] - 16
     for name in ("a", "b", "c"):
         radius = 9 + 3 * np.cos(2 * np.pi * np.arange(12) / 12) + rng.uniform(-1, 1)
-        mask = 3 * ((rows**2 + columns**2)[None] < radius[:, None, None] ** 2).astype(np.uint8)
-        for side, level in (("real", 0.0), ("made", 5.0)):
+        mask = ((rows**2 + columns**2)[None] < radius[:, None, None] ** 2).astype(np.uint8)[None]
+        for side, level in (("real", 0.0), ("made", 0.02)):
             (tmp_path / side).mkdir(exist_ok=True)
-            frames = 60.0 * mask + level * rng.standard_normal(mask.shape)
-            np.savez(tmp_path / side / f"{name}.npz", cine=frames, mask=mask, pixel_mm=1.4, slice_step_mm=8.0)
+            frames = 0.8 * mask + level * rng.standard_normal(mask.shape)
+            cine = CineRecord(frames, (1.4, 1.4), masks=mask, slice_thickness_mm=8.0, synthetic=True)
+            write_cine(cine, tmp_path / side / f"{name}.npz")
     report = benchmark(real=tmp_path / "real", generated=tmp_path / "made", preset="cine")
-    assert report["psnr_db"].value == pytest.approx(20 * np.log10(180 / 5), abs=0.3)
+    assert report["psnr_db"].value == pytest.approx(20 * np.log10(0.8 / 0.02), abs=0.3)
     assert report["ef_mae_points"].value == 0
     assert report["cavity_dice"].value == 1
     assert report["psnr_db"].value > report["psnr_db"].baseline
     assert report["fid"].skipped
     (tmp_path / "other").mkdir()
-    np.savez(tmp_path / "other" / "z.npz", cine=np.zeros((4, 16, 16)))
+    write_cine(CineRecord(np.zeros((1, 4, 16, 16)), (1.0, 1.0)), tmp_path / "other" / "z.npz")
     with pytest.raises(InputError, match="no cine has a name"):
         benchmark(real=tmp_path / "real", generated=tmp_path / "other", preset="cine")

@@ -1,0 +1,23 @@
+"""Bulk synthesis: what is asked for, sample by sample, and data sets that are written in resumable shards.
+
+A generator is any callable that turns requests into records; this package knows no model.
+"""
+
+from gen.synthesis.like import BALANCES, LikeRequests, like
+from gen.synthesis.output import DataSet, Outcome, share_of, synthesize
+from gen.synthesis.requests import PromptRequests, Request, Requests, TableRequests, read_table
+
+__all__ = [
+    "BALANCES",
+    "DataSet",
+    "LikeRequests",
+    "Outcome",
+    "PromptRequests",
+    "Request",
+    "Requests",
+    "TableRequests",
+    "like",
+    "read_table",
+    "share_of",
+    "synthesize",
+]

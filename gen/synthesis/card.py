@@ -1,0 +1,104 @@
+"""Data card of a synthetic set: what it is, how it was made, and what must not be done with it."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+LICENCE = (
+    "Synthetic records carry no licence of their own; they may be bound by the terms of the data that the model was "
+    "trained on, and of the reports that conditions were taken from."
+)
+_SHOWN = 25
+
+
+def write_card(
+    folder: Path,
+    manifest: Mapping[str, Any],
+    conditions: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    rows: Iterable[Mapping[str, str]],
+) -> None:
+    """Write ``card.json`` and ``README.md``; equal sets get equal bytes.
+
+    Args:
+        folder: the set's.
+        manifest: see `gen.synthesis.output.DataSet.manifest`.
+        conditions: what was asked for, in words.
+        facts: of the model.
+        rows: of the table.
+    """
+    contents = _contents(rows)
+    card = {
+        "title": "Synthetic 12-lead ECGs",
+        "synthetic": True,
+        "intended_use": "augmentation, teaching, software tests; not for diagnosis",
+        "licence": LICENCE,
+        "conditions": dict(conditions),
+        "contents": contents,
+        "generator": {**facts, "digests": manifest["model"], "settings": manifest["settings"]},
+        **{key: manifest[key] for key in ("samples", "seed", "records", "software")},
+        "conditions_digest": manifest["conditions"],
+    }
+    for name, text in (("card.json", json.dumps(card, indent=2, ensure_ascii=False)), ("README.md", _readme(card))):
+        temporary = folder / f".partial-{name}-{os.getpid()}"
+        temporary.write_text(text.rstrip() + "\n", encoding="utf-8")
+        temporary.replace(folder / name)
+
+
+def _contents(rows: Iterable[Mapping[str, str]]) -> dict[str, Any]:
+    sexes: Counter[str] = Counter()
+    codes: Counter[str] = Counter()
+    ages, count = [], 0
+    for row in rows:
+        count += 1
+        sexes[row["sex"] or "not given"] += 1
+        codes.update(json.loads(row["statements"] or "{}").keys())
+        if row["age"]:
+            ages.append(float(row["age"]))
+    return {
+        "records": count,
+        "sex": dict(sorted(sexes.items())),
+        "age": {"least": min(ages), "mean": round(sum(ages) / len(ages), 1), "most": max(ages)} if ages else None,
+        "statements": dict(sorted(codes.items(), key=lambda item: (-item[1], item[0]))),
+    }
+
+
+def _readme(card: Mapping[str, Any]) -> str:
+    contents, records, generator = card["contents"], card["records"], card["generator"]
+    settings = generator["settings"]
+    asked = ", ".join(f"{key} {value}" for key, value in card["conditions"].items())
+    codes = list(contents["statements"].items())
+    age = contents["age"]
+    lines = [
+        f"# {card['title']}",
+        "",
+        f"**Synthetic data: all {contents['records']} records were made by software, none was recorded from a person. "
+        "Not for diagnosis.**",
+        "",
+        f"Format {records['format']}; signals in mV, twelve leads. `metadata.csv` has one row per record: what was "
+        "asked for (age, sex, report, statements, `request` in the metadata) and the mark `synthetic`. `manifest.json` "
+        "names weights, seed and conditions; the same command goes on with an unfinished set and never mixes it with "
+        "another.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| Conditions | {asked} |",
+        f"| Seed | {card['seed']} |",
+        *(f"| Weights, {name} (SHA-256) | `{digest}` |" for name, digest in generator["digests"].items()),
+        f"| Sampler | {settings.get('scheduler', '?')}, {settings.get('steps', '?')} steps |",
+        f"| Trained on | {generator.get('trained_on') or 'not stated'} |",
+        f"| Licence of the training data | {generator.get('training_licence') or 'not stated'} |",
+        f"| Sex | {', '.join(f'{name} {count}' for name, count in contents['sex'].items())} |",
+        f"| Age | {'not given' if age is None else '{least:g} to {most:g}, mean {mean:g} years'.format(**age)} |",
+        "",
+        card["licence"],
+    ]
+    if codes:
+        lines += ["", "Statements asked for (SCP-ECG codes):", "", "| code | records |", "|---|---|"]
+        lines += [f"| {code} | {count} |" for code, count in codes[:_SHOWN]]
+        if len(codes) > _SHOWN:
+            lines.append(f"| {len(codes) - _SHOWN} further ones | see card.json |")
+    return "\n".join(lines)

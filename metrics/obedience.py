@@ -1,0 +1,212 @@
+"""Do generated ECGs show the statement that was asked for? ``python -m metrics.obedience GENERATED [--real REAL]``.
+
+Each statement has a criterion that a reader would apply, read off the delineated ECG; and the shipped classifier's
+AUROC for the statement among all records of the set. The same figures of real ECGs with that statement stand beside
+them, since criteria are not met by every real one either.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gen.io import read_set
+from gen.leads import LEADS_12
+from gen.records import EcgRecord, InputError
+from metrics.bootstrap import bootstrap_mean
+from metrics.conditioning import request_error
+from metrics.parameters import Parameters, measure_records
+
+#: Lower limits of voltage criteria for left ventricular hypertrophy in mV: Sokolow-Lyon; Cornell for women and men.
+SOKOLOW_MV, CORNELL_MV = 3.5, {"F": 2.0, "M": 2.8}
+_LIMB = [LEADS_12.index(lead) for lead in ("I", "II", "III", "aVR", "aVL", "aVF")]
+
+
+def _hypertrophic(p: Parameters, sex: str | None) -> bool:
+    cornell = CORNELL_MV.get(sex or "", CORNELL_MV["M"])
+    return bool(p.sokolow_mv >= SOKOLOW_MV or p.cornell_mv > cornell)
+
+
+def _low_voltage(p: Parameters, sex: str | None) -> bool:
+    height = p.r_mv[_LIMB] + np.maximum(p.s_mv[_LIMB], p.q_mv[_LIMB])
+    return bool(np.nanmax(height) < 0.6) if np.isfinite(height).any() else False
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What a statement should look like; ``met`` takes the parameters and the sex, if known."""
+
+    words: str
+    met: Callable[[Parameters, str | None], bool]
+
+
+#: SCP-ECG code -> criterion. Comparisons with NaN are false: not measurable counts as not met.
+CRITERIA: Mapping[str, Criterion] = {
+    "AFIB": Criterion("RR variation >= .10 and P before under half of the beats", lambda p, s: p.rr_cv >= 0.1
+                      and p.p_present < 0.5),
+    "STACH": Criterion("rate >= 98 bpm", lambda p, s: p.hr_bpm >= 98),
+    "SBRAD": Criterion("rate <= 62 bpm", lambda p, s: p.hr_bpm <= 62),
+    "CLBBB": Criterion("QRS >= 120 ms", lambda p, s: p.qrs_ms >= 120),
+    "CRBBB": Criterion("QRS >= 120 ms", lambda p, s: p.qrs_ms >= 120),
+    "PACE": Criterion("QRS >= 120 ms", lambda p, s: p.qrs_ms >= 120),
+    "1AVB": Criterion("PR >= 200 ms", lambda p, s: p.pr_ms >= 200),
+    "LAFB": Criterion("axis <= -30 degrees", lambda p, s: p.axis_deg <= -30),
+    "LVH": Criterion("Sokolow-Lyon >= 3.5 mV or Cornell > 2.0 (F), 2.8 (M) mV", _hypertrophic),
+    "LVOLT": Criterion("limb leads under 0.6 mV", _low_voltage),
+    "LNGQT": Criterion("QTc (Bazett) >= 460 ms", lambda p, s: p.qtcb_ms >= 460),
+    "NORM": Criterion("QRS < 120 ms and PR < 220 ms, P before most beats", lambda p, s: p.qrs_ms < 120
+                      and p.pr_ms < 220 and p.p_present > 0.5),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StatementRow:
+    """Figures of one statement: share of its ECGs that meet the criterion (95 % interval), AUROC; the same of real."""
+
+    code: str
+    n: int
+    met: float | None
+    low: float | None
+    high: float | None
+    auroc: float | None
+    real_n: int
+    real_met: float | None
+    real_auroc: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A record set as the judges see it."""
+
+    codes: list[frozenset[str]]
+    sexes: list[str | None]
+    asked_bpm: npt.NDArray[np.float64]
+    parameters: list[Parameters]
+    probabilities: npt.NDArray[np.float64]
+    classes: tuple[str, ...]
+
+    @property
+    def rates_bpm(self) -> npt.NDArray[np.float64]:
+        """(n,) measured heart rates; NaN where not measurable."""
+        return np.array([p.hr_bpm for p in self.parameters])
+
+
+def judge(records: Sequence[EcgRecord]) -> Judged:
+    """Measure and classify 12-lead (or 8-lead) records.
+
+    Raises:
+        InputError: there is none.
+    """
+    from metrics.classifier.model import shipped
+    from metrics.suite.conditioning import requested_rate
+
+    if not records:
+        raise InputError("no record to judge; accepted: a record set with statements")
+    classifier = shipped()
+    eight = [record.to_8() for record in records]
+    blocks = []
+    for start in range(0, len(eight), 64):
+        part = eight[start : start + 64]
+        if len({(r.fs_hz, r.num_samples) for r in part}) > 1:
+            raise InputError("records of different rates or lengths; accepted: one rate and length in a set")
+        blocks.append(classifier.probabilities(np.stack([r.signal_mv for r in part]), part[0].fs_hz)["all"])
+    asked = [requested_rate(record) for record in records]
+    return Judged(
+        codes=[frozenset(record.statements) for record in records],
+        sexes=[record.patient.sex for record in records],
+        asked_bpm=np.array([np.nan if rate is None else rate for rate in asked]),
+        parameters=measure_records(list(records)),
+        probabilities=np.concatenate(blocks),
+        classes=classifier.classes["all"],
+    )
+
+
+def statement_rows(generated: Judged, real: Judged | None, least: int = 5) -> list[StatementRow]:
+    """A row for each statement that at least ``least`` generated records were asked for and that can be judged."""
+    rows = []
+    for code in dict.fromkeys((*CRITERIA, *generated.classes)):
+        wanted = np.array([code in codes for codes in generated.codes])
+        if wanted.sum() < least:
+            continue
+        met = _met(generated, code)
+        interval = None if met is None else bootstrap_mean(met, replicates=1000, seed=0)
+        real_met = _met(real, code) if real is not None else None
+        rows.append(
+            StatementRow(
+                code,
+                int(wanted.sum()),
+                None if met is None else float(met.mean()),
+                None if interval is None else float(interval.low),
+                None if interval is None else float(interval.high),
+                _auroc(generated, code),
+                0 if real is None else sum(code in codes for codes in real.codes),
+                None if real_met is None or not len(real_met) else float(real_met.mean()),
+                None if real is None else _auroc(real, code),
+            )
+        )
+    return [row for row in rows if row.met is not None or row.auroc is not None]
+
+
+def _met(judged: Judged, code: str) -> npt.NDArray[np.float64] | None:
+    """(n with the statement,) 1 where its criterion is met; None without a criterion."""
+    if code not in CRITERIA:
+        return None
+    criterion = CRITERIA[code]
+    triples = zip(judged.codes, judged.parameters, judged.sexes, strict=True)
+    return np.array([float(criterion.met(p, sex)) for codes, p, sex in triples if code in codes])
+
+
+def _auroc(judged: Judged, code: str) -> float | None:
+    """AUROC of the classifier's probability of a statement among all records; None if it has no such class."""
+    from sklearn.metrics import roc_auc_score
+
+    if code not in judged.classes:
+        return None
+    wanted = np.array([code in codes for codes in judged.codes])
+    if not 0 < wanted.sum() < len(wanted):
+        return None
+    return float(roc_auc_score(wanted, judged.probabilities[:, judged.classes.index(code)]))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print heart-rate obedience and the table of statements."""
+    parser = argparse.ArgumentParser(prog="python -m metrics.obedience", description=__doc__)
+    parser.add_argument("generated", type=Path)
+    parser.add_argument("--real", type=Path, help="real records with statements, to compare with")
+    parser.add_argument("--out", type=Path, help="also write the figures as JSON")
+    options = parser.parse_args(arguments)
+    generated = judge(list(read_set(options.generated)))
+    real = judge(list(read_set(options.real))) if options.real else None
+    rows = statement_rows(generated, real)
+    facts: dict[str, object] = {"records": len(generated.codes), "statements": [asdict(row) for row in rows]}
+    if np.isfinite(generated.asked_bpm).sum() > 1:
+        stated = np.isfinite(generated.asked_bpm)
+        rate = request_error(reference=generated.asked_bpm[stated], generated=generated.rates_bpm[stated])
+        facts["heart_rate"] = asdict(rate)
+        print(
+            f"heart rate: MAE {rate.mae:.2f} bpm, bias {rate.bias:+.2f}, slope {rate.slope:.3f}, "
+            f"within 5 bpm {rate.within_5:.1%}, 10 bpm {rate.within_10:.1%}, n {rate.n}, measured {rate.coverage:.1%}"
+        )
+    print("| statement | n | criterion met [95 %] | AUROC | real n | real met | real AUROC | criterion |")
+    print("|---|---|---|---|---|---|---|---|")
+    for row in rows:
+        span = f"{_figure(row.met)} [{_figure(row.low)}, {_figure(row.high)}]" if row.met is not None else ""
+        words = CRITERIA[row.code].words if row.code in CRITERIA else ""
+        print(
+            f"| {row.code} | {row.n} | {span} | {_figure(row.auroc)} | {row.real_n} | {_figure(row.real_met)} | "
+            f"{_figure(row.real_auroc)} | {words} |"
+        )
+    if options.out:
+        options.out.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}".removeprefix("0")
+
+
+if __name__ == "__main__":
+    main()

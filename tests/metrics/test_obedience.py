@@ -1,0 +1,58 @@
+"""Criteria of statements: simulated hearts with a statement meet its criterion, others do not."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gen.io import write
+from gen.records import InputError
+from gen.simulate import simulate
+from metrics import obedience
+from metrics.obedience import CRITERIA, judge, statement_rows
+from metrics.parameters import Parameters
+
+CODES = ("AFIB", "CLBBB", "NORM")
+
+
+@pytest.fixture(scope="module")
+def records():
+    wishes = [{"statements": [code] if code != "NORM" else ["NORM", "SR"], "heart_rate": 80} for code in CODES] * 6
+    batch = simulate(range(len(wishes)), seed=4, conditions=wishes).records()
+    return [replace(record, metadata={"request": {"heart_rate": 80}}) for record in batch]
+
+
+def test_simulated_statements_are_seen(records):
+    rows = {row.code: row for row in statement_rows(judge(records), None)}
+    for code in CODES:
+        assert rows[code].n == 6
+        assert rows[code].met >= 0.8
+        assert rows[code].real_met is None
+        assert rows[code].low <= rows[code].met <= rows[code].high
+    assert rows["CLBBB"].auroc > 0.9
+
+
+def test_statements_of_others_are_not_seen(records):
+    """Requests handed to the wrong ECG: atrial fibrillation, left bundle branch block and normal change places."""
+    turned = [replace(r, statements=s.statements) for r, s in zip(records, [*records[1:], records[0]], strict=True)]
+    rows = {row.code: row for row in statement_rows(judge(turned), judge(records))}
+    for code in CODES:
+        assert rows[code].met <= 0.2
+        assert rows[code].real_met >= 0.8
+
+
+def test_not_measurable_is_not_met():
+    for criterion in CRITERIA.values():
+        assert not criterion.met(Parameters(), None)
+
+
+def test_command(records, tmp_path, capsys):
+    write(records, tmp_path / "set", format="npz")
+    obedience.main([str(tmp_path / "set"), "--out", str(tmp_path / "facts.json")])
+    assert "| AFIB | 6 |" in capsys.readouterr().out
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    assert facts["heart_rate"]["mae"] < 2
+    assert np.isclose(facts["heart_rate"]["coverage"], 1)
+    with pytest.raises(InputError, match="no record to judge"):
+        judge([])

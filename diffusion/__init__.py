@@ -1,1 +1,5 @@
-"""Text and patient to ECG (DiffuSETS), and a person's ECG in another condition (ECGTwin). Holds no model yet."""
+"""Text and numbers to ECGs by latent diffusion (DiffuSETS); see README.md.
+
+from diffusion.pipeline import load
+records = load()("atrial fibrillation, LBBB", age=70, sex="F", heart_rate=130, num=8, seed=0)
+"""

@@ -46,9 +46,10 @@ def test_the_demo_ends_with_figures_and_a_page(small, tmp_path, capsys):
     assert str(out / "index.html") in said.out
     assert "3 simulated hearts" in said.out
     assert "MAE" in said.out
+    assert "8 ECGs" in said.out
     assert "rebuilding" in said.err  # progress stays out of the result
     page = (out / "index.html").read_text()
-    assert page.count("<img") == 4
+    assert page.count("<img") == 6
     assert "http" not in page.replace("http-equiv", "")
     assert "Synthetic" in page
     figures = json.loads((out / "figures.json").read_text())
@@ -100,7 +101,7 @@ def test_a_recording_is_shown_where_the_data_is(small, tmp_path, capsys, monkeyp
     assert cli.run(["demo", "--out", str(tmp_path / "demo")]) == 0
     capsys.readouterr()
     page = (tmp_path / "demo" / "index.html").read_text()
-    assert page.count("<img") == 5
+    assert page.count("<img") == 7
     assert "test fold" in page
 
 

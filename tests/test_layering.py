@@ -17,7 +17,7 @@ MODELS = ("vae", "diffusion", "flow", "metrics")
 FLOORS = (
     ("gen.records", "gen.leads", "gen.signals", "gen.registry", "gen.cine"),
     ("gen.datasets", "gen.simulate", "gen.text", "gen.io", "gen.quality", "gen.plot", "gen.page"),
-    ("gen.training", "gen.synthesis", "gen.checkpoint"),
+    ("gen.training", "gen.synthesis", "gen.checkpoint", "gen.pack"),
     MODELS,
     ("gen.cli", "gen.commands", "gen.web"),
 )

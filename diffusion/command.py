@@ -1,0 +1,312 @@
+"""``physiogen synthesize``: text and numbers, a table of them, or a real set's distribution in; ECGs out."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gen.records import EcgRecord, InputError
+
+if TYPE_CHECKING:
+    from diffusion.asked import Sampling
+    from diffusion.conditioning import Condition
+    from diffusion.pipeline import ECGPipeline
+    from gen.synthesis import DataSet, Outcome, Request, Requests
+
+#: Records drawn by --plot, and lines about single rows or words that are shown.
+_PLOTS, _SHOWN = 16, 20
+
+
+def synthesize(
+    out: Annotated[Path, typer.Option(help="Folder of the record set to write.")],
+    number: Annotated[
+        int | None, typer.Option("-n", "--number", help="ECGs to make; 1, or one for each row of --conditions.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="Findings in English or German.")] = None,
+    age: Annotated[float | None, typer.Option(help="Age in years, 0 to 120.")] = None,
+    sex: Annotated[str | None, typer.Option(help="F or M.")] = None,
+    hr: Annotated[float | None, typer.Option(help="Heart rate in bpm, 20 to 300.")] = None,
+    pr: Annotated[float | None, typer.Option(help="PR interval in ms.")] = None,
+    qrs: Annotated[float | None, typer.Option(help="QRS duration in ms.")] = None,
+    qt: Annotated[float | None, typer.Option(help="QT interval in ms.")] = None,
+    axis: Annotated[float | None, typer.Option(help="Frontal QRS axis in degrees.")] = None,
+    conditions: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet table: text, age, sex, heart_rate, ...; one request a row.")
+    ] = None,
+    like: Annotated[Path | None, typer.Option(help="Real set (or cache) whose rows are the requests.")] = None,
+    balance: Annotated[str, typer.Option(help="With --like: superclass (equally often) or none.")] = "none",
+    split: Annotated[str, typer.Option(help="With --like: train, val, test or all.")] = "train",
+    measured: Annotated[
+        Path | None, typer.Option(help="With --like: table of 'physiogen measure' on the set, for rates and intervals.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Names the samples.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Sampling steps, 1 to 1000.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="ddpm, ddim, dpm++, unipc, euler or heun.")] = None,
+    guidance: Annotated[
+        str | None, typer.Option(help="How strongly to follow: 3, or by group: text=4,patient=1,rate=2,shape=1.")
+    ] = None,
+    negative: Annotated[str | None, typer.Option(help="Findings to stay away from.")] = None,
+    format: Annotated[str, typer.Option(help="wfdb, parquet, webdataset or npz.")] = "wfdb",
+    shard: Annotated[str | None, typer.Option(help="Make part i of n only, such as 1/4; finish all parts.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Weights of your own instead of the shipped ones.")] = None,
+    seconds: Annotated[float, typer.Option(help="Length of every ECG.")] = 10.0,
+    fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz; 500 by default.")] = None,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw the first records on ECG paper into OUT/plots.")] = False,
+    unconditional: Annotated[bool, typer.Option("--unconditional", help="Ask for nothing.")] = False,
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Go on where nothing in a text was understood.")
+    ] = False,
+    per_shard: Annotated[int, typer.Option(help="ECGs per shard; what a kill costs at most.")] = 512,
+    batch: Annotated[int, typer.Option(help="ECGs computed together; divides --per-shard.")] = 64,
+    float32: Annotated[bool, typer.Option("--float32", help="Compute in float32: slower.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another data set in --out.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Generate 12-lead ECGs from findings, age, sex and heart rate.
+
+    Example: physiogen synthesize --text "atrial fibrillation" --age 70 --sex F --hr 130 -n 16 --seed 1 --out AF --plot
+
+    A run that was stopped goes on where it was when the same command is given again. Synthetic; not for diagnosis.
+    """
+    from gen.synthesis import DataSet, share_of
+    from gen.synthesis import synthesize as make
+
+    values = {"text": text, "age": age, "sex": sex, "heart_rate": hr}
+    values |= {"pr_ms": pr, "qrs_ms": qrs, "qt_ms": qt, "axis_deg": axis}
+    asked = {name: value for name, value in values.items() if value is not None}
+    share = share_of(shard)
+    if overwrite and share[1] > 1:
+        raise InputError("--overwrite with several processes would remove what the others wrote; remove --out first")
+    if number is not None and number < 1:
+        raise InputError(f"-n {number}: expected at least 1")
+    chosen = _settings(steps, sampler, guidance, negative, seconds, fs, float32)
+    check = _checker(unconditional, allow_unknown)
+    requests, bad = _requests(asked, number, seed, conditions, like, balance, split, measured, check)
+    pipeline, settings = _pipeline(checkpoint, chosen)
+    data = DataSet(
+        requests=requests,
+        seed=seed,
+        model=pipeline.digests,
+        settings=settings.as_dict(),
+        format=format,
+        per_shard=per_shard,
+        block=batch,
+        card=_facts(pipeline),
+    )
+    _warn(asked, conditions, like, negative)
+    pipeline.set_progress_bar_config(disable=not (sys.stderr.isatty() and len(requests) <= data.block), leave=False)
+    generate = _generator(pipeline, settings, seed)
+    outcome = make(data, generate, out, share=share, overwrite=overwrite, progress=_Progress(data.block))
+    drawn = _plot(data, out) if plot and share[0] == 0 else 0
+    _print(out, data, outcome, bad, drawn, json)
+    if bad:
+        raise typer.Exit(2)
+
+
+def _settings(
+    steps: int | None,
+    sampler: str | None,
+    guidance: str | None,
+    negative: str | None,
+    seconds: float,
+    fs: float | None,
+    float32: bool,
+) -> dict[str, Any]:
+    """Options as arguments of `ECGPipeline.sampling`, checked before any weight is loaded."""
+    from diffusion.asked import Sampling
+    from diffusion.guidance import Guidance
+    from diffusion.samplers import check_steps, make_scheduler
+
+    if steps is not None:
+        check_steps(steps)
+    if sampler is not None:
+        make_scheduler(sampler)
+    scale = None if guidance is None else _scales(guidance)
+    if scale is not None:
+        Guidance.of(scale)
+    others: dict[str, Any] = {
+        "negative_prompt": negative or None,
+        "duration_s": seconds,
+        "fs_hz": fs,
+        "bfloat16": not float32,
+    }
+    Sampling(**others)
+    return {"scheduler": sampler, "num_inference_steps": steps, "guidance_scale": scale, **others}
+
+
+def _scales(text: str) -> float | dict[str, float]:
+    try:
+        if "=" not in text:
+            return float(text)
+        pairs = (part.split("=", 1) for part in text.split(","))
+        return {name.strip(): float(value) for name, value in pairs}
+    except ValueError as error:
+        raise InputError(f"--guidance {text}: expected a number, or groups such as text=4,rate=2") from error
+
+
+def _pipeline(checkpoint: Path | None, chosen: Mapping[str, Any]) -> "tuple[ECGPipeline, Sampling]":
+    from diffusion.pipeline import load
+
+    pipeline = load(checkpoint)
+    return pipeline, pipeline.sampling(**chosen)
+
+
+def _checker(unconditional: bool, allow_unknown: bool) -> Callable[[Mapping[str, Any]], None]:
+    """Raises `InputError` for values that cannot be asked for."""
+    from diffusion.asked import check_asked
+    from diffusion.conditioning import Condition
+
+    def check(values: Mapping[str, Any]) -> None:
+        condition = Condition(**values)
+        check_asked([condition], unconditional=unconditional, allow_unknown=allow_unknown)
+        condition.with_numbers_of_text()
+
+    return check
+
+
+def _requests(
+    asked: dict[str, Any],
+    number: int | None,
+    seed: int,
+    conditions: Path | None,
+    like: Path | None,
+    balance: str,
+    split: str,
+    measured: Path | None,
+    check: Callable[[Mapping[str, Any]], None],
+) -> "tuple[Requests, tuple[str, ...]]":
+    """Requests, and a line for each row that cannot be used."""
+    from gen.synthesis import PromptRequests, read_table
+    from gen.synthesis import like as draw
+
+    if like is None and (balance != "none" or split != "train" or measured is not None):
+        raise InputError("--balance, --split and --measured belong to --like")
+    if like is not None:
+        if conditions is not None or asked:
+            raise InputError("--like takes its conditions from the set; give no text, number or table besides")
+        return draw(like, number or 1, seed, balance=balance, split=split, measured=measured, check=check), ()
+    if conditions is None:
+        check(asked)
+        return PromptRequests(asked, number or 1), ()
+    table = read_table(conditions, number, check, asked)
+    return table, table.bad
+
+
+def _condition(values: Mapping[str, Any]) -> "Condition":
+    from diffusion.conditioning import Condition
+
+    return Condition(**values)
+
+
+def _generator(
+    pipeline: "ECGPipeline", settings: "Sampling", seed: int
+) -> "Callable[[Sequence[Request]], list[EcgRecord]]":
+    def generate(block: "Sequence[Request]") -> list[EcgRecord]:
+        conditions = [_condition(request.values) for request in block]
+        return pipeline.generate(conditions, [request.number for request in block], seed, settings)
+
+    return generate
+
+
+def _facts(pipeline: "ECGPipeline") -> dict[str, Any]:
+    """What the weights' card says that a data card should repeat."""
+    card = pipeline.card
+    return {"name": "physiogen diffusion", "trained_on": card.get("data"), "training_licence": card.get("licence")}
+
+
+def _warn(asked: Mapping[str, Any], conditions: Path | None, like: Path | None, negative: str | None) -> None:
+    """Say on stderr what was not understood or contradicts itself; a table's columns that are no condition."""
+    from gen.synthesis.requests import unused_columns
+    from gen.text import contradictions, read_text
+
+    text = asked.get("text")
+    if text and conditions is None and like is None:
+        read = read_text(text)
+        given = {name: value for name, value in asked.items() if name not in ("text", "sex")}
+        for line in contradictions(replace(read, numbers={**read.numbers, **given})):
+            _say(f"warning: contradiction: {line}")
+        if read.unknown:
+            _say(f"warning: not understood: {', '.join(read.unknown[:_SHOWN])}")
+    if negative and read_text(negative).empty:
+        raise InputError(f"--negative: text not understood at all: {', '.join(read_text(negative).unknown[:12])}")
+    if conditions is not None:
+        unused = unused_columns(conditions)
+        if unused:
+            _say(f"warning: {conditions}: columns that are no condition are not used: {', '.join(unused[:_SHOWN])}")
+
+
+class _Progress:
+    """A line on stderr for every block, with the rate; none for a handful of ECGs."""
+
+    def __init__(self, block: int) -> None:
+        self.block, self.start, self.first = block, time.perf_counter(), 0
+        self.told = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        if self.told < 0:
+            self.first = done - self.block if done > self.block else 0
+        if total <= self.block or done == self.told:
+            return
+        self.told = done
+        rate = (done - self.first) / max(1e-9, time.perf_counter() - self.start)
+        _say(f"{done} of {total} ECGs ({rate:.1f} per second)")
+
+
+def _plot(data: "DataSet", out: Path) -> int:
+    """Draw the first records, as they are in the files; how many."""
+    from gen.io import read_set
+    from gen.plot import plot_ecg, save
+    from gen.synthesis.output import writing
+
+    first = out / data.file(0)
+    if not first.exists():
+        return 0
+    drawn = 0
+    with writing(out):
+        (out / "plots").mkdir(exist_ok=True)
+        for record in islice(read_set(first), _PLOTS):
+            target = out / "plots" / f"{record.record_id}.png"
+            if not target.is_file():
+                save(plot_ecg(record), target)
+            drawn += 1
+    return drawn
+
+
+def _print(out: Path, data: "DataSet", outcome: "Outcome", bad: Sequence[str], drawn: int, as_json: bool) -> None:
+    count = len(data.requests)
+    if as_json:
+        import json
+
+        result = {
+            "out": str(out),
+            "samples": count,
+            "made": outcome.made,
+            "found": outcome.found,
+            "complete": outcome.complete,
+            "seed": data.seed,
+            "format": data.format,
+            "model": dict(data.model),
+            "settings": dict(data.settings),
+            "failed": list(bad),
+        }
+        typer.echo(json.dumps(result))
+    elif outcome.complete:
+        before = f" ({outcome.found} of them were there)" if outcome.found else ""
+        typer.echo(f"{count} synthetic ECG{'s' if count != 1 else ''} in {out}{before}")
+    else:
+        typer.echo(f"{outcome.made + outcome.found} of {count} synthetic ECGs in {out}; other parts are missing")
+    if drawn and not as_json:
+        typer.echo(f"plots of the first {drawn} in {out / 'plots'}" if drawn > 1 else f"plot in {out / 'plots'}")
+    for line in bad[:_SHOWN]:
+        _say(f"physiogen: {line}")
+    if len(bad) > _SHOWN:
+        _say(f"physiogen: {len(bad) - _SHOWN} further rows cannot be used")
+
+
+def _say(line: str) -> None:
+    typer.echo(" ".join(line.split()), err=True)

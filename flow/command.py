@@ -1,0 +1,226 @@
+"""``physiogen cmr``: ECG files in, beating hearts out."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gen.leads import LeadError
+from gen.records import EcgRecord, InputError
+
+if TYPE_CHECKING:
+    from flow.pipeline import ECGToCMRPipeline, HeartResult
+
+_SHOWN = {
+    "edv_ml": ("EDV", "ml"),
+    "esv_ml": ("ESV", "ml"),
+    "ef_percent": ("EF", "%"),
+    "mass_g": ("LV mass", "g"),
+}
+_VOLUMES = ("edv_ml", "esv_ml", "sv_ml", "ef_percent", "mass_g", "es_frame")
+
+
+def cmr(
+    inputs: Annotated[list[Path], typer.Argument(metavar="ECG...", help="ECG files, globs or folders.")],
+    out: Annotated[Path, typer.Option(help="Folder to write: cines, page, table.")],
+    format: Annotated[str, typer.Option(help="nifti, gif, npz, dicom; several with commas.")] = "nifti,gif",
+    samples: Annotated[int, typer.Option(min=1, help="Hearts drawn per ECG; intervals come from them.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the samples.")] = 0,
+    age: Annotated[float | None, typer.Option(help="Years; what the file says, or unknown, by default.")] = None,
+    sex: Annotated[str | None, typer.Option(help="F or M; what the file says, or unknown, by default.")] = None,
+    height: Annotated[float | None, typer.Option(help="Body height in cm.")] = None,
+    weight: Annotated[float | None, typer.Option(help="Body weight in kg.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the solver.")] = None,
+    solver: Annotated[str | None, typer.Option(help="euler or heun.")] = None,
+    guidance: Annotated[float, typer.Option(min=0.0, help="Above 1 leans on the ECG; 1 is calibrated.")] = 1.0,
+    checkpoint: Annotated[Path | None, typer.Option(help="A pipeline folder instead of the shipped one.")] = None,
+    allow_bad_leads: Annotated[
+        bool, typer.Option("--allow-bad-leads", help="Rebuild flat or saturated leads instead of refusing the file.")
+    ] = False,
+    fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Generate a beating heart (cine cardiac MRI, one short-axis slice) from an ECG, in phase with it.
+
+    Volumes come with intervals over the samples. Trained on simulated hearts; not a diagnostic device.
+
+    Example: physiogen cmr ecg.hea --age 63 --sex M --samples 8 --format nifti,gif --out HEART
+    """
+    formats = _formats(format)
+    sex = _sex(sex)
+    _check_range("--age", age, 0, 120, "years")
+    _check_range("--height", height, 40, 250, "cm")
+    _check_range("--weight", weight, 2, 400, "kg")
+    from flow.weights import pipeline_folder
+
+    checkpoint = pipeline_folder(checkpoint)  # says so at once where there are none
+    from flow.page import MOST_HEARTS
+    from flow.pipeline import load, with_patient
+    from gen.io import expand_inputs
+    from gen.io.atomic import begin, check_output, commit_folder, discard
+
+    check_output(out, overwrite=overwrite)
+    pipeline = load(checkpoint)
+    files = expand_inputs(inputs)
+    bad: list[str] = []
+    shown: list[HeartResult] = []  # the page's; memory must not grow with the rest
+    rows: list[dict[str, Any]] = []
+    folder = begin(out)
+    try:
+        for record in _readable(files, fs, unit, bad):
+            known = with_patient(record, age=age, sex=sex, height_cm=height, weight_kg=weight)
+            result = _generate(pipeline, known, bad, samples, seed, steps, solver, guidance, allow_bad_leads)
+            if result is not None:
+                _write_heart(folder, result, formats)
+                rows.append(_row(result, seed))
+                if len(shown) < MOST_HEARTS:
+                    shown.append(result)
+                typer.echo(f"{len(rows) + len(bad)} of {len(files)}: {record.record_id}", err=True)
+        if rows:
+            _write_tables(folder, shown, rows)
+            commit_folder(folder, out, overwrite=overwrite)
+    finally:
+        discard(folder)
+    _print(out, rows, bad, json)
+    if bad:
+        raise typer.Exit(2)
+
+
+def _formats(text: str) -> list[str]:
+    from gen.io.cine import ENDINGS
+
+    wanted = [part.strip().lower() for part in text.split(",") if part.strip()]
+    for name in wanted:
+        if name not in ENDINGS:
+            raise InputError(f"--format {name}: unknown format; accepted: {', '.join(ENDINGS)}, several with commas")
+    if not wanted:
+        raise InputError(f"--format: empty; accepted: {', '.join(ENDINGS)}")
+    return list(dict.fromkeys(wanted))
+
+
+def _sex(text: str | None) -> str | None:
+    if text is None:
+        return None
+    letter = {"f": "F", "female": "F", "w": "F", "m": "M", "male": "M"}.get(text.strip().lower())
+    if letter is None:
+        raise InputError(f"--sex {text}: accepted: F or M; leave it out where unknown")
+    return letter
+
+
+def _check_range(option: str, value: float | None, low: float, high: float, unit: str) -> None:
+    if value is not None and not low <= value <= high:
+        raise InputError(f"{option} {value:g}: accepted: {low:g} to {high:g} {unit}; leave it out where unknown")
+
+
+def _readable(files: list[Path], fs: float | None, unit: str | None, bad: list[str]) -> Iterator[EcgRecord]:
+    from dataclasses import replace
+
+    from gen.io import read_set
+
+    names: set[str] = set()
+    for file in files:
+        try:
+            for record in read_set(file, fs_hz=fs, unit=unit):
+                name, number = record.record_id, 2
+                while name in names:  # files of one name in several folders
+                    name, number = f"{record.record_id}_{number}", number + 1
+                names.add(name)
+                yield replace(record, record_id=name, metadata={**record.metadata, "source_file": str(file)})
+        except (InputError, LeadError) as error:
+            bad.append(str(error))
+
+
+def _generate(
+    pipeline: "ECGToCMRPipeline",
+    record: EcgRecord,
+    bad: list[str],
+    samples: int,
+    seed: int,
+    steps: int | None,
+    solver: str | None,
+    guidance: float,
+    allow_bad_leads: bool,
+) -> "HeartResult | None":
+    try:
+        return pipeline(
+            record,
+            num_samples=samples,
+            seed=seed,
+            steps=steps,
+            solver=solver,
+            guidance=guidance,
+            allow_bad_leads=allow_bad_leads,
+        )
+    except (InputError, LeadError) as error:
+        file = str(record.metadata["source_file"])
+        bad.append(str(error) if file in str(error) else f"{file}: {error}")
+        return None
+
+
+def _write_heart(folder: Path, result: "HeartResult", formats: list[str]) -> None:
+    from dataclasses import replace
+
+    from gen.io.cine import write_cine
+
+    name = result.ecg.record_id
+    for kind in formats:
+        write_cine(replace(result.cine, record_id=name), folder / name, format=kind)
+        if len(result.samples) > 1:
+            (folder / "samples").mkdir(exist_ok=True)
+            for cine in result.samples:
+                write_cine(cine, folder / "samples" / cine.record_id, format=kind)
+
+
+def _write_tables(folder: Path, shown: "list[HeartResult]", rows: list[dict[str, Any]]) -> None:
+    from flow.page import heart_page
+
+    with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    title = "Hearts from ECGs" if len(rows) > 1 else f"A heart from the ECG {rows[0]['record']}"
+    heart_page(shown, hearts=len(rows), title=title).write(folder / "index.html")
+
+
+def _row(result: "HeartResult", seed: int) -> dict[str, Any]:
+    patient = result.ecg.patient
+    row: dict[str, Any] = {
+        "record": result.ecg.record_id,
+        "sample_of_file": result.cine.metadata["sample"],
+        "seed": seed,
+        "model": result.cine.metadata["model"],
+        "age": patient.age,
+        "sex": patient.sex,
+        "rr_s": round(result.beats.rr_s, 4),
+    }
+    for name in _VOLUMES:
+        interval = result.volumes[name]
+        for suffix, value in (("", interval.value), ("_low", interval.low), ("_high", interval.high)):
+            row[name + suffix] = None if value is None else round(value, 2)
+    return row | {"beats": result.beats.description, "warnings": "; ".join(result.warnings), "synthetic": True}
+
+
+def _print(out: Path, rows: list[dict[str, Any]], bad: list[str], as_json: bool) -> None:
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({"out": str(out), "hearts": rows, "failed": bad}))
+    elif rows:
+        for row in rows:
+            figures = ", ".join(f"{label} {_short(row, name)} {unit}" for name, (label, unit) in _SHOWN.items())
+            warnings = f"; {row['warnings']}" if row["warnings"] else ""
+            typer.echo(f"{row['record']}: {figures}\n  {row['beats']}{warnings}")
+        typer.echo(f"{len(rows)} heart{'s' if len(rows) != 1 else ''} in {out}; look at {out / 'index.html'}")
+    for line in bad:
+        typer.echo(f"physiogen: {' '.join(line.split())}", err=True)
+
+
+def _short(row: dict[str, Any], name: str) -> str:
+    """Value and interval, such as ``"142 (118-171)"``."""
+    if row[name + "_low"] is None:
+        return f"{row[name]:.0f}"
+    return f"{row[name]:.0f} ({row[name + '_low']:.0f}-{row[name + '_high']:.0f})"

@@ -1,0 +1,176 @@
+"""Measures a cmr pipeline on simulated hearts it has never seen: ``python -m flow.evaluate --help``.
+
+    python -m flow.evaluate --checkpoint RUN/pipeline --data CACHE --samples 6 --real .data/sunnybrook --out FIGURES
+
+writes ``figures.json`` and ``figures.md``. The ECG alone speaks unless ``--patient`` is given. Every interval is a 95 %
+bootstrap interval over hearts; the control takes the ECG of another heart, all else equal.
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flow import figures
+from flow.data import PairCache
+from flow.figures import QUANTITIES
+from flow.generate import generate
+from flow.latents import encode_ecgs
+from flow.pipeline import ECGToCMRPipeline, load
+from flow.scores import Figure
+
+
+def evaluate(
+    pipeline: ECGToCMRPipeline,
+    cache: PairCache,
+    *,
+    n: int = 300,
+    num_samples: int = 6,
+    seed: int = 0,
+    patient: bool = False,
+    real: Path | None = None,
+    verbose: bool = False,
+) -> dict[str, Any]:
+    """All figures of a pipeline; `Figure` values, tables and settings by name.
+
+    Args:
+        pipeline: what is measured.
+        cache: simulated pairs; hearts of part ``test`` are scored, the regressors learn from ``train`` and ``ecgs``.
+        n: hearts at most.
+        num_samples: hearts drawn per ECG.
+        seed: of the samples and of the shuffling.
+        patient: tell network and regressors age, sex, height and weight too.
+        real: folder of real short-axis cines, a further reference.
+        verbose: tell on stderr what is under way.
+    """
+    part = cache.part("test")
+    rows = part.usable[:n]
+    told = encode_ecgs(pipeline.encoder, part, rows)
+    other = _derangement(len(rows), seed)
+    tell = _teller(verbose)
+    tell(f"{len(rows)} hearts, {num_samples} samples each")
+    right = generate(pipeline, told, num_samples=num_samples, seed=seed, patient=patient, keep_loops=True)
+    tell("the same with another heart's ECG")
+    swapped = {"tokens": told["tokens"][other], "summary": told["summary"][other], "numbers": told["numbers"]}
+    swapped["numbers"] = np.where(np.arange(told["numbers"].shape[1]) == 0, told["numbers"][other], told["numbers"])
+    wrong = generate(pipeline, swapped, num_samples=num_samples, seed=seed, patient=patient)
+    tell("regressors, codec, swap, realism, speed")
+    return {
+        "settings": {
+            "hearts": len(rows),
+            "not_usable": len(part) - len(part.usable),
+            "samples": num_samples,
+            "seed": seed,
+            "patient": patient,
+            "model": pipeline.digest,
+            "data": cache.digest,
+            "steps": pipeline.steps,
+        },
+        "information": figures.information(cache, part, rows, right, wrong, patient),
+        "timing": figures.timing(pipeline, part, rows, right),
+        "volumes": figures.volumes(pipeline, part, rows, right),
+        "groups": figures.groups(part, rows, right),
+        "swap": figures.swap_test(pipeline, part, rows[: min(len(rows), 80)]),
+        "realism": figures.realism(pipeline, part, rows, right, real),
+        "codec": figures.codec_figures(pipeline, part, rows, real),
+        "speed": figures.speed(pipeline, told),
+    }
+
+
+def _derangement(n: int, seed: int) -> np.ndarray:
+    """A permutation that leaves nobody in place."""
+    order = np.random.default_rng(seed).permutation(n)
+    out = np.empty(n, dtype=int)
+    out[order] = np.roll(order, 1)
+    return out
+
+
+def _teller(verbose: bool) -> Any:
+    start = time.perf_counter()
+
+    def tell(text: str) -> None:
+        if verbose:
+            print(f"{time.perf_counter() - start:6.0f} s  {text}", file=sys.stderr, flush=True)
+
+    return tell
+
+
+def to_json(value: Any) -> Any:
+    """Figures as JSON values, numbers rounded to five digits."""
+    if isinstance(value, Figure):
+        return {key: to_json(v) for key, v in asdict(value).items()}
+    if isinstance(value, dict):
+        return {key: to_json(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [to_json(v) for v in value]
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.5g}") if np.isfinite(value) else None
+    return value
+
+
+def to_markdown(report: dict[str, Any]) -> str:
+    """The figures as tables."""
+    lines = [", ".join(f"{key} {value}" for key, value in report["settings"].items()), ""]
+    lines += ["| quantity | generated r | best regressor r | share | other ECG r | right - other | ceiling r |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    for name, row in report["information"].items():
+        cells = [row[k] for k in ("r_generated", "r_best_regressor", "share_of_regressor", "r_other_ecg")]
+        cells += [row["right_minus_other"], f"{row['ceiling_r']:.2f}"]
+        lines.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
+    for section in ("timing", "volumes", "swap", "realism", "codec", "speed"):
+        lines += ["", f"| {section} | |", "|---|---|"]
+        for name, value in report[section].items():
+            text = (
+                f"{value:.4g}" if isinstance(value, float) else json.dumps(value) if isinstance(value, dict) else value
+            )
+            lines.append(f"| {name} | {text} |")
+    lines += ["", "| group | n | " + " | ".join(f"{q} true / generated" for q in QUANTITIES) + " |"]
+    lines += ["|---|---|" + "---|" * len(QUANTITIES)]
+    for row in report["groups"]:
+        cells = [f"{row[q][0]:.3g} / {row[q][1]:.3g}" for q in QUANTITIES]
+        lines.append(f"| {row['group']} | {row['n']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_cell(v)}" for key, v in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    """Command line of `evaluate`."""
+    parser = argparse.ArgumentParser(description="Measure a cmr pipeline on simulated hearts it has never seen.")
+    parser.add_argument("--checkpoint", type=Path, help="pipeline folder; the shipped one by default")
+    parser.add_argument("--data", type=Path, required=True, help="cache made by python -m flow.data")
+    parser.add_argument("--real", type=Path, help="folder of real short-axis cines (Sunnybrook)")
+    parser.add_argument("--n", type=int, default=300, help="hearts at most")
+    parser.add_argument("--samples", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--patient", action="store_true", help="tell age, sex, height and weight too")
+    parser.add_argument("--out", type=Path, required=True, help="folder for figures.json and figures.md")
+    options = parser.parse_args()
+    report = evaluate(
+        load(options.checkpoint),
+        PairCache.open(options.data),
+        n=options.n,
+        num_samples=options.samples,
+        seed=options.seed,
+        patient=options.patient,
+        real=options.real,
+        verbose=True,
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "figures.json").write_text(json.dumps(to_json(report), indent=2) + "\n")
+    text = to_markdown(report)
+    (options.out / "figures.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Scores against closed forms, and the whole report on a few hearts."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flow import scores
+from flow.data import PairCache
+from flow.evaluate import _derangement, evaluate, to_json, to_markdown
+from flow.features import frame_features, loop_features
+from flow.pipeline import load
+from flow.volumes import central
+
+
+def test_intervals_hold_the_value_and_shrink_with_n() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=400)
+    guess = 0.6 * truth + 0.8 * rng.normal(size=400)
+    many, few = scores.r_figure(guess, truth), scores.r_figure(guess[:40], truth[:40])
+    assert many.low < many.value < many.high
+    assert many.value == pytest.approx(0.6, abs=0.1)
+    assert many.high - many.low < few.high - few.low
+
+
+def test_paired_difference_excludes_zero_for_the_better() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=300)
+    good, chance = truth + rng.normal(size=300), rng.normal(size=300)
+    assert scores.r_difference(good, chance, truth).low > 0
+    same = scores.r_difference(good, good, truth)
+    assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
+    assert scores.r_ratio(good, good, truth).value == pytest.approx(1.0)
+    assert np.isnan(scores.correlation(np.ones(5), truth[:5]))
+
+
+def test_frames_are_counted_around_the_loop() -> None:
+    assert scores.frame_gap(np.array([49, 10, 0]), np.array([1, 12, 25]), 50).tolist() == [2, 2, 25]
+
+
+def test_coverage_of_a_calibrated_model_is_its_level() -> None:
+    rng = np.random.default_rng(0)
+    centre = rng.normal(size=(4000, 1))
+    samples, truth = centre + rng.normal(size=(4000, 200)), centre[:, 0] + rng.normal(size=4000)
+    middle, low, high = central(samples, 0.0, log=False)
+    assert scores.coverage(low, high, truth).mean() == pytest.approx(0.9, abs=0.02)
+    assert middle == pytest.approx(np.median(samples, axis=1))
+    # A reader that adds an error of its own needs intervals that include it.
+    read = truth + 0.8 * rng.normal(size=4000)
+    assert scores.coverage(low, high, read).mean() < 0.85
+    _, low, high = central(samples, 0.8, log=False)
+    assert scores.coverage(low, high, read).mean() == pytest.approx(0.9, abs=0.02)
+
+
+def test_identical_samples_still_have_the_readers_interval() -> None:
+    middle, low, high = central(np.full((1, 5), 100.0), 0.1, log=True)
+    assert float(middle[0]) == pytest.approx(100.0)
+    assert np.log(high / low)[0] == pytest.approx(2 * 1.645 * 0.1, rel=1e-3)
+
+
+def test_ridge_finds_a_line() -> None:
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    y = x @ np.array([1.0, -2.0, 0.5]) + 3.0
+    assert scores.ridge(x[:150], y[:150], x[150:], 1e-6) == pytest.approx(y[150:], abs=1e-3)
+
+
+def test_derangement_leaves_nobody_in_place() -> None:
+    for n in (2, 5, 300):
+        other = _derangement(n, 0)
+        assert sorted(other) == list(range(n))
+        assert (other != np.arange(n)).all()
+
+
+def test_features_depend_on_the_frame_alone_and_see_motion() -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.random((3, 32, 32))
+    assert np.array_equal(frame_features(frames)[1], frame_features(frames[1:2])[0])
+    still = np.repeat(frames[:1], 50, axis=0)[None]
+    moving = rng.random((1, 50, 32, 32))
+    width = loop_features(still).shape[1] // 2
+    assert np.allclose(loop_features(still)[0, width:], 0.0)
+    assert loop_features(moving)[0, width:].max() > 0
+
+
+def test_report_has_all_figures(pipeline_folder: Path, cache: PairCache) -> None:
+    report = evaluate(load(pipeline_folder), cache, n=5, num_samples=2)
+    text = json.dumps(to_json(report))
+    assert "NaN" not in text
+    for name in ("edv_ml", "esv_ml", "ef", "mass_g"):
+        row = report["information"][name]
+        assert {"r_generated", "r_best_regressor", "share_of_regressor", "r_other_ecg", "right_minus_other"} <= set(row)
+        assert report["volumes"][f"coverage_90_{name}"].n == 5
+    assert report["timing"]["end_systole_error_frames"].n == 5
+    assert report["swap"]["dice_r_peak_with_anatomy"].value > 0.99
+    assert report["speed"]["seconds_per_loop"] > 0
+    assert "| edv_ml |" in to_markdown(report)

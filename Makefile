@@ -25,6 +25,7 @@ lint: .venv/.installed
 
 bench: .venv/.installed
 	$(BIN)/python -m vae.bench
+	$(BIN)/python -m diffusion.bench
 	$(BIN)/python -m metrics.bench
 
 clean:

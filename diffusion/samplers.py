@@ -1,7 +1,8 @@
 """Samplers by name: diffusers' schedulers around one network that predicts v at every angle phi.
 
-Diffusion samplers (ddpm, ddim, dpm++, unipc) run on the cosine schedule with v-prediction; flow samplers (euler, heun)
-follow rectified flow, whose states and velocities are exact functions of the same v (`diffusion.process`).
+Diffusion samplers (ddpm, ddim, dpm++, sde-dpm++, unipc) run on the cosine schedule with v-prediction; flow
+samplers (euler, heun) follow rectified flow, whose states and velocities are exact functions of the same v
+(`diffusion.process`).
 """
 
 import inspect
@@ -42,6 +43,12 @@ SAMPLERS: Mapping[str, Sampler] = {
         16,
         "DPM-Solver++ 2M (Lu et al. 2022)",
     ),
+    "sde-dpm++": Sampler(
+        "DPMSolverMultistepScheduler",
+        _COSINE | {"algorithm_type": "sde-dpmsolver++", "solver_order": 2, "final_sigmas_type": "zero"},
+        32,
+        "DPM-Solver++ 2M with fresh noise in every step, which corrects errors of earlier ones",
+    ),
     "unipc": Sampler("UniPCMultistepScheduler", _COSINE | {"solver_order": 2}, 16, "UniPC (Zhao et al. 2023)"),
     "euler": Sampler("FlowMatchEulerDiscreteScheduler", {"num_train_timesteps": TRAIN_STEPS}, 32, "flow, Euler steps"),
     "heun": Sampler("FlowMatchHeunDiscreteScheduler", {"num_train_timesteps": TRAIN_STEPS}, 12, "flow, Heun steps"),
@@ -69,8 +76,9 @@ def make_scheduler(name: str, **changes: Any) -> Any:
 
 def default_steps(scheduler: Any) -> int:
     """Steps that a scheduler is used with unless told otherwise."""
-    name = type(scheduler).__name__
-    return next((s.steps for s in SAMPLERS.values() if s.scheduler == name), 50)
+    name, kind = type(scheduler).__name__, scheduler.config.get("algorithm_type")
+    alike = [s for s in SAMPLERS.values() if s.scheduler == name and s.settings.get("algorithm_type", kind) == kind]
+    return alike[0].steps if alike else 50
 
 
 def check_steps(steps: int) -> int:

@@ -34,7 +34,7 @@ def twin(
         float, typer.Option(help="1: from noise, knowing the person; less: an edit that stays nearer to the reference.")
     ] = 1.0,
     steps: Annotated[int | None, typer.Option(help="Sampling steps, 1 to 1000.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="ddpm, ddim, dpm++, unipc, euler or heun.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="ddpm, ddim, dpm++, sde-dpm++, unipc, euler or heun.")] = None,
     guidance: Annotated[
         str | None, typer.Option(help="How strongly to follow: 3, or by group: text=4,rate=2,reference=1.5.")
     ] = None,

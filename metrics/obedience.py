@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gen.io import read_set
 from gen.leads import LEADS_12
 from gen.records import EcgRecord, InputError
 from metrics.bootstrap import bootstrap_mean
 from metrics.conditioning import request_error
 from metrics.parameters import Parameters, measure_records
+from metrics.suite.sets import open_set
 
 #: Lower limits of voltage criteria for left ventricular hypertrophy in mV: Sokolow-Lyon; Cornell for women and men.
 SOKOLOW_MV, CORNELL_MV = 3.5, {"F": 2.0, "M": 2.8}
@@ -175,12 +175,12 @@ def _auroc(judged: Judged, code: str) -> float | None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print heart-rate obedience and the table of statements."""
     parser = argparse.ArgumentParser(prog="python -m metrics.obedience", description=__doc__)
-    parser.add_argument("generated", type=Path)
-    parser.add_argument("--real", type=Path, help="real records with statements, to compare with")
+    parser.add_argument("generated", help="records as for physiogen benchmark")
+    parser.add_argument("--real", help="real records with statements, to compare with, such as .data/ptb-xl:test")
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
     options = parser.parse_args(arguments)
-    generated = judge(list(read_set(options.generated)))
-    real = judge(list(read_set(options.real))) if options.real else None
+    generated = judge(list(open_set(options.generated)))
+    real = judge(list(open_set(options.real))) if options.real else None
     rows = statement_rows(generated, real)
     facts: dict[str, object] = {"records": len(generated.codes), "statements": [asdict(row) for row in rows]}
     if np.isfinite(generated.asked_bpm).sum() > 1:

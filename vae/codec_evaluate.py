@@ -8,7 +8,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ import torch
 from gen import registry
 from gen.checkpoint import checkpoint_digest, load_model
 from gen.datasets.cache import SignalCache
+from gen.io import RecordSetWriter
+from gen.leads import LEADS_8
 from vae.codec import SHIPPED, EcgCodec
 from vae.codec_data import reconstruct, record_errors
 from vae.evaluate import patient_interval
@@ -119,6 +121,15 @@ def _seconds(run: Callable[[], object], repeats: int) -> float:
     return float(np.median(taken))
 
 
+def write_decoded(model: EcgCodec, cache: SignalCache, rows: np.ndarray, folder: Path) -> None:
+    """Decode of encode of these recordings as a record set (NPZ) of twelve leads, marked synthetic."""
+    with RecordSetWriter(folder, format="npz") as out:
+        for row in rows:
+            record = cache.record(int(row)).select(LEADS_8)
+            signal = reconstruct(model, np.nan_to_num(record.signal_mv[None]))[0]
+            out.add(replace(record, signal_mv=signal, synthetic=True).to_12())
+
+
 def format_figures(figures: dict[str, Any]) -> str:
     """Markdown table."""
     lines = ["| figure | value | 95 % interval |", "|---|---|---|"]
@@ -144,10 +155,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--limit", type=int, help="first N records only")
     parser.add_argument("--threads", type=int, default=2, help="of the speed test")
     parser.add_argument("--json", type=Path, help="write all figures here")
+    parser.add_argument("--records", type=Path, help="write what was decoded here, as a record set for a benchmark")
     options = parser.parse_args(arguments)
     cache = SignalCache.open(options.data)
     rows = cache.split(options.split)[: options.limit]
     model = load_model(EcgCodec, options.checkpoint)
+    if options.records:
+        write_decoded(model, cache, rows, options.records)
     figures = evaluate(model, np.nan_to_num(cache.batch(rows)), [str(p) for p in cache.table["patient_id"].iloc[rows]])
     figures |= {"split": options.split, "weights": checkpoint_digest(options.checkpoint)}
     figures["speed"] = speed(model, options.threads)

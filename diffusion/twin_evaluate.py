@@ -78,6 +78,16 @@ def evaluate(pipeline: "ECGTwinPipeline", hearts: int, *, steps: int | None = No
         figures[f"{name}_rate_mae_bpm"] = interval(np.abs(rate - wanted))
         bases = torch.cat([_seen(pipeline, record) for record in made])
         figures[f"{name}_identity"] = retrieval(gallery, bases)
+    truth = [second for _, second in people]
+    copies = [person.record for person, _ in people]
+    errors = {
+        name: beat_errors(made, truth)
+        for name, made in (("twin", twins), ("population", population), ("reference", copies))
+    }
+    for name, error in errors.items():
+        figures[f"{name}_beat_mae_mv"] = interval(error)
+    figures["twin_minus_reference_mv"] = interval(errors["twin"] - errors["reference"])
+    figures["twin_minus_population_mv"] = interval(errors["twin"] - errors["population"])
     figures["reference_identity"] = retrieval(gallery, torch.cat([person.base for person, _ in people]))
     figures["counterfactual"] = interval(_consistent(pipeline, [p for p, _ in people], gallery, options))
     figures["achieved"] = {code: _achieved(pipeline, people, text, code, options) for text, code in ADDED.items()}
@@ -93,6 +103,24 @@ def interval(values: np.ndarray) -> dict[str, float]:
     low, high = np.percentile(known[drawn].mean(axis=1), [2.5, 97.5])
     bounds = {"low": float(low), "high": float(high)}
     return {"value": float(known.mean()), **bounds, "n": len(known), "failed": len(values) - len(known)}
+
+
+def beat_errors(made: Sequence[EcgRecord], truth: Sequence[EcgRecord]) -> np.ndarray:
+    """Mean absolute difference in mV of two ECGs' median beats, eight leads, best shift within 30 ms; (n,).
+
+    NaN where one of them has no beats of a shape of their own.
+    """
+    from gen.simulate.measure import representative_beat
+
+    found = []
+    for one, other in zip(made, truth, strict=True):
+        fs_hz = other.fs_hz
+        a, b = (representative_beat(r.to_8().at(fs_hz).signal_mv, fs_hz)[0] for r in (one, other))
+        reach = round(0.03 * fs_hz)
+        middle = slice(reach, b.shape[1] - reach)
+        shifted = [np.abs(np.roll(a, k, axis=1)[:, middle] - b[:, middle]).mean() for k in range(-reach, reach + 1)]
+        found.append(min(shifted))
+    return np.array(found)
 
 
 def _consistent(

@@ -86,7 +86,9 @@ def _assign(tokens: list[Token], names: list[str], position: int, found: dict[st
     if len(numbers) < len(names):
         names, numbers = names[-1:], numbers[:1] if len(numbers) == 1 else []
     for name, (place, value) in zip(names, numbers, strict=False):
-        found.setdefault(_NAMES[name], value)
+        # An angle is told from -180 to 180 or from 0 to 360 degrees; other numbers stay what they are.
+        turned = value - 360 if name == "axis" and 180 < value <= 360 else value
+        found.setdefault(_NAMES[name], turned)
         used.add(place)
         _skip_units(tokens, place + 1, used)
 

@@ -31,7 +31,7 @@ from diffusion.twin_data import (
     recorded_persons,
     write_persons,
 )
-from diffusion.twin_evaluate import evaluate, interval
+from diffusion.twin_evaluate import beat_errors, evaluate, interval
 from diffusion.twin_pipeline import ECGTwinPipeline, edit, load
 from diffusion.twin_recipes import identity, personalised, twin
 from diffusion.twin_scores import checks_of
@@ -434,11 +434,22 @@ def test_both_recipes_from_nothing_to_a_pipeline(tmp_path, record):
 def test_figures_of_unseen_hearts(pipe):
     figures = evaluate(pipe, 3, steps=1)
     assert {"twin_rate_mae_bpm", "population_identity", "reference_identity", "counterfactual"} <= set(figures)
+    assert {"twin_beat_mae_mv", "twin_minus_reference_mv", "twin_minus_population_mv"} <= set(figures)
     assert set(figures["achieved"]) == {"CLBBB", "LVH", "LVOLT"}
     json.dumps(figures)
     known = interval(np.array([1.0, 2.0, 3.0, np.nan]))
     assert (known["value"], known["n"], known["failed"]) == (2.0, 3, 1)
     assert 1 <= known["low"] < 2 < known["high"] <= 3
+
+
+def test_beats_are_compared_at_their_best_shift():
+    first, second = simulate(range(2), seed=3, fs_hz=500).records()
+    later = replace(first, signal_mv=np.roll(first.signal_mv, 7, axis=1))
+    same, other = beat_errors([later, second], [first, first])
+    assert same < 1e-3
+    assert other > 20 * same
+    flat = replace(first, signal_mv=np.zeros_like(first.signal_mv))
+    assert np.isnan(beat_errors([flat], [first])[0])
 
 
 @pytest.fixture

@@ -164,6 +164,7 @@ def test_territory_of_leads(leads, walls):
         ("P-QRS-T axis 60 -20 40", {"axis_deg": -20}),
         ("axis 60, HR 70", {"axis_deg": 60, "heart_rate": 70}),
         ("axis -45 deg", {"axis_deg": -45}),
+        ("axis 202 degrees", {"axis_deg": -158}),
         ("Achse −30°", {"axis_deg": -30}),
         ("72 year old, HR=55 bpm; PR=160ms", {"age": 72, "heart_rate": 55, "pr_ms": 160}),
     ],

@@ -112,6 +112,21 @@ class Condition:
         nothing_left = not (read.statements or rest or read.unknown)
         return replace(self, text=None if nothing_left else replace(read, numbers=rest), **given)
 
+    def affirmed(self) -> "Condition":
+        """The same request without the findings that its text denies.
+
+        Few reports deny anything (25 of PTB-XL's 2,990), too few for a network to learn what a denial means: shown one,
+        it draws the finding. A finding that is not asked for is as rare as it is in the training set.
+        """
+        if self.text is None:
+            return self
+        read = read_text(self.text) if isinstance(self.text, str) else self.text
+        kept = tuple(s for s in read.statements if not s.negated)
+        if len(kept) == len(read.statements):
+            return self
+        nothing_left = not (kept or read.numbers or read.unknown)
+        return replace(self, text=None if nothing_left else replace(read, statements=kept))
+
 
 @dataclass(frozen=True, eq=False)
 class ConditionBatch:

@@ -208,7 +208,8 @@ class ECGPipeline(DiffusionPipeline):
         negative = None
         if settings.negative_prompt:
             negative = collate([Condition(text=settings.negative_prompt)] * len(conditions)).to(device)
-        velocity = GuidedVelocity(self.denoiser, collate(conditions).to(device), settings.guidance, negative)
+        asked = collate([condition.affirmed() for condition in conditions]).to(device)
+        velocity = GuidedVelocity(self.denoiser, asked, settings.guidance, negative)
         length = -(-round(settings.duration_s * self.fs_hz) // int(self.codec.downsample))
         noise = seeded_normal((int(self.codec.latent_channels), length), seeds, device, stream=_NOISE)
         told = None if callback is None else lambda i, x: callback(self, i, x)

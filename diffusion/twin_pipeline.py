@@ -301,7 +301,8 @@ class ECGTwinPipeline(ECGPipeline):
         if settings.negative_prompt:
             negative = collate([Condition(text=settings.negative_prompt)] * count).to(device)
         person = base.to(device).expand(count, -1)
-        velocity = GuidedVelocity(self.denoiser, collate(conditions).to(device), settings.guidance, negative, person)
+        asked = collate([condition.affirmed() for condition in conditions]).to(device)
+        velocity = GuidedVelocity(self.denoiser, asked, settings.guidance, negative, person)
         length = -(-round(settings.duration_s * self.fs_hz) // int(self.codec.downsample))
         noise = seeded_normal((int(self.codec.latent_channels), length), seeds, device, stream=_NOISE)
         told = None if callback is None else lambda i, x: callback(self, i, x)

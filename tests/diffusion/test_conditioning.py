@@ -85,3 +85,16 @@ def test_random_dropping_has_the_stated_rates_and_does_not_depend_on_the_batch()
 def test_batches_of_different_widths_join():
     joined = ConditionBatch.cat([collate([Condition(text="AF, LBBB, LVH")]), collate([Condition()])])
     assert joined.token_mask.sum(dim=1).tolist() == [3, 0]
+
+
+def test_denied_findings_are_not_shown_to_the_network():
+    asked = Condition(text="sinus rhythm, no atrial fibrillation, no LBBB", heart_rate=70)
+    plain = Condition(text="sinus rhythm", heart_rate=70)
+    for one, other in zip(
+        collate([asked.affirmed()]).as_dict().values(), collate([plain]).as_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(one, other, equal_nan=True)
+    assert collate([asked]).token_mask.sum() == 3  # what was said is kept for records and reports
+    assert Condition(text="no atrial fibrillation", age=60).affirmed() == Condition(age=60)
+    assert plain.affirmed() is plain
+    assert Condition(age=60).affirmed().text is None

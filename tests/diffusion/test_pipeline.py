@@ -65,6 +65,13 @@ def test_a_sample_does_not_depend_on_batch_or_count(pipe, scheduler):
     assert np.abs(ends[0] - ends[1]).max() < limit
 
 
+def test_what_a_text_denies_is_not_drawn(pipe):
+    affirmed = pipe("sinus rhythm", output_type="latent", **ASKED)
+    denied = pipe("sinus rhythm, no atrial fibrillation", output_type="latent", **ASKED)
+    assert torch.equal(affirmed, denied)
+    assert not torch.equal(affirmed, pipe("sinus rhythm, atrial fibrillation", output_type="latent", **ASKED))
+
+
 def test_conditions_seed_and_guidance_matter(pipe):
     base = signals(pipe("AF", **ASKED))
     changes = (

@@ -6,8 +6,7 @@ timed and multiplied.
 """
 
 import argparse
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,22 +14,12 @@ import torch
 from diffusion.diffusets import DiffuSETSUNet
 from diffusion.pipeline import ECGPipeline, load
 from gen import registry
+from gen.timing import median_seconds
 
 STEPS_PUBLISHED, STEPS_TIMED = 1000, 5
 PROMPT = "atrial fibrillation, left bundle branch block"
 #: Samplers beside the one that the weights come with, and their steps.
 OTHERS = (("dpm++", 16), ("heun", 12), ("ddim", 50), ("ddpm", 100))
-
-
-def seconds(run: Callable[[], object], repeats: int) -> float:
-    """Median time of a call, after one that is not timed."""
-    run()
-    taken = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - start)
-    return sorted(taken)[len(taken) // 2]
 
 
 @torch.inference_mode()
@@ -44,13 +33,13 @@ def published(count: int, repeats: int) -> float:
         for t in range(STEPS_TIMED):
             network(latent, torch.full((count,), float(t)), text, patient)
 
-    decoding = seconds(lambda: decoder.decode(latent), repeats)
-    return seconds(steps, repeats) / STEPS_TIMED * STEPS_PUBLISHED + decoding
+    decoding = median_seconds(lambda: decoder.decode(latent), repeats)
+    return median_seconds(steps, repeats) / STEPS_TIMED * STEPS_PUBLISHED + decoding
 
 
 def ours(pipeline: ECGPipeline, count: int, repeats: int, **settings: Any) -> float:
     """Seconds for ``count`` ECGs of a pipeline."""
-    return seconds(lambda: pipeline([PROMPT] * count, heart_rate=110, age=70, seed=0, **settings), repeats)
+    return median_seconds(lambda: pipeline([PROMPT] * count, heart_rate=110, age=70, seed=0, **settings), repeats)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,7 +5,6 @@ nothing about time).
 """
 
 import argparse
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 
 from gen.simulate import simulate
+from gen.timing import median_seconds
 from vae.masks import MAIN_SET, lead_mask
 from vae.network import Decoded
 from vae.pipeline import LinearPredictor, NetworkPredictor, Windows, load
@@ -27,17 +27,6 @@ def windows(count: int) -> Windows:
     observed = np.repeat(lead_mask(MAIN_SET, signal.shape[2])[None], count, axis=0)
     lone = np.full((count, 4, signal.shape[2]), np.nan, dtype=np.float32)
     return Windows(signal, observed, lone, tuple((0, k) for k in range(count)))
-
-
-def seconds_per_record(run: Callable[[], object], count: int, repeats: int) -> float:
-    """Median over repeats of the time of one call divided by its records, after one untimed call."""
-    run()
-    taken = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - start)
-    return float(np.median(taken)) / count
 
 
 @torch.inference_mode()
@@ -70,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             (PUBLISHED, partial(_published, published, x, mask), few),
         ]
         for name, call, times in calls:
-            rows.setdefault(name, []).append(1000 * seconds_per_record(call, count, times))
+            rows.setdefault(name, []).append(1000 * median_seconds(call, times) / count)
     for name, values in rows.items():
         print(f"| {name} | " + " | ".join(f"{v:.1f}" for v in values) + " |")
     base, ours = rows[PUBLISHED], rows["default, mean"]

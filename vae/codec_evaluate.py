@@ -6,8 +6,7 @@ intervals over patients.
 
 import argparse
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from gen.checkpoint import checkpoint_digest, load_model
 from gen.datasets.cache import SignalCache
 from gen.io import RecordSetWriter
 from gen.leads import LEADS_8
+from gen.timing import median_seconds
 from vae.codec import SHIPPED, EcgCodec
 from vae.codec_data import reconstruct, record_errors
 from vae.evaluate import patient_interval
@@ -105,20 +105,10 @@ def speed(model: EcgCodec, threads: int = 2, repeats: int = 9) -> dict[str, floa
     signal = torch.randn(BATCH, 8, round(10 * model.fs_hz), generator=torch.Generator().manual_seed(0))
     latent = model.encode(signal)
     found = {"threads": float(threads), "batch": float(BATCH)}
-    found["encode_per_s"] = BATCH / _seconds(lambda: model.encode(signal), repeats)
-    found["decode_per_s"] = BATCH / _seconds(lambda: model.decode(latent), repeats)
+    found["encode_per_s"] = BATCH / median_seconds(lambda: model.encode(signal), repeats)
+    found["decode_per_s"] = BATCH / median_seconds(lambda: model.decode(latent), repeats)
     torch.set_num_threads(before)
     return found
-
-
-def _seconds(run: Callable[[], object], repeats: int) -> float:
-    run()
-    taken = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - start)
-    return float(np.median(taken))
 
 
 def write_decoded(model: EcgCodec, cache: SignalCache, rows: np.ndarray, folder: Path) -> None:

@@ -153,8 +153,18 @@ class LeadVAE(ModelMixin, ConfigMixin):
         scale = (power / count.clamp_min(1)).sqrt().clamp_min(MIN_SCALE_MV).float()[:, None, None]
         augmented = None if augmented_mv is None else augmented_mv / scale
         filled = conditional_mean(signal / scale, observed, self.lead_covariance, augmented)
+        return self.read(filled, observed, scale)
+
+    def read(self, filled: torch.Tensor, observed: torch.Tensor, scale_mv: torch.Tensor) -> Encoded:
+        """The network's own part of `encode`: no branch depends on a value, so that it can be exported as a graph.
+
+        Args:
+            filled: (batch, 8, time) in units of the scale, unobserved samples estimated (`vae.spatial`).
+            observed: (batch, 8, time) bool.
+            scale_mv: (batch, 1, 1) RMS of the observed samples.
+        """
         share = observed.float().mean(dim=2)
-        condition = self.condition(torch.cat([share, scale.log()[:, :, 0]], dim=1))
+        condition = self.condition(torch.cat([share, scale_mv.log()[:, :, 0]], dim=1))
         h = self.stem(self._to_patches(torch.cat([filled, observed.to(filled.dtype)], dim=1)))
         skips = []
         for stage, blocks in enumerate(self.encoder):
@@ -165,7 +175,7 @@ class LeadVAE(ModelMixin, ConfigMixin):
         h = self.attention_in(h)
         pooled = torch.cat([h.mean((2, 3)), h.amax((2, 3))], dim=1)
         mean, log_var = self.prior(pooled).float().chunk(2, dim=1)
-        return Encoded(scale, filled, condition, h, skips, mean, log_var.clamp(*LOG_VAR_RANGE))
+        return Encoded(scale_mv, filled, condition, h, skips, mean, log_var.clamp(*LOG_VAR_RANGE))
 
     def posterior_of(self, signal_mv: torch.Tensor, scale_mv: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance (batch, latent) of q(z | all samples) for complete signals (batch, 8, time) mV."""

@@ -66,12 +66,12 @@ def observe(record: EcgRecord, leads: Sequence[str] | None = None, *, allow_bad_
     for lead in usable:
         given[LEADS_12.index(lead)] = chosen.lead(lead)
     ignored = bad | {lead: "not in the file" for lead in wanted if lead not in record.leads}
-    signal, augmented = _independent(given)
+    signal, augmented = independent(given)
     observed = ~np.isnan(signal)
     return Observation(np.where(observed, signal, 0), observed, augmented, given, usable, ignored)
 
 
-def _independent(given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def independent(given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(12, time) with gaps -> the eight leads (8, time) and lone augmented limb leads (4, time), NaN where unknown."""
     signal = np.full((len(LEADS_8), given.shape[1]), np.nan, dtype=np.float32)
     augmented = np.full((len(AUGMENTED), given.shape[1]), np.nan, dtype=np.float32)

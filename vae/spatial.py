@@ -65,6 +65,15 @@ def _conditional_mean(
     return torch.where(observed, signal, filled)
 
 
+def pattern_table(covariance: torch.Tensor) -> torch.Tensor:
+    """(256, 8, 8) float64 matrices that take the eight leads (0 where not observed) to their conditional mean.
+
+    Entry p is for the leads whose bits are set in p, bit k standing for ``LEADS_8[k]``.
+    """
+    rows = torch.eye(len(LEADS_8), dtype=torch.float64, device=covariance.device)
+    return torch.stack([_solve(rows, covariance, pattern) for pattern in range(1 << len(LEADS_8))])
+
+
 def _limb_rows() -> torch.Tensor:
     from gen.leads import LEADS_8_TO_12
 

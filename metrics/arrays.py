@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from gen.leads import LEADS_8
 from gen.records import InputError
 
 Array = npt.NDArray[np.float64]
@@ -60,6 +61,22 @@ def signal_pair(reference: npt.ArrayLike, generated: npt.ArrayLike, *, minimum: 
     if first.shape[1:] != second.shape[1:]:
         raise InputError(f"generated: (lead, time) is {second.shape[1:]}; accepted: {first.shape[1:]} as in reference")
     return first, second
+
+
+def eight_leads(values: npt.ArrayLike, fs_hz: float, *, shortest_s: float = 2.0) -> npt.NDArray[np.float32]:
+    """ECGs (n, 8, time) in mV, `gen.leads.LEADS_8`, as a trained network takes them: float32, NaN allowed.
+
+    Raises:
+        InputError: not eight leads, shorter than ``shortest_s``, or infinite samples.
+    """
+    signal = np.asarray(values, dtype=np.float32)
+    if signal.ndim != 3 or signal.shape[1] != len(LEADS_8):
+        raise InputError(f"signal of shape {signal.shape}; accepted: (n, 8, time), leads {', '.join(LEADS_8)}")
+    if signal.shape[2] < shortest_s * fs_hz:
+        raise InputError(f"signal of {signal.shape[2] / fs_hz:g} s; accepted: at least {shortest_s:g} s")
+    if np.isinf(signal).any():
+        raise InputError("signal: infinite samples; accepted: finite values, or NaN where nothing was recorded")
+    return signal
 
 
 def vector(values: npt.ArrayLike, *, name: str, minimum: int = 1) -> Array:

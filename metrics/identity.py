@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from gen.records import InputError
 from metrics.arrays import Array, feature_pair, features, group_codes
-from metrics.distances import squared_distance_blocks
 from metrics.ranking import equal_error_rate
 
 Labels = Sequence[object] | npt.NDArray
@@ -92,8 +91,13 @@ def identity_scores(
     )
 
 
-def silhouette(*, values: npt.ArrayLike, persons: Labels) -> float:
-    """Mean silhouette (b - a) / max(a, b), -1 to 1 (Rousseeuw 1987): how well persons form clusters.
+def silhouette(*, values: npt.ArrayLike, persons: Labels, metric: str = "euclidean") -> float:
+    """Mean of `silhouettes`."""
+    return float(silhouettes(values=values, persons=persons, metric=metric).mean())
+
+
+def silhouettes(*, values: npt.ArrayLike, persons: Labels, metric: str = "euclidean") -> Array:
+    """Silhouette (b - a) / max(a, b) of each sample, -1 to 1 (Rousseeuw 1987): how well persons form clusters; (n,).
 
     a is the mean distance to the own person's other ECGs, b the smallest mean distance to another person's; a person
     with one ECG counts 0.
@@ -101,30 +105,20 @@ def silhouette(*, values: npt.ArrayLike, persons: Labels) -> float:
     Args:
         values: features (n, d).
         persons: (n,) who.
+        metric: "euclidean" or "cosine" distance.
 
     Raises:
-        InputError: fewer than two persons, or no person with two ECGs.
+        InputError: fewer than two persons, no person with two ECGs, or another metric.
     """
+    from sklearn.metrics import silhouette_samples
+
     rows = features(values, name="values", minimum=3)
     codes = group_codes(persons, len(rows))
-    codes = np.unique(codes, return_inverse=True)[1]
-    sizes = np.bincount(codes)
-    if len(sizes) < 2 or sizes.max() < 2:
+    if metric not in ("euclidean", "cosine"):
+        raise InputError(f"metric {metric!r}; accepted: euclidean, cosine")
+    if not 2 <= len(np.unique(codes)) < len(rows):
         raise InputError("persons: accepted: at least two, one of them with two ECGs")
-    member = np.eye(len(sizes))[codes]
-    scores = np.zeros(len(rows))
-    for part, squared in squared_distance_blocks(rows, rows):
-        squared[np.arange(len(squared)), np.arange(part.start, part.stop)] = 0
-        total = np.sqrt(squared) @ member
-        mine = codes[part]
-        index = np.arange(len(mine))
-        a = total[index, mine] / np.maximum(sizes[mine] - 1, 1)
-        mean = total / sizes
-        mean[index, mine] = np.inf
-        b = mean.min(axis=1)
-        scale = np.maximum(a, b)
-        scores[part] = np.where((sizes[mine] > 1) & (scale > 0), (b - a) / np.where(scale > 0, scale, 1), 0)
-    return float(scores.mean())
+    return np.asarray(silhouette_samples(rows, codes, metric=metric), dtype=np.float64)
 
 
 def _codes(

@@ -3,10 +3,13 @@
 Each statement has a criterion that a reader would apply, read off the delineated ECG; and the shipped classifier's
 AUROC for the statement among all records of the set. The same figures of real ECGs with that statement stand beside
 them, since criteria are not met by every real one either.
+
+``--criteria AFIB,CLBBB,LVH`` asks another question: how many of ALL records meet a criterion, whatever they were asked
+for. After "no atrial fibrillation" that share should be near 0.
 """
 
 import argparse
-import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,11 +17,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from gen.checkpoint import write_json
 from gen.leads import LEADS_12
 from gen.records import EcgRecord, InputError
 from metrics.bootstrap import bootstrap_mean
 from metrics.conditioning import request_error
 from metrics.parameters import Parameters, measure_records
+from metrics.proportion import wilson
 from metrics.suite.sets import open_set
 
 #: Lower limits of voltage criteria for left ventricular hypertrophy in mV: Sokolow-Lyon; Cornell for women and men.
@@ -78,10 +83,25 @@ class StatementRow:
     real_auroc: float | None
 
 
+@dataclass(frozen=True)
+class CriterionRow:
+    """Share of all records that meet a criterion (95 % interval); ``measured`` of the n could be measured at all."""
+
+    code: str
+    n: int
+    measured: int
+    met: float
+    low: float
+    high: float
+    real_n: int
+    real_met: float | None
+
+
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A record set as the judges see it."""
+    """A record set as the judges see it; a record without a patient counts as a patient of its own."""
 
+    patients: list[str]
     codes: list[frozenset[str]]
     sexes: list[str | None]
     asked_bpm: npt.NDArray[np.float64]
@@ -116,6 +136,7 @@ def judge(records: Sequence[EcgRecord]) -> Judged:
         blocks.append(classifier.probabilities(np.stack([r.signal_mv for r in part]), part[0].fs_hz)["all"])
     asked = [requested_rate(record) for record in records]
     return Judged(
+        patients=[f"record {k}" if r.patient.id is None else r.patient.id for k, r in enumerate(records)],
         codes=[frozenset(record.statements) for record in records],
         sexes=[record.patient.sex for record in records],
         asked_bpm=np.array([np.nan if rate is None else rate for rate in asked]),
@@ -151,13 +172,55 @@ def statement_rows(generated: Judged, real: Judged | None, least: int = 5) -> li
     return [row for row in rows if row.met is not None or row.auroc is not None]
 
 
+def known_criteria(codes: Sequence[str]) -> list[str]:
+    """The codes in capitals, each once.
+
+    Raises:
+        InputError: none is given, or one without a criterion.
+    """
+    asked = list(dict.fromkeys(code.strip().upper() for code in codes if code.strip()))
+    unknown = [code for code in asked if code not in CRITERIA]
+    if unknown or not asked:
+        raise InputError(f"criteria: no criterion of {(unknown or ['nothing'])[0]}; accepted: {', '.join(CRITERIA)}")
+    return asked
+
+
+def criterion_rows(generated: Judged, real: Judged | None, codes: Sequence[str]) -> list[CriterionRow]:
+    """A row for each criterion, over all records of the set.
+
+    Raises:
+        InputError: a statement without a criterion.
+    """
+    rows = []
+    for code in known_criteria(codes):
+        met = _met_by_all(generated, code)
+        interval = wilson(met, groups=generated.patients)
+        rows.append(
+            CriterionRow(
+                code=code,
+                n=len(met),
+                measured=sum(p.failure is None for p in generated.parameters),
+                met=interval.value,
+                low=interval.low,
+                high=interval.high,
+                real_n=0 if real is None else len(real.codes),
+                real_met=None if real is None else float(_met_by_all(real, code).mean()),
+            )
+        )
+    return rows
+
+
+def _met_by_all(judged: Judged, code: str) -> npt.NDArray[np.float64]:
+    """(n,) 1 where the criterion is met."""
+    pairs = zip(judged.parameters, judged.sexes, strict=True)
+    return np.array([float(CRITERIA[code].met(p, sex)) for p, sex in pairs])
+
+
 def _met(judged: Judged, code: str) -> npt.NDArray[np.float64] | None:
     """(n with the statement,) 1 where its criterion is met; None without a criterion."""
     if code not in CRITERIA:
         return None
-    criterion = CRITERIA[code]
-    triples = zip(judged.codes, judged.parameters, judged.sexes, strict=True)
-    return np.array([float(criterion.met(p, sex)) for codes, p, sex in triples if code in codes])
+    return _met_by_all(judged, code)[[code in codes for codes in judged.codes]]
 
 
 def _auroc(judged: Judged, code: str) -> float | None:
@@ -172,15 +235,29 @@ def _auroc(judged: Judged, code: str) -> float | None:
     return float(roc_auc_score(wanted, judged.probabilities[:, judged.classes.index(code)]))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print heart-rate obedience and the table of statements."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print heart-rate obedience and the table of statements or of criteria; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m metrics.obedience", description=__doc__)
     parser.add_argument("generated", help="records as for physiogen benchmark")
     parser.add_argument("--real", help="real records with statements, to compare with, such as .data/ptb-xl:test")
+    parser.add_argument("--criteria", help="statements by comma: share of all records that meet each criterion")
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
     options = parser.parse_args(arguments)
-    generated = judge(list(open_set(options.generated)))
-    real = judge(list(open_set(options.real))) if options.real else None
+    try:
+        facts = _figures(options.generated, options.real, options.criteria)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if options.out:
+        write_json(options.out, facts)
+    return 0
+
+
+def _figures(location: str, real_location: str | None, criteria: str | None) -> dict[str, object]:
+    """Judge, print, and give the figures as JSON values."""
+    codes = None if criteria is None else known_criteria(criteria.split(","))  # before the long part
+    generated = judge(list(open_set(location)))
+    real = judge(list(open_set(real_location))) if real_location else None
     rows = statement_rows(generated, real)
     facts: dict[str, object] = {"records": len(generated.codes), "statements": [asdict(row) for row in rows]}
     if np.isfinite(generated.asked_bpm).sum() > 1:
@@ -191,6 +268,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"heart rate: MAE {rate.mae:.2f} bpm, bias {rate.bias:+.2f}, slope {rate.slope:.3f}, "
             f"within 5 bpm {rate.within_5:.1%}, 10 bpm {rate.within_10:.1%}, n {rate.n}, measured {rate.coverage:.1%}"
         )
+    if codes is None:
+        _print_statements(rows)
+    else:
+        shares = criterion_rows(generated, real, codes)
+        facts["criteria"] = [asdict(row) for row in shares]
+        _print_criteria(shares)
+    return facts
+
+
+def _print_criteria(rows: Sequence[CriterionRow]) -> None:
+    print("| criterion of | n (measured) | met by all records [95 %] | real n | real met | criterion |")
+    print("|---|---|---|---|---|---|")
+    for row in rows:
+        print(
+            f"| {row.code} | {row.n} ({row.measured}) | {_figure(row.met)} [{_figure(row.low)}, {_figure(row.high)}] | "
+            f"{row.real_n} | {_figure(row.real_met)} | {CRITERIA[row.code].words} |"
+        )
+
+
+def _print_statements(rows: Sequence[StatementRow]) -> None:
     print("| statement | n | criterion met [95 %] | AUROC | real n | real met | real AUROC | criterion |")
     print("|---|---|---|---|---|---|---|---|")
     for row in rows:
@@ -200,8 +297,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"| {row.code} | {row.n} | {span} | {_figure(row.auroc)} | {row.real_n} | {_figure(row.real_met)} | "
             f"{_figure(row.real_auroc)} | {words} |"
         )
-    if options.out:
-        options.out.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def _figure(value: float | None) -> str:
@@ -209,4 +304,4 @@ def _figure(value: float | None) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

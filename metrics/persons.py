@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gen import registry
 from gen.datasets.scp import SUPERCLASSES
 from gen.leads import LEADS_8
 from gen.records import EcgRecord, InputError
 from metrics.arrays import Array
+from metrics.bootstrap import bootstrap_mean
 from metrics.classifier.labels import label_matrix
 from metrics.extractors import extractor
-from metrics.identity import identity_scores
+from metrics.identity import identity_scores, silhouettes
 from metrics.suite.sets import open_set
 
 _REPLICATES, _FOLDS = 1000, 5
@@ -38,8 +40,7 @@ def retrieval(features: Array, persons: Sequence[str], strata: Sequence[str] | N
     Raises:
         InputError: nobody has two recordings.
     """
-    who = np.asarray(persons)
-    first = np.sort(np.unique(who, return_index=True)[1])
+    who, first = np.asarray(persons), first_of_each(persons)
     later = np.setdiff1d(np.arange(len(who)), first)
     if not len(later):
         raise InputError("persons: nobody has two recordings; accepted: at least one who has")
@@ -62,10 +63,51 @@ def retrieval(features: Array, persons: Sequence[str], strata: Sequence[str] | N
     of = {person: later[who[later] == person] for person in several}
     draws = [np.concatenate([of[p] for p in rng.choice(several, len(several))]) for _ in range(_REPLICATES)]
     drawn = [scores(queries) for queries in draws]
-    for name in ("rank_1", "rank_5", "eer"):
+    for name in ("rank_1", "rank_5", "eer", "same", "other"):
         low, high = np.quantile([getattr(s, name) for s in drawn], [0.025, 0.975])
         found[f"{name}_interval"] = [float(low), float(high)]
     return found | {"persons": len(several), "gallery": len(first)}
+
+
+def first_of_each(persons: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Rows of the first recording of each person, ascending."""
+    return np.sort(np.unique(np.asarray(persons), return_index=True)[1])
+
+
+def separation(features: Array, persons: Sequence[str], seed: int = 0) -> dict[str, Any]:
+    """How near the recordings of a person lie to each other, among the people with several recordings.
+
+    Args:
+        features: (n, d).
+        persons: (n,) who.
+        seed: of the bootstrap.
+
+    Returns:
+        ``intra_cosine`` (a person's recordings with each other), ``inter_cosine`` (with those of others) and
+        ``silhouette`` in cosine distance, each a mean over people with its 95 % bootstrap interval over them.
+
+    Raises:
+        InputError: fewer than two people have two recordings.
+    """
+    _, codes, sizes = np.unique(np.asarray(persons), return_inverse=True, return_counts=True)
+    chosen = sizes[codes] > 1
+    values, who = features[chosen] - features.mean(axis=0), np.unique(codes[chosen], return_inverse=True)[1]
+    if len(np.unique(who)) < 2:
+        raise InputError(f"persons: {len(np.unique(who))} with two recordings; accepted: at least two")
+    unit = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
+    cosine, own = unit @ unit.T, who[:, None] == who
+    found = {
+        "intra_cosine": (np.where(own, cosine, 0).sum(axis=1) - cosine.diagonal()) / (own.sum(axis=1) - 1),
+        "inter_cosine": np.where(own, 0, cosine).sum(axis=1) / (~own).sum(axis=1),
+        "silhouette": silhouettes(values=values, persons=who, metric="cosine"),
+    }
+    of_person = np.eye(who.max() + 1)[who] / np.bincount(who)
+    intervals = {
+        name: bootstrap_mean(each @ of_person, replicates=_REPLICATES, method="percentile", seed=seed)
+        for name, each in found.items()
+    }
+    values_only = {name: [i.value, i.low, i.high] for name, i in intervals.items()}
+    return values_only | {"persons": int(who.max()) + 1, "recordings": len(who)}
 
 
 def probe(features: Array, target: Array, seed: int = 0) -> float:
@@ -92,7 +134,7 @@ def evaluate(pipeline: Any, records: Sequence[EcgRecord], persons: Sequence[str]
     for k, record in enumerate(records):
         try:
             person = pipeline.prepare(record)
-        except InputError:
+        except InputError:  # no usable reference
             continue
         bases.append(person.base[0].numpy())
         rates.append(person.condition.heart_rate or np.nan)
@@ -105,15 +147,18 @@ def evaluate(pipeline: Any, records: Sequence[EcgRecord], persons: Sequence[str]
     signals = [record.to_8().at(500).signal_mv[:, :5000] for record in chosen]
     plain = np.concatenate([judge(np.nan_to_num(signal)[None], 500.0) for signal in signals])
     sets = {"base vector": np.stack(bases).astype(np.float64), "classifier": _standard(plain)}
-    first = np.sort(np.unique(np.asarray(who), return_index=True)[1])
+    first = first_of_each(who)
     age = np.array([r.patient.age if r.patient.age is not None else np.nan for r in chosen], dtype=np.float64)
     sex = np.array([{"F": 1.0, "M": 0.0}.get(r.patient.sex or "", np.nan) for r in chosen])
+    alike = [f"{r.patient.sex} {'' if r.patient.age is None else r.patient.age // 10}" for r in chosen]
     report: dict[str, Any] = {"recordings": len(chosen), "left_out": len(records) - len(chosen), "leads": LEADS_8}
     for name, features in sets.items():
         one = features[first]
         report[name] = {
+            "separation": separation(features, who),
             "all strangers": retrieval(features, who),
             "strangers of the same superclasses": retrieval(features, who, strata),
+            "strangers of the same sex and decade": retrieval(features, who, alike),
             "rate_r2": probe(one, np.array(rates, dtype=np.float64)[first]),
             "age_r2": probe(one, age[first]),
             "sex_auroc": probe(one, sex[first]),

@@ -5,6 +5,7 @@ waveforms themselves for copies.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from gen.records import InputError
 from metrics.arrays import Array, feature_pair
 from metrics.bootstrap import Groups, Interval, bootstrap_mean
 from metrics.distances import nearest, squared_distance_blocks
-from metrics.ranking import auroc, auroc_interval, true_positive_rate
+from metrics.ranking import auroc, auroc_interval, true_positive_rate_interval
 
 
 def nearest_neighbour_ratio(*, reference: npt.ArrayLike, generated: npt.ArrayLike) -> Array:
@@ -106,13 +107,18 @@ class MembershipInference:
 
     Attributes:
         auroc: with its interval over patients; 0.5 is ideal, 1 is everything given away.
-        tpr_at_1_percent: share of members found when 1 % of the others are accused; 0.01 is ideal.
+        tpr: share of members found when at most 1 % of the others are accused, with its interval; 0.01 is ideal.
         attack: which.
     """
 
     auroc: Interval
-    tpr_at_1_percent: float
+    tpr: Interval
     attack: str
+
+    @property
+    def tpr_at_1_percent(self) -> float:
+        """Value of ``tpr``."""
+        return self.tpr.value
 
 
 def membership_black_box(
@@ -265,8 +271,9 @@ def _membership(
         if shared:
             raise InputError(f"groups: {len(shared)} patients are members and non-members; accepted: disjoint patients")
     scores, labels = np.concatenate([members, others]), np.arange(len(members) + len(others)) < len(members)
+    draws: dict[str, Any] = {"groups": first + second, "replicates": replicates, "seed": seed}
     return MembershipInference(
-        auroc=auroc_interval(scores, labels, groups=first + second, replicates=replicates, seed=seed),
-        tpr_at_1_percent=true_positive_rate(positive=members, negative=others, false_positive_rate=0.01),
+        auroc=auroc_interval(scores, labels, **draws),
+        tpr=true_positive_rate_interval(scores, labels, false_positive_rate=0.01, **draws),
         attack=attack,
     )

@@ -48,9 +48,7 @@ def auroc_interval(
     Raises:
         InputError: a class is missing, NaN among the scores, or fewer than two patients.
     """
-    values, classes = vector(scores, name="scores", minimum=2), np.asarray(labels, dtype=bool)
-    if classes.shape != values.shape or classes.all() or not classes.any() or not np.isfinite(values).all():
-        raise InputError("labels: accepted: one per finite score, with both classes present")
+    values, classes = _classes(scores, labels)
     return bootstrap(
         lambda weights: weighted_auroc(values, classes, weights),
         len(values),
@@ -65,9 +63,49 @@ def auroc_interval(
 def true_positive_rate(*, positive: npt.ArrayLike, negative: npt.ArrayLike, false_positive_rate: float) -> float:
     """Largest share of positives above a threshold that at most this share of negatives is above."""
     scores, labels = _joined(positive, negative)
-    thresholds, hits, alarms = _roc(scores, labels)
-    allowed = alarms <= false_positive_rate + 1e-12
-    return float(hits[allowed].max(initial=0.0)) if len(thresholds) else 0.0
+    return float(weighted_true_positive_rate(scores, labels, np.ones((1, len(scores))), false_positive_rate)[0])
+
+
+def weighted_true_positive_rate(
+    scores: Array, labels: npt.NDArray[np.bool_], weights: Array, false_positive_rate: float
+) -> Array:
+    """`true_positive_rate` (replicates,) under sample weights (replicates, n); NaN where a class has no weight."""
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0)
+    hits = np.cumsum(weights[:, order] * labels[order], axis=1)[:, ends]
+    alarms = np.cumsum(weights[:, order] * ~labels[order], axis=1)[:, ends]
+    # Both rise from the highest threshold to the lowest, so the last one allowed holds most hits.
+    allowed = alarms <= (false_positive_rate + 1e-12) * alarms[:, -1:]
+    found = np.where(allowed, hits, 0.0).max(axis=1)
+    known = (hits[:, -1] > 0) & (alarms[:, -1] > 0)
+    return np.divide(found, hits[:, -1], out=np.full(len(weights), np.nan), where=known)
+
+
+def true_positive_rate_interval(
+    scores: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    false_positive_rate: float,
+    groups: Groups = None,
+    replicates: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """`true_positive_rate` with a percentile interval over patients.
+
+    Raises:
+        InputError: as `auroc_interval`.
+    """
+    values, classes = _classes(scores, labels)
+    return bootstrap(
+        lambda weights: weighted_true_positive_rate(values, classes, weights, false_positive_rate),
+        len(values),
+        groups=groups,
+        replicates=replicates,
+        level=level,
+        method="percentile",
+        seed=seed,
+    )
 
 
 def equal_error_rate(*, positive: npt.ArrayLike, negative: npt.ArrayLike) -> float:
@@ -76,7 +114,7 @@ def equal_error_rate(*, positive: npt.ArrayLike, negative: npt.ArrayLike) -> flo
     Between thresholds the ROC curve is taken as straight.
     """
     scores, labels = _joined(positive, negative)
-    _, hits, alarms = _roc(scores, labels)
+    hits, alarms = _roc(scores, labels)
     misses, alarms = np.r_[1.0, 1 - hits], np.r_[0.0, alarms]
     gap = misses - alarms  # falls from 1 to -1
     i = int(np.argmax(gap <= 0))
@@ -84,13 +122,20 @@ def equal_error_rate(*, positive: npt.ArrayLike, negative: npt.ArrayLike) -> flo
     return float(alarms[i - 1] + share * (alarms[i] - alarms[i - 1]))
 
 
-def _roc(scores: Array, labels: npt.NDArray[np.bool_]) -> tuple[Array, Array, Array]:
-    """Thresholds from high to low with the true- and false-positive rate of 'at least the threshold'."""
+def _roc(scores: Array, labels: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
+    """True- and false-positive rate of 'at least the threshold', over the thresholds from high to low."""
     order = np.argsort(-scores, kind="stable")
     ends = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0)
     hits = np.cumsum(labels[order])[ends] / labels.sum()
     alarms = np.cumsum(~labels[order])[ends] / (~labels).sum()
-    return scores[order][ends], hits, alarms
+    return hits, alarms
+
+
+def _classes(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.bool_]]:
+    values, classes = vector(scores, name="scores", minimum=2), np.asarray(labels, dtype=bool)
+    if classes.shape != values.shape or classes.all() or not classes.any() or not np.isfinite(values).all():
+        raise InputError("labels: accepted: one per finite score, with both classes present")
+    return values, classes
 
 
 def _joined(positive: npt.ArrayLike, negative: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.bool_]]:

@@ -9,9 +9,8 @@ import numpy.typing as npt
 import torch
 
 from gen.checkpoint import checkpoint_digest, load_model
-from gen.leads import LEADS_8
 from gen.records import InputError
-from metrics.arrays import Array
+from metrics.arrays import Array, eight_leads
 from metrics.classifier.data import FS_HZ, to_network
 from metrics.classifier.network import EcgClassifier
 
@@ -89,13 +88,7 @@ class Classifier:
         return _sigmoid(output[:, 0]), output[:, 1] * AGE_UNIT_YEARS
 
     def _run(self, signal_8_mv: npt.ArrayLike, fs_hz: float) -> list[Array]:
-        signal = np.asarray(signal_8_mv, dtype=np.float32)
-        if signal.ndim != 3 or signal.shape[1] != len(LEADS_8):
-            raise InputError(f"signal of shape {signal.shape}; accepted: (n, 8, time), leads {', '.join(LEADS_8)}")
-        if signal.shape[2] < 2 * fs_hz:
-            raise InputError(f"signal of {signal.shape[2] / fs_hz:g} s; accepted: at least 2 s")
-        if np.isinf(signal).any():
-            raise InputError("signal: infinite samples; accepted: finite values, or NaN where nothing was recorded")
+        signal = eight_leads(signal_8_mv, fs_hz)
         device = next(self.network.parameters()).device
         parts: list[list[Array]] = []
         with torch.inference_mode():

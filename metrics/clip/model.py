@@ -9,10 +9,9 @@ import numpy.typing as npt
 import torch
 
 from gen.checkpoint import checkpoint_digest, load_model
-from gen.leads import LEADS_8
 from gen.records import InputError
 from gen.text import TokenBatch, statements
-from metrics.arrays import Array
+from metrics.arrays import Array, eight_leads
 from metrics.classifier.data import to_network
 from metrics.clip.network import EcgTextClip
 from metrics.clip.tokens import codes_as_tokens, token_digest, tokens_of
@@ -63,13 +62,7 @@ class Clip:
         Raises:
             InputError: not eight leads, shorter than two seconds, or infinite samples.
         """
-        signal = np.asarray(signal_8_mv, dtype=np.float32)
-        if signal.ndim != 3 or signal.shape[1] != len(LEADS_8):
-            raise InputError(f"signal of shape {signal.shape}; accepted: (n, 8, time), leads {', '.join(LEADS_8)}")
-        if signal.shape[2] < 2 * fs_hz:
-            raise InputError(f"signal of {signal.shape[2] / fs_hz:g} s; accepted: at least 2 s")
-        if np.isinf(signal).any():
-            raise InputError("signal: infinite samples; accepted: finite values, or NaN where nothing was recorded")
+        signal = eight_leads(signal_8_mv, fs_hz)
         parts = []
         with torch.inference_mode():
             for start in range(0, len(signal), self.batch_size):

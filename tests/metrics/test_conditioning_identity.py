@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score, silhouette_score
+from sklearn.metrics import roc_auc_score
 
 from gen.records import InputError
 from metrics.conditioning import request_error, retrieval, statement_accuracy, text_agreement
-from metrics.identity import identity_scores, silhouette
+from metrics.identity import identity_scores, silhouette, silhouettes
 
 
 def test_requested_rates():
@@ -124,8 +124,22 @@ def test_nobody_to_find_is_refused():
         )
 
 
-def test_silhouette_agrees_with_sklearn(rng):
-    persons = np.repeat(np.arange(8), [1, 2, 3, 4, 5, 2, 2, 3])
-    values = rng.standard_normal((8, 4))[persons] + 0.5 * rng.standard_normal((len(persons), 4))
-    assert silhouette(values=values, persons=persons) == pytest.approx(silhouette_score(values, persons), rel=1e-9)
-    assert silhouette(values=values, persons=persons + 10) == pytest.approx(silhouette(values=values, persons=persons))
+def test_silhouette_of_points_on_a_line():
+    """Persons at 0, 1 and at 4, 6: a is 1 or 2, b the mean distance to the other person's two points."""
+    values, who = np.array([[0.0], [1.0], [4.0], [6.0]]), ["a", "a", "b", "b"]
+    expected = np.mean([(5 - 1) / 5, (4 - 1) / 4, (3.5 - 2) / 3.5, (5.5 - 2) / 5.5])
+    assert silhouette(values=values, persons=who) == pytest.approx(expected)
+    assert silhouette(values=values[[0, 2, 1, 3]], persons=["a", "b", "a", "b"]) == pytest.approx(expected)
+    alone = silhouettes(values=np.concatenate([values, [[9.0]]]), persons=[*who, "c"])
+    assert alone[-1] == 0
+    turned = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, 5.0]])
+    assert silhouette(values=turned, persons=who, metric="cosine") == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("persons", "metric", "words"),
+    [("aaaa", "cosine", "at least two"), ("abcd", "cosine", "two ECGs"), ("aabb", "manhattan", "accepted: euclidean")],
+)
+def test_silhouette_of_nobody_is_refused(persons, metric, words):
+    with pytest.raises(InputError, match=words):
+        silhouette(values=np.eye(4), persons=list(persons), metric=metric)

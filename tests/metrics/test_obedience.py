@@ -10,7 +10,7 @@ from gen.io import write
 from gen.records import InputError
 from gen.simulate import simulate
 from metrics import obedience
-from metrics.obedience import CRITERIA, judge, statement_rows
+from metrics.obedience import CRITERIA, criterion_rows, judge, statement_rows
 from metrics.parameters import Parameters
 
 CODES = ("AFIB", "CLBBB", "NORM")
@@ -47,6 +47,27 @@ def test_not_measurable_is_not_met():
         assert not criterion.met(Parameters(), None)
 
 
+def test_criteria_count_all_records_whatever_was_asked(records):
+    """A third of the records is of each kind, and their statements are taken away."""
+    silent = judge([replace(record, statements={}) for record in records])
+    rows = {row.code: row for row in criterion_rows(silent, judge(records[:1]), ["afib", "CLBBB", "AFIB"])}
+    assert list(rows) == ["AFIB", "CLBBB"]
+    for row in rows.values():
+        assert row.n == row.measured == 18
+        assert row.met == pytest.approx(1 / 3, abs=0.08)
+        assert row.low < row.met < row.high
+    assert rows["AFIB"].real_met == 1
+    assert rows["CLBBB"].real_met == 0
+
+
+def test_a_criterion_that_none_meets_still_has_an_interval(records):
+    calm = [record for record in records if "NORM" in record.statements]
+    flat = [replace(calm[0], signal_mv=np.zeros_like(calm[0].signal_mv))]
+    (row,) = criterion_rows(judge([*calm, *flat]), None, ["CLBBB"])
+    assert (row.met, row.low, row.measured, row.n) == (0, 0, len(calm), len(calm) + 1)
+    assert 0.2 < row.high < 0.5
+
+
 def test_command(records, tmp_path, capsys):
     write(records, tmp_path / "set", format="npz")
     obedience.main([str(tmp_path / "set"), "--out", str(tmp_path / "facts.json")])
@@ -54,5 +75,16 @@ def test_command(records, tmp_path, capsys):
     facts = json.loads((tmp_path / "facts.json").read_text())
     assert facts["heart_rate"]["mae"] < 2
     assert np.isclose(facts["heart_rate"]["coverage"], 1)
+    assert obedience.main([str(tmp_path / "set"), "--criteria", "CLBBB", "--out", str(tmp_path / "facts.json")]) == 0
+    assert "| CLBBB | 18 (18) | " in capsys.readouterr().out
+    assert json.loads((tmp_path / "facts.json").read_text())["criteria"][0]["n"] == 18
     with pytest.raises(InputError, match="no record to judge"):
         judge([])
+
+
+@pytest.mark.parametrize("asked", ["AFIB,NDT", ","])
+def test_a_statement_without_criterion_is_refused_at_once(tmp_path, capsys, asked):
+    assert obedience.main([str(tmp_path / "nowhere"), "--criteria", asked]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "accepted: AFIB" in said

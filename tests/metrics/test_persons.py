@@ -9,7 +9,7 @@ import torch
 
 from gen.records import InputError, Patient
 from gen.simulate import simulate
-from metrics.persons import evaluate, probe, retrieval
+from metrics.persons import evaluate, probe, retrieval, separation
 
 
 def test_people_who_come_twice_are_found(rng):
@@ -23,6 +23,23 @@ def test_people_who_come_twice_are_found(rng):
     assert chance["rank_1"] < 0.4
     low, high = chance["eer_interval"]
     assert low <= chance["eer"] <= high
+
+
+def test_separation_of_people_with_several_recordings(rng):
+    """Orthogonal people whose recordings are one vector each: cosine 1 within, below 0 between, once centred."""
+    axes = np.eye(6)
+    who = [*"aabbccdef"]
+    same = np.stack([axes["abcdef".index(person)] for person in who])
+    found = separation(same, who)
+    assert (found["persons"], found["recordings"]) == (3, 6)
+    assert found["intra_cosine"] == pytest.approx([1, 1, 1])
+    assert found["silhouette"] == pytest.approx([1, 1, 1])
+    assert found["inter_cosine"][0] < 0
+    mixed = separation(rng.normal(size=(40, 8)), [f"{k % 20}" for k in range(40)])
+    assert mixed["silhouette"][0] < 0.1
+    assert mixed["intra_cosine"][1] <= mixed["intra_cosine"][0] <= mixed["intra_cosine"][2]
+    with pytest.raises(InputError, match="1 with two recordings"):
+        separation(same[:3], who[:3])
 
 
 def test_strangers_of_another_condition_do_not_compete():
@@ -66,4 +83,5 @@ def test_the_report_of_an_extractor_that_knows(rng):
     report = evaluate(SimpleNamespace(prepare=prepare), records, who)
     assert report["left_out"] == 1
     assert report["base vector"]["all strangers"]["rank_1"] == 1.0
+    assert report["base vector"]["separation"]["silhouette"][0] > report["classifier"]["separation"]["silhouette"][0]
     assert set(report["classifier"]) >= {"rate_r2", "age_r2", "sex_auroc", "norm_auroc"}

@@ -7,7 +7,15 @@ from sklearn.metrics import roc_auc_score
 
 from gen.records import InputError
 from metrics.bootstrap import bootstrap_difference, bootstrap_mean, resample_counts
-from metrics.ranking import auroc, auroc_interval, equal_error_rate, true_positive_rate, weighted_auroc
+from metrics.ranking import (
+    auroc,
+    auroc_interval,
+    equal_error_rate,
+    true_positive_rate,
+    true_positive_rate_interval,
+    weighted_auroc,
+    weighted_true_positive_rate,
+)
 from metrics.two_sample import two_sample_test
 
 
@@ -95,6 +103,34 @@ def test_operating_points_have_their_closed_forms(rng):
     assert equal_error_rate(positive=[3, 4], negative=[1, 2]) == 0
     assert equal_error_rate(positive=[1.0], negative=[1.0]) == 0.5
     assert true_positive_rate(positive=[1, 1], negative=[1, 0], false_positive_rate=0.01) == 0
+
+
+def test_weights_of_the_operating_point_are_repetitions(rng):
+    scores, labels = rng.integers(0, 30, 300).astype(float), rng.random(300) < 0.4
+    weights = rng.integers(0, 4, (4, 300)).astype(float)
+    for allowed in (0.0, 0.01, 0.2, 1.0):
+        expected = []
+        for counts in weights.astype(int):
+            again, group = np.repeat(scores, counts), np.repeat(labels, counts)
+            given = {"positive": again[group], "negative": again[~group], "false_positive_rate": allowed}
+            thresholds = np.unique(again)
+            hits = [(given["positive"] >= t).mean() for t in thresholds if (given["negative"] >= t).mean() <= allowed]
+            expected.append(max(hits, default=0.0))
+            assert true_positive_rate(**given) == pytest.approx(expected[-1])
+        np.testing.assert_allclose(weighted_true_positive_rate(scores, labels, weights, allowed), expected)
+    assert np.isnan(weighted_true_positive_rate(scores, labels, labels[None].astype(float), 0.01)).all()
+
+
+def test_operating_point_interval_covers_the_closed_form(rng):
+    expected = stats.norm.sf(stats.norm.isf(0.1) - 1)
+    covered = 0
+    for k in range(40):
+        labels = np.arange(400) < 200
+        found = true_positive_rate_interval(
+            rng.standard_normal(400) + labels, labels, false_positive_rate=0.1, replicates=300, seed=k
+        )
+        covered += found.low <= expected <= found.high
+    assert covered >= 33  # of 40 at 95 %
 
 
 def test_two_sample_test_is_blind_on_equal_sets(rng):

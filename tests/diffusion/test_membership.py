@@ -1,0 +1,133 @@
+"""Losses for membership inference: the training loss sample by sample, and a file that the attack reads."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from diffusion import membership
+from diffusion.conditioning import Condition, collate
+from diffusion.dit import LatentDiT
+from diffusion.membership import LEVELS, Probe, chosen_rows, denoising_losses, main
+from diffusion.objective import denoising_loss
+from gen.records import InputError
+from gen.training import sample_seeds
+from metrics.membership import ALL, attacks, read_losses
+from metrics.privacy import membership_white_box
+
+
+def _latents(count, seed, channels=4, positions=12):
+    return torch.randn(count, channels, positions, generator=torch.Generator().manual_seed(seed))
+
+
+def _conditions(count):
+    return collate([Condition(text="sinus rhythm", heart_rate=70.0)] * count)
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    model = LatentDiT(latent_channels=4, width=64, depth=2, heads=4)
+    with torch.no_grad():
+        for value in model.parameters():
+            value.add_(0.05 * torch.randn(value.shape))
+    return model.eval()
+
+
+def test_it_is_the_training_loss_of_each_sample(network):
+    """With the same angle, noise and weights, the mean over the samples is the training loss."""
+    latent, weight = _latents(5, 1), torch.tensor([0.5, 1.0, 1.5, 1.0])
+    probe = Probe(levels=(0.3, 0.7), draws=2, seed=4)
+    found = denoising_losses(network, latent, _conditions(5), probe, weight)
+    assert found.shape == (5, 2)
+    seeds = sample_seeds(np.arange(4), 4)
+    for place, level in enumerate(probe.levels):
+        parts = []
+        for seed in seeds[2 * place : 2 * place + 2]:
+            batch = _conditions(5).as_dict() | {
+                "latent": latent,
+                "sample_seed": torch.full((5,), int(seed)),
+                "phi": torch.full((5,), 0.5 * torch.pi * level),
+                "channel_weight": weight[None].repeat(5, 1),
+            }
+            parts.append(denoising_loss(network, batch)["loss"].item())
+        assert found[:, place].mean().item() == pytest.approx(np.mean(parts), rel=1e-5)
+
+
+def test_a_sample_does_not_depend_on_its_company(network):
+    latent, probe = _latents(6, 1), Probe(levels=(0.5,), draws=1)
+    whole = denoising_losses(network, latent, _conditions(6), probe)
+    alone = denoising_losses(network, latent[4:5], _conditions(1), probe)
+    torch.testing.assert_close(whole[4:5], alone, rtol=1e-4, atol=1e-6)
+
+
+def test_a_denoiser_that_learned_by_heart_is_caught(network):
+    """The transformer itself, fitted to 12 latents; the attack finds them, and tells strangers from no strangers."""
+    model = copy.deepcopy(network).train()
+    known, strangers, others = _latents(12, 2), _latents(60, 3), _latents(60, 4)
+    optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
+    batch = _conditions(24).as_dict() | {"latent": known.repeat(2, 1, 1)}
+    for step in range(100):
+        batch["sample_seed"] = torch.arange(24) + 24 * step
+        loss = denoising_loss(model, batch)["loss"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    probe = Probe(levels=(0.3, 0.5, 0.7), draws=2)
+    losses = [denoising_losses(model.eval(), z, _conditions(len(z)), probe).numpy() for z in (known, strangers, others)]
+    assert membership_white_box(losses[0], losses[1]).auroc.value > 0.9
+    passed = membership_white_box(losses[2], losses[1]).auroc
+    assert passed.low <= 0.5 <= passed.high
+
+
+@pytest.mark.parametrize("wrong", [{"levels": (0.0,)}, {"levels": ()}, {"draws": 0}, {"variants": -1}, {"seed": -1}])
+def test_probes_out_of_range(wrong):
+    with pytest.raises(InputError, match="expected"):
+        Probe(**wrong)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """A prepared cache of simulated records at 500 Hz with all three splits."""
+    from gen.datasets import open_source, prepare
+    from gen.io import write
+    from gen.simulate import iter_cohort
+
+    root = tmp_path_factory.mktemp("cohort")
+    write(iter_cohort(60, 0, 1), root / "set", format="npz")
+    prepare(open_source(root / "set"), root / "cache")
+    return root / "cache"
+
+
+def test_from_cache_to_figures(cache, pipeline_folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(membership, "_BLOCK", 4)
+    common = ["--data", str(cache), "--checkpoint", str(pipeline_folder), "--levels", "0.3", "0.6", "--draws", "1"]
+    assert main([*common, "-n", "3", "--out", str(tmp_path / "l.npz")]) == 0
+    said = capsys.readouterr()
+    assert "| train |" in said.out
+    assert "warning: the weights name training data" in said.err
+    given = read_losses(tmp_path / "l.npz")
+    assert given.levels == ("0.3", "0.6")
+    assert given.losses.shape == (given.member.size, 2)
+    assert given.member.sum() == 3
+    assert list(dict.fromkeys(given.splits.tolist())) == ["train", "val", "test"]
+    assert (given.losses > 0).all()
+    assert {row.level for row in attacks(given, replicates=100)} == {ALL, "0.3", "0.6"}
+    assert main([*common, "-n", "3", "--out", str(tmp_path / "again.npz")]) == 0
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "l.npz").read_bytes()
+    assert main([*common, "-n", "2", "--variants", "2", "--out", str(tmp_path / "v.npz")]) == 0
+    assert not np.isclose(read_losses(tmp_path / "v.npz").losses[0], given.losses[0]).any()
+
+
+def test_bad_calls_say_so_in_one_line(cache, tmp_path, capsys):
+    from gen.datasets import SignalCache
+
+    with pytest.raises(InputError, match="at least 2"):
+        chosen_rows(SignalCache.open(cache), 1, 0)
+    assert main(["--data", str(tmp_path), "--out", str(tmp_path / "l.npz")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main(["--data", str(cache), "--levels", "1", "--out", str(tmp_path / "l.npz")]) == 2
+    assert "above 0 and below 1" in capsys.readouterr().err
+    assert not (tmp_path / "l.npz").exists()
+    assert all(0 < level < 1 for level in LEVELS)

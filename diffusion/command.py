@@ -14,7 +14,6 @@ from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
     from diffusion.asked import Sampling
-    from diffusion.conditioning import Condition
     from diffusion.pipeline import ECGPipeline
     from gen.synthesis import DataSet, Outcome, Request, Requests
 
@@ -56,6 +55,9 @@ def synthesize(
     checkpoint: Annotated[Path | None, typer.Option(help="Weights of your own instead of the shipped ones.")] = None,
     seconds: Annotated[float, typer.Option(help="Length of every ECG.")] = 10.0,
     fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz; 500 by default.")] = None,
+    literal: Annotated[
+        bool, typer.Option("--literal", help="Leave numbers open that a finding implies, such as a long PR.")
+    ] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Draw the first records on ECG paper into OUT/plots.")] = False,
     unconditional: Annotated[bool, typer.Option("--unconditional", help="Ask for nothing.")] = False,
     allow_unknown: Annotated[
@@ -84,7 +86,7 @@ def synthesize(
         raise InputError("--overwrite with several processes would remove what the others wrote; remove --out first")
     if number is not None and number < 1:
         raise InputError(f"-n {number}: expected at least 1")
-    chosen = _settings(steps, sampler, guidance, negative, seconds, fs, float32)
+    chosen = _settings(steps, sampler, guidance, negative, seconds, fs, literal, float32)
     check = _checker(unconditional, allow_unknown)
     requests, bad = _requests(asked, number, seed, conditions, like, balance, split, measured, check)
     pipeline, settings = _pipeline(checkpoint, chosen)
@@ -115,38 +117,30 @@ def _settings(
     negative: str | None,
     seconds: float,
     fs: float | None,
+    literal: bool,
     float32: bool,
 ) -> dict[str, Any]:
     """Options as arguments of `ECGPipeline.sampling`, checked before any weight is loaded."""
     from diffusion.asked import Sampling
-    from diffusion.guidance import Guidance
+    from diffusion.guidance import Guidance, scales_of
     from diffusion.samplers import check_steps, make_scheduler
 
     if steps is not None:
         check_steps(steps)
     if sampler is not None:
         make_scheduler(sampler)
-    scale = None if guidance is None else _scales(guidance)
+    scale = None if guidance is None else scales_of(guidance)
     if scale is not None:
         Guidance.of(scale)
     others: dict[str, Any] = {
         "negative_prompt": negative or None,
         "duration_s": seconds,
         "fs_hz": fs,
+        "literal": literal,
         "bfloat16": not float32,
     }
     Sampling(**others)
     return {"scheduler": sampler, "num_inference_steps": steps, "guidance_scale": scale, **others}
-
-
-def _scales(text: str) -> float | dict[str, float]:
-    try:
-        if "=" not in text:
-            return float(text)
-        pairs = (part.split("=", 1) for part in text.split(","))
-        return {name.strip(): float(value) for name, value in pairs}
-    except ValueError as error:
-        raise InputError(f"--guidance {text}: expected a number, or groups such as text=4,rate=2") from error
 
 
 def _pipeline(checkpoint: Path | None, chosen: Mapping[str, Any]) -> "tuple[ECGPipeline, Sampling]":
@@ -197,17 +191,13 @@ def _requests(
     return table, table.bad
 
 
-def _condition(values: Mapping[str, Any]) -> "Condition":
-    from diffusion.conditioning import Condition
-
-    return Condition(**values)
-
-
 def _generator(
     pipeline: "ECGPipeline", settings: "Sampling", seed: int
 ) -> "Callable[[Sequence[Request]], list[EcgRecord]]":
+    from diffusion.conditioning import Condition
+
     def generate(block: "Sequence[Request]") -> list[EcgRecord]:
-        conditions = [_condition(request.values) for request in block]
+        conditions = [Condition(**request.values) for request in block]
         return pipeline.generate(conditions, [request.number for request in block], seed, settings)
 
     return generate

@@ -8,7 +8,9 @@ import numpy as np
 
 from diffusion.conditioning import QUANTITIES, Condition
 from diffusion.latents import Example, rms_mv
+from gen import registry
 from gen.datasets import SignalCache
+from gen.leads import LEADS_8
 from gen.signals import fill_gaps
 from gen.text import ReadText, StatementRead, read_text
 
@@ -37,8 +39,17 @@ _CONDUCTION = (None, None, "CLBBB", "CRBBB", "LAFB", "IRBBB", "WPW")
 _FORMS = (None, "LVH", "RVH", "IMI", "AMI", "ASMI", "LVOLT", "LNGQT", "INVT", "STE_", "STD_", "ISC_")
 _WIDE = ("PACE", "3AVB")
 
+#: Names of `metrics.parameters.Parameters` behind the names of `QUANTITIES`.
+MEASURED = {"heart_rate": "hr_bpm", "pr_ms": "pr_ms", "qrs_ms": "qrs_ms", "qt_ms": "qt_ms", "axis_deg": "axis_deg"}
+
 #: Measures (n, 8, time) mV at a rate: for each record, values of `QUANTITIES` where measurable.
 Measure = Callable[[np.ndarray, float], list[dict[str, float]]]
+
+
+def measured(signal_mv: np.ndarray, fs_hz: float) -> list[dict[str, float]]:
+    """A `Measure`: what the installed metrics package reads off (n, 8, time) mV; NaN where not measurable."""
+    parameters = registry.get("gen.metrics", "measure")(signal_mv, fs_hz=fs_hz, leads=LEADS_8)
+    return [{name: getattr(p, theirs) for name, theirs in MEASURED.items()} for p in parameters]
 
 
 def vary(signal_mv: np.ndarray, rng: np.random.Generator) -> np.ndarray:

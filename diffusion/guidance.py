@@ -75,6 +75,21 @@ class Guidance:
         return {"scales": dict(self.scales), "rescale": self.rescale, "interval": list(self.interval)}
 
 
+def scales_of(text: str) -> float | dict[str, float]:
+    """Scales as a command line words them: ``3``, or ``text=4,rate=2``.
+
+    Raises:
+        InputError: neither of the two.
+    """
+    try:
+        if "=" not in text:
+            return float(text)
+        pairs = (part.split("=", 1) for part in text.split(","))
+        return {name.strip(): float(value) for name, value in pairs}
+    except ValueError as error:
+        raise InputError(f"--guidance {text}: expected a number, or groups such as text=4,rate=2") from error
+
+
 @dataclass(frozen=True)
 class Link:
     """One evaluation: the condition with some groups left out, and its weight in the sum."""

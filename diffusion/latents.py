@@ -6,7 +6,7 @@ latents.json      what was encoded, by which codec
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -166,21 +166,49 @@ class LatentSource:
         draws = np.array([sample_generator(seed, int(n)).random(2) for n in numbers])
         chosen = np.minimum(np.searchsorted(self.bounds, draws[:, 0], side="right"), len(self.sets) - 1)
         wordings = (draws[:, 1] * 2**20).astype(np.int64)
-        parts, places = [], []
+        rows = np.empty(len(numbers), dtype=np.int64)
         for k, latents in enumerate(self.sets):
-            own = np.flatnonzero(chosen == k)
-            if len(own):
-                rows = shuffled_indices(numbers[own], len(latents), seed)
-                parts.append(latents.batch(rows, wordings[own]))
-                places.append(own)
-        conditions = ConditionBatch.cat([ConditionBatch.from_dict(p) for p in parts]).as_dict()
-        order = torch.from_numpy(np.argsort(np.concatenate(places)))
-        latent = torch.cat([p["latent"] for p in parts])
-        batch = {name: value[order] for name, value in {"latent": latent, **conditions}.items()}
-        if self.channel_weight is not None:
-            weight = torch.from_numpy(self.channel_weight.astype(np.float32))
-            batch["channel_weight"] = weight[None].repeat(len(numbers), 1)
-        return batch
+            own = chosen == k
+            rows[own] = shuffled_indices(numbers[own], len(latents), seed)
+        return gathered(self.sets, chosen, rows, wordings) | repeated_weight(self.channel_weight, len(numbers))
+
+
+def gathered(sets: Sequence[LatentSet], chosen: np.ndarray, rows: np.ndarray, wordings: np.ndarray) -> Batch:
+    """Latents and conditions of rows of several sets, in the order asked for.
+
+    Args:
+        sets: the sets.
+        chosen: (batch,) which of them.
+        rows, wordings: (batch,) see `LatentSet.batch`.
+    """
+    parts, places = [], []
+    for k, latents in enumerate(sets):
+        own = np.flatnonzero(chosen == k)
+        if len(own):
+            parts.append(latents.batch(rows[own], wordings[own]))
+            places.append(own)
+    conditions = ConditionBatch.cat([ConditionBatch.from_dict(p) for p in parts]).as_dict()
+    order = torch.from_numpy(np.argsort(np.concatenate(places)))
+    latent = torch.cat([p["latent"] for p in parts])
+    return {name: value[order] for name, value in {"latent": latent, **conditions}.items()}
+
+
+def repeated_weight(weight: np.ndarray | None, count: int) -> Batch:
+    """``channel_weight`` (count, channel) of a batch; nothing where channels weigh the same."""
+    if weight is None:
+        return {}
+    return {"channel_weight": torch.from_numpy(weight.astype(np.float32))[None].repeat(count, 1)}
+
+
+def check_facts(folder: Path, latents: LatentSet, facts: Mapping[str, Any]) -> None:
+    """Refuse a set that was encoded with other facts than these.
+
+    Raises:
+        InputError: with the first fact that differs.
+    """
+    for key, value in facts.items():
+        if latents.facts.get(key) != value:
+            raise InputError(f"{folder}: encoded with {key} {latents.facts.get(key)}; this run needs {value}")
 
 
 def rms_mv(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:

@@ -5,6 +5,7 @@ dominates (ECGTwin, Lai et al. 2025). Here both directions count and a person gi
 """
 
 import hashlib
+import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -188,8 +189,6 @@ def _digest(visits: Visits, both: np.ndarray, gap: np.ndarray, settings: Mapping
 
 def write_manifest(pairs: Pairs, visits: Visits, file: Path) -> Path:
     """Write the pairs as CSV (reference, target, person, gap) with the manifest in its first line, whole or not."""
-    import json
-
     temporary = file.with_name(f".{file.name}.tmp")
     with temporary.open("w", encoding="utf-8") as handle:
         handle.write("# " + json.dumps(dict(pairs.manifest)) + "\n")

@@ -12,8 +12,9 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusion import samplers
 from diffusion.asked import Sampling, check_asked, conditions_of, report_of, request_of, statements_of
 from diffusion.checkpoints import DEFAULT_CODEC, INDEX, WEIGHTS, load_parts, module_digest
-from diffusion.conditioning import Condition, collate
+from diffusion.conditioning import QUANTITIES, Condition, collate
 from diffusion.guidance import Guidance, GuidedVelocity
+from diffusion.typical import completed
 from gen.checkpoint import checkpoint_digest, model_config, replace_folder, save_checkpoint, write_json
 from gen.leads import LEADS_8_TO_12, LEADS_12
 from gen.records import EcgRecord, InputError, Patient
@@ -124,6 +125,7 @@ class ECGPipeline(DiffusionPipeline):
         output_type: str = "records",
         batch_size: int = 32,
         bfloat16: bool = True,
+        literal: bool = False,
         unconditional: bool = False,
         allow_unknown: bool = False,
         callback_on_step_end: Callable[[Any, int, torch.Tensor], None] | None = None,
@@ -146,6 +148,7 @@ class ECGPipeline(DiffusionPipeline):
             output_type: "records" (list of `EcgRecord`), "np" ((n, 12, time) float32 mV) or "latent" (tensor).
             batch_size: samples computed together.
             bfloat16: False computes in float32.
+            literal: leave numbers open that a finding implies, such as a long PR, instead of drawing typical ones.
             unconditional: generate without any condition.
             allow_unknown: go on where nothing in a text was understood.
             callback_on_step_end: called with the pipeline, the step and the latents.
@@ -170,20 +173,42 @@ class ECGPipeline(DiffusionPipeline):
             duration_s=duration_s,
             fs_hz=fs_hz,
             bfloat16=bfloat16,
+            literal=literal,
         )
         many = [condition for condition in conditions for _ in range(num)]
         numbers = list(range(len(many)))
         seed, seeds = _seeds(seed, generator, numbers)
+
+        told = self.told(many, seeds, settings)
+
+        def latents(part: slice) -> torch.Tensor:
+            return self.latents(told[part], seeds[part], settings, callback_on_step_end)
+
+        def records(latent: torch.Tensor, part: slice) -> list[EcgRecord]:
+            return self.records(latent, many[part], told[part], numbers[part], seed, settings)
+
+        return self._collected(len(many), batch_size, output_type, settings, latents, records)
+
+    def _collected(
+        self,
+        count: int,
+        batch_size: int,
+        output_type: str,
+        settings: Sampling,
+        latents: Callable[[slice], torch.Tensor],
+        records: Callable[[torch.Tensor, slice], list[EcgRecord]],
+    ) -> Any:
+        """Samples computed batch by batch, in the form asked for."""
         parts: list[Any] = []
-        for start in range(0, len(many), batch_size):
-            part = slice(start, start + batch_size)
-            latent = self.latents(many[part], seeds[part], settings, callback_on_step_end)
+        for start in range(0, count, batch_size):
+            part = slice(start, min(start + batch_size, count))
+            latent = latents(part)
             if output_type == "latent":
                 parts.append(latent.cpu())
             elif output_type == "np":
                 parts.append(self.signals(latent, settings))
             else:
-                parts += self.records(latent, many[part], numbers[part], seed, settings)
+                parts += records(latent, part)
         if output_type == "latent":
             return torch.cat(parts)
         return np.concatenate(parts) if output_type == "np" else parts
@@ -193,30 +218,51 @@ class ECGPipeline(DiffusionPipeline):
     ) -> list[EcgRecord]:
         """Records of samples ``numbers`` of a seed, computed as one batch; for bulk synthesis."""
         seeds = torch.from_numpy(sample_seeds(np.asarray(numbers), seed))
-        return self.records(self.latents(conditions, seeds, settings), conditions, numbers, seed, settings)
+        told = self.told(conditions, seeds, settings)
+        return self.records(self.latents(told, seeds, settings), conditions, told, numbers, seed, settings)
 
     @torch.inference_mode()
     def latents(
         self,
-        conditions: Sequence[Condition],
+        told: Sequence[Condition],
         seeds: torch.Tensor,
         settings: Sampling,
         callback: Callable[[Any, int, torch.Tensor], None] | None = None,
     ) -> torch.Tensor:
-        """Latents (batch, channel, position) of conditions; seeds (batch,) int64 fix all noise."""
+        """Latents (batch, channel, position) of conditions as `told` gives them; seeds (batch,) int64 fix all noise."""
+        velocity = self._velocity(told, settings)
+        noise = self._noise(seeds, settings)
+        step = None if callback is None else lambda i, x: callback(self, i, x)
+        with self._precision(noise.device, settings):
+            return samplers.sample(
+                velocity, noise, self._scheduler(settings), settings.steps, seeds, self.progress_bar, step
+            )
+
+    @staticmethod
+    def told(conditions: Sequence[Condition], seeds: torch.Tensor, settings: Sampling) -> list[Condition]:
+        """What the network is told of requests: no finding that is denied, and the numbers that findings imply.
+
+        Args:
+            conditions: as they were asked for.
+            seeds: (n,) int64 of the samples.
+            settings: of sampling.
+        """
+        affirmed = [condition.affirmed() for condition in conditions]
+        return affirmed if settings.literal else completed(affirmed, seeds)
+
+    def _velocity(
+        self, conditions: Sequence[Condition], settings: Sampling, base: torch.Tensor | None = None
+    ) -> GuidedVelocity:
         device = next(self.denoiser.parameters()).device
         negative = None
         if settings.negative_prompt:
             negative = collate([Condition(text=settings.negative_prompt)] * len(conditions)).to(device)
-        asked = collate([condition.affirmed() for condition in conditions]).to(device)
-        velocity = GuidedVelocity(self.denoiser, asked, settings.guidance, negative)
+        return GuidedVelocity(self.denoiser, collate(conditions).to(device), settings.guidance, negative, base)
+
+    def _noise(self, seeds: torch.Tensor, settings: Sampling) -> torch.Tensor:
         length = -(-round(settings.duration_s * self.fs_hz) // int(self.codec.downsample))
-        noise = seeded_normal((int(self.codec.latent_channels), length), seeds, device, stream=_NOISE)
-        told = None if callback is None else lambda i, x: callback(self, i, x)
-        with self._precision(device, settings):
-            return samplers.sample(
-                velocity, noise, self._scheduler(settings), settings.steps, seeds, self.progress_bar, told
-            )
+        device = next(self.denoiser.parameters()).device
+        return seeded_normal((int(self.codec.latent_channels), length), seeds, device, stream=_NOISE)
 
     def _scheduler(self, settings: Sampling) -> Any:
         """A fresh scheduler: those of diffusers remember the run before."""
@@ -246,20 +292,28 @@ class ECGPipeline(DiffusionPipeline):
         self,
         latent: torch.Tensor,
         conditions: Sequence[Condition],
+        told: Sequence[Condition],
         numbers: Sequence[int],
         seed: int | None,
         settings: Sampling,
     ) -> list[EcgRecord]:
-        """Latents as records that say what was asked for, and which model, seed and sampler made them."""
+        """Latents as records that say what was asked for, what was implied, and what made them.
+
+        Args:
+            latent: (n, channel, position).
+            conditions: as they were asked for.
+            told: the same as `told` gives them; numbers that were drawn stand under ``implied`` in the metadata.
+            numbers: of the samples.
+            seed: they are of.
+            settings: they were drawn with.
+        """
         facts: dict[str, Any] = {
             "generator": "physiogen diffusion",
             "model": self.digests["denoiser"],
             "codec": self.digests["codec"],
             "seed": seed,
         }
-        sampler = {"scheduler": settings.scheduler, "steps": settings.steps, "guidance": dict(settings.guidance.scales)}
-        if settings.negative_prompt:
-            sampler["negative_prompt"] = settings.negative_prompt
+        facts["sampling"] = settings.signature()
         return [
             EcgRecord(
                 signal,
@@ -270,9 +324,11 @@ class ECGPipeline(DiffusionPipeline):
                 report=report_of(condition),
                 statements=statements_of(condition),
                 synthetic=True,
-                metadata={**facts, "sample": int(number), "sampling": sampler, "request": request_of(condition)},
+                metadata={**facts, "sample": int(number), "request": request_of(condition), **_implied(condition, own)},
             )
-            for signal, condition, number in zip(self.signals(latent, settings), conditions, numbers, strict=True)
+            for signal, condition, own, number in zip(
+                self.signals(latent, settings), conditions, told, numbers, strict=True
+            )
         ]
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:  # type: ignore[override]
@@ -316,10 +372,7 @@ class ECGPipeline(DiffusionPipeline):
             if kind is None:
                 raise InputError(f"{pretrained_model_name_or_path}: scheduler of an unknown class")
             scheduler = kind.from_config(parts.scheduler)
-        if scheduler is None or isinstance(scheduler, str):
-            best = dict(parts.card.get("sampling") or {})
-            scheduler = samplers.make_scheduler(scheduler or best.get("scheduler") or samplers.DEFAULT_SAMPLER)
-        pipeline = cls(parts.denoiser, parts.codec, scheduler)
+        pipeline = cls(parts.denoiser, parts.codec, samplers.chosen_scheduler(scheduler, parts.card))
         pipeline.card, pipeline.codec_card, pipeline._digests = parts.card, parts.codec_card, parts.digests
         return pipeline
 
@@ -360,6 +413,13 @@ def _seeds(
 
 def _draw(generator: torch.Generator) -> torch.Tensor:
     return torch.randint(2**_UNSEEDED_BITS, (), generator=generator, device=generator.device).cpu()
+
+
+def _implied(asked: Condition, told: Condition) -> dict[str, Any]:
+    """Numbers that were drawn for a request, under ``implied``; nothing where none was."""
+    before, after = request_of(asked), request_of(told)
+    drawn = {name: round(after[name], 3) for name in QUANTITIES if name in after and name not in before}
+    return {"implied": drawn} if drawn else {}
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,14 +10,21 @@ import numpy as np
 import torch
 
 from diffusion.checkpoints import load_codec
-from diffusion.examples import recorded, simulated
-from diffusion.latents import Codec, LatentSet, LatentSource, channel_weights, write_latents
+from diffusion.examples import measured, recorded, simulated
+from diffusion.latents import (
+    Codec,
+    LatentSet,
+    LatentSource,
+    channel_weights,
+    check_facts,
+    repeated_weight,
+    write_latents,
+)
 from diffusion.objective import Objective, denoising_loss
 from gen.checkpoint import load_checkpoint, load_weights
 from gen.checkpoint import model_config as config_of
-from gen.leads import LEADS_8
 from gen.records import InputError
-from gen.training import TrainingConfig, apply_overrides, train
+from gen.training import Batch, TrainingConfig, apply_overrides, train
 
 if TYPE_CHECKING:
     from gen.datasets import SignalCache
@@ -116,21 +123,11 @@ def _latents(
             blocks = simulated(recipe.simulated_records, seed=2_000_003 + recipe.training.seed)
         else:
             variants = recipe.variants if name == "train" else 0
-            blocks = recorded(cache, cache.split(name), _measure, variants=variants, seed=recipe.training.seed)
+            blocks = recorded(cache, cache.split(name), measured, variants=variants, seed=recipe.training.seed)
         write_latents(target, blocks, codec, facts)
     found = LatentSet.open(target)
-    for key, value in facts.items():
-        if found.facts.get(key) != value:
-            raise InputError(f"{target}: encoded with {key} {found.facts.get(key)}; this run needs {value}")
+    check_facts(target, found, facts)
     return found
-
-
-def _measure(signal_mv: np.ndarray, fs_hz: float) -> list[dict[str, float]]:
-    from metrics.parameters import measure_records
-
-    measured = measure_records(signal_mv, fs_hz=fs_hz, leads=LEADS_8)
-    names = {"heart_rate": "hr_bpm", "pr_ms": "pr_ms", "qrs_ms": "qrs_ms", "qt_ms": "qt_ms", "axis_deg": "axis_deg"}
-    return [{name: getattr(p, ours) for name, ours in names.items()} for p in measured]
 
 
 def _some(latents: LatentSet, count: int = 32) -> torch.Tensor:
@@ -170,24 +167,39 @@ def _validator(
     """Error of v on unvaried recordings of the validation fold, at fixed angles and noise, all conditions given."""
     rows = np.arange(len(latents))
 
-    def validate(model: torch.nn.Module) -> dict[str, float]:
-        losses, counts = [], []
-        for start in range(0, len(rows), batch_size):
-            part = rows[start : start + batch_size]
-            batch = latents.batch(part, np.zeros_like(part))
-            batch["sample_seed"] = torch.from_numpy(part.astype(np.int64))
-            batch["phi"] = torch.from_numpy(VALIDATION_PHI[part % len(VALIDATION_PHI)].astype(np.float32))
-            if weights is not None:
-                weight = torch.from_numpy(weights.astype(np.float32))
-                batch["channel_weight"] = weight[None].repeat(len(part), 1)
-            with torch.autocast("cpu", torch.bfloat16):
-                parts = denoising_loss(model, batch)
-            losses.append([parts["loss"].item(), parts["mse"].item()])
-            counts.append(len(part))
-        loss, mse = np.average(losses, axis=0, weights=counts).tolist()
-        return {"loss": loss, "mse": mse}
+    def draw(part: np.ndarray) -> Batch:
+        return latents.batch(part, np.zeros_like(part)) | {"sample_seed": torch.from_numpy(part.astype(np.int64))}
 
-    return validate
+    return lambda model: validation_error(model, rows, draw, weights, batch_size)
+
+
+def validation_error(
+    model: torch.nn.Module,
+    numbers: np.ndarray,
+    draw: Callable[[np.ndarray], Batch],
+    weights: np.ndarray | None,
+    batch_size: int = 64,
+) -> dict[str, float]:
+    """Loss and unweighted error of v of numbered examples, each at its own fixed angle.
+
+    Args:
+        model: the denoiser.
+        numbers: (n,) of the examples.
+        draw: examples by number, with the seeds of their noise.
+        weights: of the channels.
+        batch_size: examples at a time.
+    """
+    losses, counts = [], []
+    for start in range(0, len(numbers), batch_size):
+        part = numbers[start : start + batch_size]
+        batch = draw(part) | repeated_weight(weights, len(part))
+        batch["phi"] = torch.from_numpy(VALIDATION_PHI[part % len(VALIDATION_PHI)].astype(np.float32))
+        with torch.autocast("cpu", torch.bfloat16):
+            parts = denoising_loss(model, batch)
+        losses.append([parts["loss"].item(), parts["mse"].item()])
+        counts.append(len(part))
+    loss, mse = np.average(losses, axis=0, weights=counts).tolist()
+    return {"loss": loss, "mse": mse}
 
 
 def _card(

@@ -74,6 +74,14 @@ def make_scheduler(name: str, **changes: Any) -> Any:
     return getattr(diffusers, chosen.scheduler)(**{**chosen.settings, **changes})
 
 
+def chosen_scheduler(named: Any, card: Mapping[str, Any]) -> Any:
+    """A scheduler as a user names it (or hands it in), else the one that the weights' card names, else the default."""
+    if named is not None and not isinstance(named, str):
+        return named
+    best = card.get("sampling") or {}
+    return make_scheduler(named or best.get("scheduler") or DEFAULT_SAMPLER)
+
+
 def default_steps(scheduler: Any) -> int:
     """Steps that a scheduler is used with unless told otherwise."""
     name, kind = type(scheduler).__name__, scheduler.config.get("algorithm_type")

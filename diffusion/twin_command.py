@@ -92,7 +92,7 @@ def _settings(
     float32: bool,
 ) -> dict[str, Any]:
     """Options as arguments of `ECGPipeline.sampling`, checked before any weight is loaded."""
-    from diffusion.guidance import Guidance
+    from diffusion.guidance import Guidance, scales_of
     from diffusion.samplers import check_steps, make_scheduler
     from gen.text import read_text
 
@@ -106,23 +106,13 @@ def _settings(
         make_scheduler(sampler)
     if sampler is not None and strength < 1:
         raise InputError("--sampler: an edit (--strength below 1) has its own, deterministic one")
-    scale = None if guidance is None else _scales(guidance)
+    scale = None if guidance is None else scales_of(guidance)
     if scale is not None:
         Guidance.of(scale)
     if negative and read_text(negative).empty:
         raise InputError(f"--negative: text not understood at all: {', '.join(read_text(negative).unknown[:12])}")
     chosen = {"scheduler": sampler, "num_inference_steps": steps, "guidance_scale": scale}
     return {**chosen, "negative_prompt": negative or None, "bfloat16": not float32}
-
-
-def _scales(text: str) -> float | dict[str, float]:
-    try:
-        if "=" not in text:
-            return float(text)
-        pairs = (part.split("=", 1) for part in text.split(","))
-        return {name.strip(): float(value) for name, value in pairs}
-    except ValueError as error:
-        raise InputError(f"--guidance {text}: expected a number, or groups such as text=4,reference=2") from error
 
 
 def _read(paths: Sequence[Path], fs: float | None, unit: str | None) -> list[EcgRecord]:

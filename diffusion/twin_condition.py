@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from diffusion.conditioning import QUANTITIES, Condition
+from diffusion.examples import MEASURED
 from diffusion.latents import rms_mv
 from gen.records import EcgRecord, InputError
 from gen.text import ReadText, StatementRead, read_text
 
 #: Rhythms; one of them takes the place of another, and the rate is left open where none was asked for.
 RHYTHMS = frozenset({"SR", "SARRH", "AFIB", "AFLT", "STACH", "SBRAD", "SVTAC", "PSVT", "PACE", "2AVB", "3AVB"})
-#: Names of `Parameters` behind the names of `QUANTITIES`.
-MEASURED = {"heart_rate": "hr_bpm", "pr_ms": "pr_ms", "qrs_ms": "qrs_ms", "qt_ms": "qt_ms", "axis_deg": "axis_deg"}
 
 
 @dataclass(frozen=True, kw_only=True)

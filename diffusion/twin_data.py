@@ -15,7 +15,7 @@ import torch
 
 from diffusion.conditioning import ConditionBatch
 from diffusion.examples import OVERSAMPLE, WINDOW_S, Measure, described, draw_wish, recorded
-from diffusion.latents import Codec, Example, LatentSet, write_latents
+from diffusion.latents import Codec, Example, LatentSet, gathered, repeated_weight, write_latents
 from diffusion.pairs import Pairs, Visits, visits_of_cache
 from gen.checkpoint import read_json, replace_folder
 from gen.records import InputError
@@ -71,7 +71,7 @@ def write_persons(folder: Path, blocks: Iterator[Example], visits: Visits, codec
     return folder
 
 
-def cohort(hearts: int, visits: int, *, seed: int, first: int = 0, block: int = 64) -> Iterator[Example]:
+def cohort(hearts: int, visits: int, *, seed: int, block: int = 64) -> Iterator[Example]:
     """Examinations of simulated hearts under different conditions: all hearts of visit 0, then of visit 1, ...
 
     A visit may have another rate, other statements or another age; the heart's own loops, habits and place stay.
@@ -79,8 +79,8 @@ def cohort(hearts: int, visits: int, *, seed: int, first: int = 0, block: int = 
     from gen.simulate import simulate
 
     for visit in range(visits):
-        for start in range(first, first + hearts, block):
-            indices = range(start, min(start + block, first + hearts))
+        for start in range(0, hearts, block):
+            indices = range(start, min(start + block, hearts))
             wishes = [visit_wish(seed, index, visit) for index in indices]
             yield described(
                 simulate(
@@ -107,17 +107,17 @@ def visit_wish(seed: int, index: int, visit: int) -> dict[str, Any]:
     return wish
 
 
-def cohort_visits(hearts: int, visits: int, *, seed: int, first: int = 0, split: str = "train") -> Visits:
+def cohort_visits(hearts: int, visits: int, *, seed: int, split: str = "train") -> Visits:
     """Whose the ECGs of `cohort` are; time is the heart's age."""
     from diffusion.pairs import visits_of_cohort
     from gen.simulate import draw_heart
 
-    ages = np.array([draw_heart(seed, first + k).age for k in range(hearts)])
+    ages = np.array([draw_heart(seed, k).age for k in range(hearts)])
     years = []
     for visit in range(visits):
-        pinned = [visit_wish(seed, first + k, visit).get("age") for k in range(hearts)]
+        pinned = [visit_wish(seed, k, visit).get("age") for k in range(hearts)]
         years += [age + 1.1 * visit if own is None else own for age, own in zip(ages, pinned, strict=True)]
-    return visits_of_cohort([f"sim-{seed}-{first + k}" for k in range(hearts)], visits, np.array(years), split)
+    return visits_of_cohort([f"sim-{seed}-{k}" for k in range(hearts)], visits, np.array(years), split)
 
 
 def recorded_persons(
@@ -157,7 +157,7 @@ class PersonSource:
             chosen[own], persons[own] = k, self.first[k] + person
             rows[own] = order[views[own] % len(order)]
             wordings[own] = rng.integers(0, 2**20, self.views)[views[own]]
-        return _gathered(self.sets, chosen, rows, wordings) | {"person": torch.from_numpy(persons)}
+        return gathered([s.latents for s in self.sets], chosen, rows, wordings) | {"person": torch.from_numpy(persons)}
 
 
 class PairSource:
@@ -196,11 +196,8 @@ class PairSource:
                 rows[own] = pairs.target[pair]
                 gap = np.where(draws[own, 2] < GAP_UNKNOWN, np.nan, pairs.gap_years[pair])
                 base[own] = base_input(self.bases[k][pairs.reference[pair]], gap)
-        batch = _gathered(self.sets, chosen, rows, wordings) | {"base": torch.from_numpy(base)}
-        if self.channel_weight is not None:
-            weight = torch.from_numpy(self.channel_weight.astype(np.float32))
-            batch["channel_weight"] = weight[None].repeat(len(numbers), 1)
-        return batch
+        batch = gathered([s.latents for s in self.sets], chosen, rows, wordings)
+        return batch | {"base": torch.from_numpy(base)} | repeated_weight(self.channel_weight, len(numbers))
 
 
 def base_input(base: np.ndarray, gap_years: np.ndarray) -> np.ndarray:
@@ -235,16 +232,3 @@ def _rows_by_person(visits: Visits) -> list[np.ndarray]:
     _, codes = np.unique(visits.persons.astype(str), return_inverse=True)
     order = np.argsort(codes, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
-
-
-def _gathered(sets: Sequence[PersonSet], chosen: np.ndarray, rows: np.ndarray, wordings: np.ndarray) -> Batch:
-    """Latents and conditions of rows of several sets, in the order asked for."""
-    parts, places = [], []
-    for k, persons in enumerate(sets):
-        own = np.flatnonzero(chosen == k)
-        if len(own):
-            parts.append(persons.latents.batch(rows[own], wordings[own]))
-            places.append(own)
-    conditions = ConditionBatch.cat([ConditionBatch.from_dict(p) for p in parts]).as_dict()
-    order = torch.from_numpy(np.argsort(np.concatenate(places)))
-    return {k: v[order] for k, v in {"latent": torch.cat([p["latent"] for p in parts]), **conditions}.items()}

@@ -1,26 +1,33 @@
 """Figures of twins on simulated hearts that no training saw: ``python -m diffusion.twin_evaluate --checkpoint FOLDER``.
 
 Each heart is examined twice under different conditions. Its first ECG is the reference, the condition of the second is
-asked for. Identity is judged by the pipeline's own extractor (the benchmark has an independent one); intervals are 95 %
-bootstrap intervals over hearts.
+asked for. Identity is judged by the pipeline's own extractor (the benchmark has an independent one): retrieval of the
+other visit, and separation of the persons when each is given by the other visit and the ECG that is judged. Intervals
+are 95 % bootstrap intervals over hearts; every heart's twin has noise of its own.
 """
 
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from diffusion.identity import retrieval
-from diffusion.twin_condition import own_condition
-from diffusion.twin_scores import CRITERIA
+from diffusion.conditioning import Condition
+from diffusion.twin_batch import BATCH, twins_of
+from diffusion.twin_condition import Change, own_condition
+from diffusion.twin_figures import interval, retrieved, separation
+from diffusion.twin_scores import CRITERIA, moved
 from gen import registry
 from gen.records import EcgRecord, InputError
+from gen.training import sample_generator
 
 if TYPE_CHECKING:
+    from diffusion.asked import Sampling
     from diffusion.twin_pipeline import ECGTwinPipeline, Reference
 
 #: A cohort of its own; see `diffusion.twin_recipes` for those of training and selection.
@@ -31,7 +38,6 @@ ADDED = {
     "left ventricular hypertrophy": "LVH",
     "low voltage": "LVOLT",
 }
-_REPLICATES = 2000
 
 
 def examined(hearts: int, visit: int, seed: int = COHORT) -> list[EcgRecord]:
@@ -45,7 +51,9 @@ def examined(hearts: int, visit: int, seed: int = COHORT) -> list[EcgRecord]:
     return batch.records()
 
 
-def evaluate(pipeline: "ECGTwinPipeline", hearts: int, *, steps: int | None = None, seed: int = 0) -> dict[str, Any]:
+def evaluate(
+    pipeline: "ECGTwinPipeline", hearts: int, *, steps: int | None = None, seed: int = 0, base_noise: float = 0.0
+) -> dict[str, Any]:
     """All figures, each with value, interval and number.
 
     Args:
@@ -53,56 +61,81 @@ def evaluate(pipeline: "ECGTwinPipeline", hearts: int, *, steps: int | None = No
         hearts: how many.
         steps: sampling steps; the weights' own by default.
         seed: of the twins.
+        base_noise: length of noise that is added to each person's base vector, in units of the vector's: what
+            protecting it costs.
+
+    Raises:
+        InputError: fewer than two hearts give usable ECGs.
     """
-    people, others = [], []
+    people: list[Reference] = []
+    truth: list[EcgRecord] = []
+    bases: list[torch.Tensor] = []
     for first, second in zip(examined(hearts, 0), examined(hearts, 1), strict=True):
         try:
-            people.append((pipeline.prepare(first), second))
-            others.append(_seen(pipeline, second))
+            person, base = pipeline.prepare(first), _seen(pipeline, second)
         except InputError:  # an ECG that cannot be measured is no reference
-            people = people[: len(others)]
+            continue
+        people.append(replace(person, base=blurred(person.base, base_noise, len(people))))
+        truth.append(second)
+        bases.append(base)
     if len(people) < 2:
         raise InputError(f"{hearts} hearts: fewer than two give usable ECGs; ask for more")
-    gallery = torch.cat(others)
-    options: dict[str, Any] = {"seed": seed, "num_inference_steps": steps}
-    figures: dict[str, Any] = {"hearts": len(people), "steps": steps, "seed": seed}
-    twins, population = [], []
-    for person, second in people:
-        asked = {"prompt": second.report, "heart_rate": second.metadata["truth"]["hr_bpm"], **options}
-        twins += pipeline(person, **asked)
-        condition = person.condition
-        population += pipeline(None, age=condition.age, sex=condition.sex, **asked)
-    wanted = np.array([second.metadata["truth"]["hr_bpm"] for _, second in people])
-    for name, made in (("twin", twins), ("population", population)):
-        rate = np.array([p.hr_bpm for p in _measured(made)])
-        figures[f"{name}_rate_mae_bpm"] = interval(np.abs(rate - wanted))
-        bases = torch.cat([_seen(pipeline, record) for record in made])
-        figures[f"{name}_identity"] = retrieval(gallery, bases)
-    truth = [second for _, second in people]
-    copies = [person.record for person, _ in people]
-    errors = {
-        name: beat_errors(made, truth)
-        for name, made in (("twin", twins), ("population", population), ("reference", copies))
+    count, settings = len(people), pipeline.sampling(num_inference_steps=steps, literal=True)
+    own, other = torch.cat([person.base for person in people]), torch.cat(bases)
+    wanted = np.array([record.metadata["truth"]["hr_bpm"] for record in truth])
+    changes = [Change(text=r.report, heart_rate=rate) for r, rate in zip(truth, wanted.tolist(), strict=True)]
+    made = {
+        "twin": twins_of(pipeline, people, changes, settings, seed=seed),
+        "population": _population(pipeline, people, changes, settings, seed),
     }
+    seen = {name: torch.cat([_seen(pipeline, record) for record in records]) for name, records in made.items()}
+    figures: dict[str, Any] = {"hearts": count, "steps": settings.steps, "seed": seed, "base_noise": base_noise}
+    for name, records in made.items():
+        rate = np.array([p.hr_bpm for p in _measured(records)])
+        figures[f"{name}_rate_mae_bpm"] = interval(np.abs(rate - wanted))
+    for name, vectors in (*seen.items(), ("reference", own)):
+        figures[f"{name}_identity"] = retrieved(other, vectors)
+        figures[f"{name}_separation"] = separation([other, vectors])
+    copies = [person.record for person in people]
+    errors = {name: beat_errors(records, truth) for name, records in {**made, "reference": copies}.items()}
     for name, error in errors.items():
         figures[f"{name}_beat_mae_mv"] = interval(error)
     figures["twin_minus_reference_mv"] = interval(errors["twin"] - errors["reference"])
     figures["twin_minus_population_mv"] = interval(errors["twin"] - errors["population"])
-    figures["reference_identity"] = retrieval(gallery, torch.cat([person.base for person, _ in people]))
-    figures["counterfactual"] = interval(_consistent(pipeline, [p for p, _ in people], gallery, options))
-    figures["achieved"] = {code: _achieved(pipeline, people, text, code, options) for text, code in ADDED.items()}
+    same = twins_of(pipeline, people, [Change(same=True)] * count, settings, seed=seed, first=count)
+    figures["counterfactual"] = interval(_consistent(torch.cat([_seen(pipeline, record) for record in same]), other))
+    figures["achieved"], figures["moved"] = {}, {}
+    for k, (text, code) in enumerate(ADDED.items()):
+        shown = _achieved(pipeline, people, Change(add=text), code, settings, seed, (2 + k) * count)
+        figures["achieved"][code], figures["moved"][code] = shown
     return figures
 
 
-def interval(values: np.ndarray) -> dict[str, float]:
-    """Mean of values with its 95 % bootstrap interval; NaN are left out and counted."""
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0, "failed": len(values)}
-    drawn = np.random.default_rng(0).integers(0, len(known), (_REPLICATES, len(known)))
-    low, high = np.percentile(known[drawn].mean(axis=1), [2.5, 97.5])
-    bounds = {"low": float(low), "high": float(high)}
-    return {"value": float(known.mean()), **bounds, "n": len(known), "failed": len(values) - len(known)}
+def blurred(base: torch.Tensor, noise: float, seed: int) -> torch.Tensor:
+    """Unit vectors (n, width) with normal noise of mean square length ``noise``², at length one again."""
+    moved = (
+        base + noise * torch.from_numpy(sample_generator(seed, 0).standard_normal(base.shape)) / base.shape[1] ** 0.5
+    )
+    return F.normalize(moved, dim=-1).to(base.dtype)
+
+
+def _population(
+    pipeline: "ECGTwinPipeline",
+    people: "Sequence[Reference]",
+    changes: Sequence[Change],
+    settings: "Sampling",
+    seed: int,
+) -> list[EcgRecord]:
+    """The same requests to the model without a reference, told age and sex."""
+    conditions = [
+        Condition(text=change.text, heart_rate=change.heart_rate, age=person.condition.age, sex=person.condition.sex)
+        for person, change in zip(people, changes, strict=True)
+    ]
+    made: list[EcgRecord] = []
+    for begin in range(0, len(conditions), BATCH):
+        group = conditions[begin : begin + BATCH]
+        made += pipeline.generate(group, range(begin, begin + len(group)), seed, settings)
+    return made
 
 
 def beat_errors(made: Sequence[EcgRecord], truth: Sequence[EcgRecord]) -> np.ndarray:
@@ -123,35 +156,36 @@ def beat_errors(made: Sequence[EcgRecord], truth: Sequence[EcgRecord]) -> np.nda
     return np.array(found)
 
 
-def _consistent(
-    pipeline: "ECGTwinPipeline", people: "Sequence[Reference]", gallery: torch.Tensor, options: dict[str, Any]
-) -> np.ndarray:
+def _consistent(same: torch.Tensor, other: torch.Tensor) -> np.ndarray:
     """Whether another ECG in the own condition is at least as near to the person's other visit as a stranger's is."""
     near = []
-    for k, person in enumerate(people):
-        (same,) = pipeline(person, same=True, **options)
-        cosine = (gallery @ _seen(pipeline, same)[0]).numpy()
-        stranger = int(np.random.default_rng((k, 7)).integers(0, len(people) - 1))
+    for k, vector in enumerate(same):
+        cosine = (other @ vector).numpy()
+        stranger = int(np.random.default_rng((k, 7)).integers(0, len(other) - 1))
         near.append(float(cosine[k] >= cosine[stranger + (stranger >= k)]))
     return np.array(near)
 
 
 def _achieved(
     pipeline: "ECGTwinPipeline",
-    people: "Sequence[tuple[Reference, EcgRecord]]",
-    text: str,
+    people: "Sequence[Reference]",
+    change: Change,
     code: str,
-    options: dict[str, Any],
-) -> dict[str, float]:
-    """Share of twins that meet a criterion their reference did not."""
-    met = []
-    for person, _ in people:
-        if CRITERIA[code](_measured([person.record])[0]):
-            continue
-        (twin,) = pipeline(person, add=text, **options)
-        found = _measured([twin])
-        met.append(float(CRITERIA[code](found[0])))
-    return interval(np.array(met))
+    settings: "Sampling",
+    seed: int,
+    first: int,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Of references that do not meet a criterion: shares whose twins do, and whose twins moved towards it."""
+    met = CRITERIA[code]
+    parameters = _measured([person.record for person in people])
+    without = [(person, found) for person, found in zip(people, parameters, strict=True) if not met(found)]
+    twins = twins_of(pipeline, [p for p, _ in without], [change] * len(without), settings, seed=seed, first=first)
+    after = _measured(twins)
+    pairs = [(own, found) for (_, own), found in zip(without, after, strict=True)]
+    return (
+        interval(np.array([float(met(found)) for found in after])),
+        interval(np.array([float(moved(code, own, found)) for own, found in pairs])),
+    )
 
 
 def _seen(pipeline: "ECGTwinPipeline", record: EcgRecord) -> torch.Tensor:
@@ -173,11 +207,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--hearts", type=int, default=100)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--base-noise", type=float, default=0.0, help="noise on the base vectors, in their own length")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args(arguments)
     pipeline = load(options.checkpoint)
     pipeline.set_progress_bar_config(disable=True)
-    figures = evaluate(pipeline, options.hearts, steps=options.steps, seed=options.seed)
+    figures = evaluate(pipeline, options.hearts, steps=options.steps, seed=options.seed, base_noise=options.base_noise)
     text = json.dumps(figures, indent=1)
     print(text)
     if options.json:

@@ -14,9 +14,8 @@ from diffusion import samplers
 from diffusion.asked import Sampling, request_of
 from diffusion.checkpoints import INDEX, WEIGHTS, load_parts, module_digest
 from diffusion.conditioning import Condition, collate
-from diffusion.guidance import GuidedVelocity
 from diffusion.identity import IdentityEncoder
-from diffusion.pipeline import _NOISE, OUTPUTS, ECGPipeline, _seeds
+from diffusion.pipeline import OUTPUTS, ECGPipeline, _seeds
 from diffusion.process import noisy
 from diffusion.twin_condition import Change, one_person, own_condition, target_condition
 from diffusion.twin_data import GAP_FEATURES, base_input
@@ -35,7 +34,6 @@ from gen.leads import LEADS_8, LEADS_12, LeadError
 from gen.quality import bad_leads, quality_report
 from gen.records import EcgRecord, InputError
 from gen.signals import fill_gaps
-from gen.training import seeded_normal
 
 SHORTEST_S, WINDOW_S = 4.0, 10.0
 #: A lead with fewer missing samples has its holes filled; with more it is rebuilt from the others.
@@ -247,24 +245,20 @@ class ECGTwinPipeline(ECGPipeline):
         if not 0 <= strength <= 1:
             raise InputError(f"strength {strength:g}: expected 0 (the reference) to 1 (from noise)")
         target = target_condition(person.condition, change)
-        start = self._start(person, settings) if strength < 1 else None
+        start = self.start(person, settings) if strength < 1 else None
         base = self.known(person, change)
         seed, seeds = _seeds(seed, generator, range(num))
-        parts: list[Any] = []
-        for first in range(0, num, batch_size):
-            own = seeds[first : first + batch_size]
-            many = [target] * len(own)
-            latent = self.person_latents(many, own, settings, base, start, strength, callback_on_step_end)
-            if output_type == "latent":
-                parts.append(latent.cpu())
-            elif output_type == "np":
-                parts.append(self.signals(latent, settings))
-            else:
-                made = self.records(latent, many, range(first, first + len(own)), seed, settings)
-                parts += [_signed(record, person, target, strength) for record in made]
-        if output_type == "latent":
-            return torch.cat(parts)
-        return np.concatenate(parts) if output_type == "np" else parts
+        many = [target] * num
+        told = [target.affirmed()] * num  # numbers that findings leave open follow from the person
+
+        def latents(part: slice) -> torch.Tensor:
+            return self.person_latents(told[part], seeds[part], settings, base, start, strength, callback_on_step_end)
+
+        def records(latent: torch.Tensor, part: slice) -> list[EcgRecord]:
+            made = self.records(latent, many[part], told[part], range(num)[part], seed, settings)
+            return [self.signed(record, person, target, strength) for record in made]
+
+        return self._collected(num, batch_size, output_type, settings, latents, records)
 
     def known(self, person: Reference, change: Change) -> torch.Tensor:
         """What the denoiser is given of a person (1, base_width); the time gap where another age is asked for."""
@@ -276,7 +270,7 @@ class ECGTwinPipeline(ECGPipeline):
     @torch.inference_mode()
     def person_latents(
         self,
-        conditions: Sequence[Condition],
+        told: Sequence[Condition],
         seeds: torch.Tensor,
         settings: Sampling,
         base: torch.Tensor,
@@ -284,35 +278,33 @@ class ECGTwinPipeline(ECGPipeline):
         strength: float = 1.0,
         callback: Callable[[Any, int, torch.Tensor], None] | None = None,
     ) -> torch.Tensor:
-        """Latents (batch, channel, position) of one person under several conditions.
+        """Latents (batch, channel, position) of one person under several conditions, or of several people.
 
         Args:
-            conditions: one for each sample.
+            told: a condition for each sample, as `told` gives it.
             seeds: (batch,) int64, which fix all noise.
             settings: of sampling.
-            base: (1, base_width), see `known`.
-            start: (1, channel, position) latent to start from; None starts from noise.
+            base: (1, base_width), see `known`, or one for each sample.
+            start: (1, channel, position) latent to start from, or one for each; None starts from noise.
             strength: part of the way to noise that ``start`` goes.
             callback: told each step.
         """
-        device = next(self.denoiser.parameters()).device
-        count = len(conditions)
-        negative = None
-        if settings.negative_prompt:
-            negative = collate([Condition(text=settings.negative_prompt)] * count).to(device)
-        person = base.to(device).expand(count, -1)
-        asked = collate([condition.affirmed() for condition in conditions]).to(device)
-        velocity = GuidedVelocity(self.denoiser, asked, settings.guidance, negative, person)
-        length = -(-round(settings.duration_s * self.fs_hz) // int(self.codec.downsample))
-        noise = seeded_normal((int(self.codec.latent_channels), length), seeds, device, stream=_NOISE)
-        told = None if callback is None else lambda i, x: callback(self, i, x)
-        with self._precision(device, settings):
+        count = len(told)
+        noise = self._noise(seeds, settings)
+        velocity = self._velocity(told, settings, base.to(noise.device).expand(count, -1))
+        step = None if callback is None else lambda i, x: callback(self, i, x)
+        with self._precision(noise.device, settings):
             if start is None or strength == 1:
                 scheduler = self._scheduler(settings)
-                return samplers.sample(velocity, noise, scheduler, settings.steps, seeds, self.progress_bar, told)
-            return edit(velocity, start.to(device).expand(count, -1, -1), noise, strength, settings.steps, told)
+                return samplers.sample(velocity, noise, scheduler, settings.steps, seeds, self.progress_bar, step)
+            return edit(velocity, start.to(noise.device).expand(count, -1, -1), noise, strength, settings.steps, step)
 
-    def _start(self, person: Reference, settings: Sampling) -> torch.Tensor:
+    def start(self, person: Reference, settings: Sampling) -> torch.Tensor:
+        """Latent (1, channel, position) of a reference that an edit starts from.
+
+        Raises:
+            InputError: the reference is shorter than the ECG asked for.
+        """
         wanted = round(settings.duration_s * self.fs_hz)
         if person.record.num_samples < wanted - 1:
             raise InputError(
@@ -321,6 +313,22 @@ class ECGTwinPipeline(ECGPipeline):
             )
         with torch.inference_mode():
             return self._encoded(person.record, settings.duration_s)
+
+    @staticmethod
+    def signed(record: EcgRecord, person: Reference, target: Condition, strength: float) -> EcgRecord:
+        """A twin's record, which says whose twin it is."""
+        source = person.record
+        name = record.record_id.replace("synthetic_", f"{source.record_id}_twin_")
+        facts = {
+            "generator": "physiogen twin",
+            "reference": name_of(source),
+            "reference_condition": request_of(person.condition),
+            "strength": strength,
+        }
+        if person.notes:
+            facts["reference_notes"] = list(person.notes)
+        patient = replace(source.patient, age=target.age, sex=target.sex)
+        return replace(record, record_id=name, patient=patient, metadata={**record.metadata, **facts})
 
     def scores(self, person: Reference, twins: Sequence[EcgRecord], change: Change) -> list[TwinScores]:
         """Identity kept and change achieved, for each twin."""
@@ -369,10 +377,7 @@ class ECGTwinPipeline(ECGPipeline):
                 f"{folder}: the denoiser takes a base vector of {width}; the identity encoder gives "
                 f"{identity.base_width + GAP_FEATURES} with the time gap"
             )
-        if scheduler is None or isinstance(scheduler, str):
-            best = dict(parts.card.get("sampling") or {})
-            scheduler = samplers.make_scheduler(scheduler or best.get("scheduler") or samplers.DEFAULT_SAMPLER)
-        pipeline = cls(parts.denoiser, parts.codec, scheduler, identity)
+        pipeline = cls(parts.denoiser, parts.codec, samplers.chosen_scheduler(scheduler, parts.card), identity)
         pipeline.card, pipeline.codec_card = parts.card, parts.codec_card
         pipeline.identity_card = load_checkpoint(folder / "identity").card
         pipeline._digests = {**parts.digests, "identity": digest}
@@ -454,22 +459,6 @@ def name_of(record: EcgRecord) -> str:
 
 def _measure(records: Sequence[EcgRecord]) -> list[Any]:
     return registry.get("gen.metrics", "measure")(list(records))
-
-
-def _signed(record: EcgRecord, person: Reference, target: Condition, strength: float) -> EcgRecord:
-    """A twin's record, which says whose twin it is."""
-    source = person.record
-    name = record.record_id.replace("synthetic_", f"{source.record_id}_twin_")
-    facts = {
-        "generator": "physiogen twin",
-        "reference": name_of(source),
-        "reference_condition": request_of(person.condition),
-        "strength": strength,
-    }
-    if person.notes:
-        facts["reference_notes"] = list(person.notes)
-    patient = replace(source.patient, age=target.age, sex=target.sex)
-    return replace(record, record_id=name, patient=patient, metadata={**record.metadata, **facts})
 
 
 def load(path: str | Path | None = None) -> ECGTwinPipeline:

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from math import pi
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,12 @@ from torch import nn
 
 from diffusion.checkpoints import DENOISERS, INDEX, WEIGHTS, load_codec
 from diffusion.conditioning import QUANTITIES
+from diffusion.examples import measured
 from diffusion.identity import IdentityEncoder, probe_r2, reference_settings, retrieval
-from diffusion.latents import Codec, Example, channel_weights
-from diffusion.objective import Objective, denoising_loss
+from diffusion.latents import Codec, Example, channel_weights, check_facts
+from diffusion.objective import Objective
 from diffusion.pairs import Pairs, Visits, build_pairs, write_manifest
-from diffusion.twin_condition import MEASURED
+from diffusion.recipes import validation_error
 from diffusion.twin_data import (
     GAP_FEATURES,
     PairSource,
@@ -33,13 +33,11 @@ from diffusion.twin_data import (
 from gen import registry
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, replace_folder, write_json
 from gen.checkpoint import model_config as config_of
-from gen.leads import LEADS_8
 from gen.records import InputError
-from gen.training import TrainingConfig, apply_overrides, train
+from gen.training import Batch, TrainingConfig, apply_overrides, train
 
 #: Cohorts by seed: those of training and of selection share no heart with each other or with `diffusion/default`.
 TRAINED_COHORT, HELD_OUT_COHORT = 3_000_017, 4_000_037
-VALIDATION_PHI = np.linspace(0.06, 0.94, 12) * pi / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +75,7 @@ class IdentityRecipe:
             lr_floor=0.02,
             precision="bf16",
             ema_decay=0.998,
-            checkpoint_dtype="bf16",
+            checkpoint_dtype="int8",
             validate_every=250,
             save_every=250,
             monitor="rank_1",
@@ -118,7 +116,7 @@ class TwinRecipe:
             lr_floor=0.02,
             precision="bf16",
             ema_decay=0.998,
-            checkpoint_dtype="bf16",
+            checkpoint_dtype="int8",
             validate_every=300,
             save_every=300,
             max_minutes=30,
@@ -244,7 +242,7 @@ def _training_sets(
     sets["train"] = _persons(
         folder / "train",
         wanted,
-        lambda: recorded_persons(cache, rows, _measure, variants=settings.variants, seed=0),
+        lambda: recorded_persons(cache, rows, measured, variants=settings.variants, seed=0),
         codec,
     )
     facts |= {
@@ -277,15 +275,8 @@ def _persons(
         blocks, visits = make()
         write_persons(folder, blocks, visits, codec, dict(facts))
     found = PersonSet.open(folder)
-    for key, value in facts.items():
-        if found.latents.facts.get(key) != value:
-            raise InputError(f"{folder}: encoded with {key} {found.latents.facts.get(key)}; this run needs {value}")
+    check_facts(folder, found.latents, facts)
     return found
-
-
-def _measure(signal_mv: np.ndarray, fs_hz: float) -> list[dict[str, float]]:
-    measured = registry.get("gen.metrics", "measure")(signal_mv, fs_hz=fs_hz, leads=LEADS_8)
-    return [{name: getattr(p, ours) for name, ours in MEASURED.items()} for p in measured]
 
 
 def _drawn(sets: Mapping[str, PersonSet]) -> list[str]:
@@ -373,21 +364,14 @@ def _twin_validator(
     count = len(pairs) // 2 * 2
 
     def error(model: nn.Module, known: bool) -> float:
-        losses, sizes = [], []
-        for start in range(0, count, batch_size):
-            part = np.arange(start, min(start + batch_size, count))
+        def draw(part: np.ndarray) -> Batch:
             rows = pairs.target[part]
-            batch = persons.latents.batch(rows, np.zeros_like(rows))
             base = base_input(bases[pairs.reference[part]], pairs.gap_years[part])
+            batch = persons.latents.batch(rows, np.zeros_like(rows))
             batch["base"] = torch.from_numpy(base if known else np.full_like(base, np.nan))
-            batch["sample_seed"] = torch.from_numpy(rows.astype(np.int64))
-            batch["phi"] = torch.from_numpy(VALIDATION_PHI[part % len(VALIDATION_PHI)].astype(np.float32))
-            if weights is not None:
-                batch["channel_weight"] = torch.from_numpy(weights.astype(np.float32))[None].repeat(len(part), 1)
-            with torch.autocast("cpu", torch.bfloat16):
-                losses.append(denoising_loss(model, batch)["loss"].item())
-            sizes.append(len(part))
-        return float(np.average(losses, weights=sizes))
+            return batch | {"sample_seed": torch.from_numpy(rows.astype(np.int64))}
+
+        return validation_error(model, np.arange(count), draw, weights, batch_size)["loss"]
 
     def validate(model: nn.Module) -> dict[str, float]:
         return {"loss": error(model, True), "loss_without_reference": error(model, False)}

@@ -28,8 +28,13 @@ def _hypertrophy(p: Any) -> bool:
     return p.sokolow_mv >= 3.5 or p.cornell_mv >= 2.8
 
 
+def _limb_heights(p: Any) -> np.ndarray:
+    """Height in mV of the QRS complex, peak to peak, in each limb lead."""
+    return p.r_mv[_LIMB] + np.maximum(p.s_mv[_LIMB], p.q_mv[_LIMB])
+
+
 def _low_voltage(p: Any) -> bool:
-    return bool((p.r_mv[_LIMB] + np.maximum(p.s_mv[_LIMB], p.q_mv[_LIMB]) < 0.5).all())
+    return bool((_limb_heights(p) < 0.5).all())
 
 
 #: Statement -> whether `Parameters` show it (usual limits of reports; NaN shows nothing).
@@ -50,6 +55,23 @@ CRITERIA: Mapping[str, Callable[[Any], bool]] = {
     "LAD": lambda p: p.axis_deg <= -30,
     "RAD": lambda p: p.axis_deg >= 90,
 }
+
+
+#: Statement -> what its criterion is measured on, as a share of the limit: more is more of the finding.
+DEGREE: Mapping[str, Callable[[Any], float]] = {
+    "CLBBB": lambda p: p.qrs_ms / 120,
+    "CRBBB": lambda p: p.qrs_ms / 120,
+    "LVH": lambda p: float(np.nanmax([p.sokolow_mv / 3.5, p.cornell_mv / 2.8, 0.0])),
+    "LVOLT": lambda p: float(0.5 / max(np.nanmax(_limb_heights(p)), 1e-3)),
+    "1AVB": lambda p: p.pr_ms / 200,
+}
+#: How much more of it a twin has to show to count as moved: about what two ECGs of one condition differ by.
+MOVED = 1.1
+
+
+def moved(code: str, before: Any, after: Any) -> bool:
+    """Whether what a statement of `DEGREE` is measured on went its way by a tenth or more, from one ECG to another."""
+    return bool(DEGREE[code](after) >= MOVED * DEGREE[code](before))
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,9 @@ import gen
 from diffusion.conditioning import Condition, collate
 from diffusion.dit import LatentDiT
 from diffusion.guidance import Guidance, GuidedVelocity, links
-from diffusion.identity import IdentityEncoder
 from diffusion.objective import Objective, denoising_loss
 from diffusion.pairs import build_pairs
 from diffusion.pipeline import ECGPipeline
-from diffusion.samplers import make_scheduler
 from diffusion.twin_condition import Change, edited, own_condition, target_condition
 from diffusion.twin_data import (
     GAP_FEATURES,
@@ -31,8 +29,9 @@ from diffusion.twin_data import (
     recorded_persons,
     write_persons,
 )
-from diffusion.twin_evaluate import beat_errors, evaluate, interval
-from diffusion.twin_pipeline import ECGTwinPipeline, edit, load
+from diffusion.twin_evaluate import beat_errors, evaluate
+from diffusion.twin_figures import interval
+from diffusion.twin_pipeline import edit, load
 from diffusion.twin_recipes import identity, personalised, twin
 from diffusion.twin_scores import checks_of
 from gen import cli
@@ -61,25 +60,8 @@ def noise_of(leads, seed=0):
 
 
 @pytest.fixture(scope="module")
-def twin_folder(tmp_path_factory):
-    from vae.codec import EcgCodec
-
-    denoiser = LatentDiT(latent_channels=8, width=32, depth=2, heads=2, base_width=BASE + GAP_FEATURES)
-    codec = EcgCodec(latent_channels=8, width=8, token_width=16, blocks=1, token_blocks=1)
-    extractor = IdentityEncoder(latent_channels=8, width=32, depth=1, heads=2, base_width=BASE)
-    randomised(denoiser, codec, extractor)
-    pipeline = ECGTwinPipeline(denoiser, codec, make_scheduler("dpm++"), extractor)
-    pipeline.identity_card = {"metrics": {"validation": {"threshold": 0.5}}}
-    folder = tmp_path_factory.mktemp("twin") / "tiny"
-    pipeline.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def pipe(twin_folder):
-    pipeline = gen.load(twin_folder)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+def pipe(twin_pipeline):
+    return twin_pipeline
 
 
 @pytest.fixture(scope="module")

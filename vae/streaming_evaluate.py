@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from gen.datasets.cache import SignalCache
 from gen.leads import LEADS_8, LEADS_12, LeadError, parse_leads
@@ -83,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fade", type=float, default=default.fade_s, help="seconds of cross-fade")
     parser.add_argument("--checkpoint", type=Path, help="weights of your own")
     parser.add_argument("--limit", type=int, help="first N records only")
+    parser.add_argument("--threads", type=int, default=1, help="more gain little on single windows")
     options = parser.parse_args(arguments)
     try:
         leads = parse_leads(options.leads)
@@ -95,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InputError, LeadError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    torch.set_num_threads(options.threads)
     pipeline.batch_size = 1  # one record at a time on both sides
     print(f"{len(records)} records of split {options.split}, {','.join(leads)} given, scored at {SCORED_HZ:g} Hz\n")
     print("| windows | delay s | MSE mV² | MAE mV | Pearson | MAE mV, second half | CPU ms per second |")

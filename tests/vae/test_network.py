@@ -265,7 +265,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts_and_repeats(make_model, batch
 def test_the_loss_sees_the_truth_only_where_it_should(make_model, batch):
     """With the prior's mean alone, what the model puts out does not depend on the unobserved truth."""
     model = make_model()
-    other = {**batch, "signal_mv": torch.where(batch["observed"], batch["signal_mv"], batch["signal_mv"] + 1)}
+    other = {**batch, "signal_mv": torch.where(batch["observed"], batch["signal_mv"], batch["signal_mv"] + 100)}
     assert torch.equal(
         model(batch["input_mv"], batch["observed"]).mean_mv, model(other["input_mv"], batch["observed"]).mean_mv
     )

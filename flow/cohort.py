@@ -1,4 +1,4 @@
-"""One simulated patient as rows of a cache: the ECG at the networks' rate, its beats, the heart's figures and cine."""
+"""Simulated patients as rows of a cache: the ECG at the networks' rate, its beats, the heart's figures and a slice."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from flow.beats import BEAT_S, Beats, find_beats
 from gen.cine import CineRecord
 from gen.records import InputError
 from gen.simulate import simulate
-from gen.simulate.cine import GROUPS, anatomy_of, cines_of
+from gen.simulate.cine import GROUPS, LEVEL_SHARES, anatomy_of, cines_of
 from gen.simulate.cine.cohort import beat_of
 from gen.simulate.cohort import SimulatedBatch
 
@@ -30,14 +30,14 @@ _AF, _LBBB, _PVC = {"AFIB", "AFLT"}, {"CLBBB", "PACE"}, {"PVC", "BIGU", "TRIGU"}
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Some patients; first axis patient.
+    """Some patients; first axis patient, or slice of a patient where there are several (base first).
 
     Attributes:
         ecg: (n, 8, 2000) int16 microvolt at `ECG_HZ`.
         beat: (n, 8, 160) float16 mV, the averaged beat; zero where no beat was found.
         peaks, cycles: (n, 48), (n, 48, 2) float32 seconds, NaN behind the last.
         facts: (n, len(FACTS)) float32.
-        cines: the cines, or None.
+        cines: the slices as single-slice records, or None.
     """
 
     ecg: np.ndarray
@@ -48,8 +48,10 @@ class Rows:
     cines: list[CineRecord] | None
 
 
-def draw_rows(indices: np.ndarray, *, seed: int, visit: int = 0, cine: bool = True, size: int = 96) -> Rows:
-    """Patients of the simulated cohort, with light noise on the ECG; the cine is one mid slice of 50 frames.
+def draw_rows(
+    indices: np.ndarray, *, seed: int, visit: int = 0, cine: bool = True, size: int = 96, levels: str = "mid"
+) -> Rows:
+    """Patients of the simulated cohort, with light noise on the ECG; a cine has 50 frames.
 
     Args:
         indices: patients.
@@ -57,6 +59,7 @@ def draw_rows(indices: np.ndarray, *, seed: int, visit: int = 0, cine: bool = Tr
         visit: examination.
         cine: draw the cines (about 0.15 s each); without, only the ECG and the heart's figures.
         size: rows and columns of the cine, 192 mm wide.
+        levels: ``"mid"``, or ``"three"``: then every patient has three rows, alike but for the slice and its level.
     """
     batch = simulate(indices, seed=seed, visit=visit, fs_hz=ECG_HZ, duration_s=ECG_S, noise="light")
     ecg = np.clip(np.rint(1000.0 * batch.signal_mv), -32767, 32767).astype(np.int16)
@@ -75,8 +78,14 @@ def draw_rows(indices: np.ndarray, *, seed: int, visit: int = 0, cine: bool = Tr
         beat[row] = found.average(signal, ECG_HZ)
         peaks[row], cycles[row] = padded(found)
         facts[row, FACTS.index("rr_s")] = found.rr_s
-    cines = cines_of(batch, size=size, spacing_mm=192.0 / size) if cine else None
-    return Rows(ecg, beat, peaks, cycles, facts, cines)
+    if not cine:
+        return Rows(ecg, beat, peaks, cycles, facts, None)
+    shares = LEVEL_SHARES[levels]
+    stacks = cines_of(batch, size=size, spacing_mm=192.0 / size, levels=levels)
+    slices = [stack.select_slices([number]) for stack in stacks for number in range(len(shares))]
+    ecg, beat, peaks, cycles, facts = (np.repeat(x, len(shares), axis=0) for x in (ecg, beat, peaks, cycles, facts))
+    facts[:, FACTS.index("level")] = np.tile(shares, n)
+    return Rows(ecg, beat, peaks, cycles, facts, slices)
 
 
 def padded(beats: Beats) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +107,7 @@ def _facts(batch: SimulatedBatch, row: int) -> np.ndarray:
         "male": heart.sex == "M",
         "height_cm": heart.height_cm,
         "weight_kg": heart.weight_kg,
-        "level": 0.45,
+        "level": LEVEL_SHARES["mid"][0],
         "edv_ml": anatomy.edv_ml,
         "esv_ml": anatomy.edv_ml * (1.0 - anatomy.ef),
         "ef": anatomy.ef,

@@ -4,7 +4,8 @@
 
 writes the parts ``train``, ``val``, ``test`` (pairs) and ``ecgs`` (ECGs with the heart's figures, without cines). All
 are patients of one cohort with different numbers, so none is in two parts. Arrays are memory-mapped; an interrupted
-run goes on where it stopped, and record k of seed s is the same in every cache.
+run goes on where it stopped, and record k of seed s is the same in every cache. ``--levels three`` draws a basal, a mid
+and an apical slice of every heart instead of a mid one; a row is then one slice.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from flow.cohort import BEAT_SAMPLES, ECG_SAMPLES, FACTS, MOST_BEATS, draw_rows
 from gen.checkpoint import read_json, write_json
 from gen.datasets.cache_format import manifest_digest
 from gen.records import InputError
+from gen.simulate.cine import LEVEL_SHARES
 
 PARTS = ("train", "val", "test", "ecgs")
 #: First patient of each part in the cohort.
@@ -33,15 +35,17 @@ _MANIFEST, _DONE = "manifest.json", "done.npy"
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One part of a cache; arrays are memory maps, first axis patient (see `flow.cohort.Rows`).
+    """One part of a cache; arrays are memory maps, first axis patient or slice (see `flow.cohort.Rows`).
 
     Attributes:
         folder: where it lies.
         size: rows and columns of a frame; 0 without cines.
+        slices: rows of each patient.
     """
 
     folder: Path
     size: int
+    slices: int = 1
 
     def _array(self, name: str) -> np.ndarray:
         return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
@@ -95,6 +99,11 @@ class Part:
         """Rows (m,) whose ECG has beats."""
         return np.flatnonzero(self.fact("usable") > 0)
 
+    @cached_property
+    def hearts(self) -> np.ndarray:
+        """One usable row of each patient, the mid slice."""
+        return self.usable[self.usable % self.slices == self.slices // 2]
+
     def __len__(self) -> int:
         return len(self.facts)
 
@@ -129,6 +138,11 @@ class PairCache:
         return cls(folder, manifest)
 
     @property
+    def levels(self) -> tuple[float, ...]:
+        """Heights of a heart's slices, 0 base to 1 apex."""
+        return LEVEL_SHARES[self.manifest.get("levels", "mid")]
+
+    @property
     def digest(self) -> str:
         """Names what the cache was drawn from."""
         return manifest_digest(self.manifest)
@@ -138,7 +152,9 @@ class PairCache:
         count = self.manifest["counts"].get(name, 0)
         if not count:
             raise InputError(f"{self.folder}: has no part {name!r}; it has {', '.join(self.manifest['counts'])}")
-        return Part(self.folder / name, 0 if name == "ecgs" else int(self.manifest["size"]))
+        if name == "ecgs":
+            return Part(self.folder / name, 0)
+        return Part(self.folder / name, int(self.manifest["size"]), len(self.levels))
 
 
 def pack_masks(masks: np.ndarray) -> np.ndarray:
@@ -154,7 +170,13 @@ def unpack_masks(packed: np.ndarray) -> np.ndarray:
 
 
 def build(
-    out: str | Path, *, counts: dict[str, int], seed: int = 0, size: int = 96, progress: bool = False
+    out: str | Path,
+    *,
+    counts: dict[str, int],
+    seed: int = 0,
+    size: int = 96,
+    levels: str = "mid",
+    progress: bool = False,
 ) -> PairCache:
     """Write a cache, or go on with an unfinished one.
 
@@ -163,31 +185,37 @@ def build(
         counts: patients of each of `PARTS`.
         seed: of the cohort.
         size: rows and columns of a frame, a multiple of 8.
+        levels: slices of each heart, ``"mid"`` or ``"three"``.
         progress: tell on stderr.
 
     Raises:
-        InputError: the folder holds a cache with other settings.
+        InputError: a setting is not accepted, or the folder holds a cache with other settings.
     """
     out = Path(out)
     if size % 8:
         raise InputError(f"--size {size}: must be a multiple of 8")
+    if levels not in LEVEL_SHARES:
+        raise InputError(f"--levels {levels}: accepted: {', '.join(LEVEL_SHARES)}")
     counts = {name: count for name, count in counts.items() if count}
-    settings = {"kind": "flow-pairs", "version": _VERSION, "seed": seed, "size": size, "counts": counts}
+    settings: dict[str, Any] = {"kind": "flow-pairs", "version": _VERSION, "seed": seed, "size": size, "counts": counts}
+    if levels != "mid":
+        settings["levels"] = levels
     plan = out / "plan.json"
     if plan.is_file() and read_json(plan) != settings:
         raise InputError(f"{out}: holds a cache with other settings ({read_json(plan)}); give another --out")
     out.mkdir(parents=True, exist_ok=True)
     write_json(plan, settings)
     for name, count in counts.items():
-        _build_part(out / name, name, count, seed, size, progress)
+        _build_part(out / name, name, count, seed, size, levels, progress)
     source = {"name": "physiogen simulated cohort", "licence": "Apache-2.0", "synthetic": True}
     write_json(out / _MANIFEST, {**settings, "source": source})
     return PairCache.open(out)
 
 
-def _build_part(folder: Path, name: str, count: int, seed: int, size: int, progress: bool) -> None:
+def _build_part(folder: Path, name: str, count: int, seed: int, size: int, levels: str, progress: bool) -> None:
     folder.mkdir(exist_ok=True)
     cine = name != "ecgs"
+    slices = len(LEVEL_SHARES[levels]) if cine else 1
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {
         "ecg": ((8, ECG_SAMPLES), np.int16),
         "beat": ((8, BEAT_SAMPLES), np.float16),
@@ -201,14 +229,15 @@ def _build_part(folder: Path, name: str, count: int, seed: int, size: int, progr
             "masks": ((FRAMES, size, size // 4), np.uint8),
             "curve": ((FRAMES,), np.float32),
         }
-    blocks = range(0, count, _BLOCK)
+    blocks, total = range(0, count, _BLOCK), count * slices
     done = _mapped(folder / _DONE, (len(blocks),), np.uint8)
-    arrays = {key: _mapped(folder / f"{key}.npy", (count, *shape), kind) for key, (shape, kind) in shapes.items()}
+    arrays = {key: _mapped(folder / f"{key}.npy", (total, *shape), kind) for key, (shape, kind) in shapes.items()}
     for number, start in enumerate(blocks):
         if done[number]:
             continue
-        rows = slice(start, min(start + _BLOCK, count))
-        drawn = draw_rows(OFFSETS[name] + np.arange(rows.start, rows.stop), seed=seed, cine=cine, size=size)
+        stop = min(start + _BLOCK, count)
+        rows = slice(start * slices, stop * slices)
+        drawn = draw_rows(OFFSETS[name] + np.arange(start, stop), seed=seed, cine=cine, size=size, levels=levels)
         for key in ("ecg", "beat", "peaks", "cycles", "facts"):
             arrays[key][rows] = getattr(drawn, key)
         if drawn.cines is not None:
@@ -219,8 +248,8 @@ def _build_part(folder: Path, name: str, count: int, seed: int, size: int, progr
             array.flush()
         done[number] = 1  # only now: a block that was cut off is drawn again
         done.flush()
-        if progress and (number % 10 == 9 or rows.stop == count):
-            print(f"{name}: {rows.stop} of {count}", file=sys.stderr, flush=True)
+        if progress and (number % 10 == 9 or stop == count):
+            print(f"{name}: {stop} of {count}", file=sys.stderr, flush=True)
 
 
 def _mapped(path: Path, shape: tuple[int, ...], kind: Any) -> np.memmap:
@@ -242,10 +271,16 @@ def main() -> None:
     parser.add_argument("--ecgs", type=int, default=16000, help="further ECGs without a cine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--levels", default="mid", choices=LEVEL_SHARES, help="slices of each heart")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     counts = {"train": options.n, "val": options.val, "test": options.test, "ecgs": options.ecgs}
-    cache = build(options.out, counts=counts, seed=options.seed, size=options.size, progress=True)
+    settings = {"seed": options.seed, "size": options.size, "levels": options.levels}
+    try:
+        cache = build(options.out, counts=counts, progress=True, **settings)
+    except InputError as error:
+        print(f"flow.data: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
     print(f"{cache.folder}: {', '.join(f'{count} {name}' for name, count in cache.manifest['counts'].items())}")
 
 

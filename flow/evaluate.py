@@ -10,19 +10,24 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from flow import figures
+from flow import agreement, figures
 from flow.data import PairCache
 from flow.figures import QUANTITIES
 from flow.generate import generate
 from flow.latents import encode_ecgs
 from flow.pipeline import ECGToCMRPipeline, load
 from flow.scores import Figure
+from gen.records import InputError
+
+#: Sections of the report, in its order.
+SECTIONS = ("information", "timing", "volumes", "groups", "swap", "realism", "codec", "speed")
 
 
 def evaluate(
@@ -34,6 +39,7 @@ def evaluate(
     seed: int = 0,
     patient: bool = False,
     real: Path | None = None,
+    sections: tuple[str, ...] = SECTIONS,
     verbose: bool = False,
 ) -> dict[str, Any]:
     """All figures of a pipeline; `Figure` values, tables and settings by name.
@@ -46,40 +52,51 @@ def evaluate(
         seed: of the samples and of the shuffling.
         patient: tell network and regressors age, sex, height and weight too.
         real: folder of real short-axis cines, a further reference.
+        sections: which of `SECTIONS`; the drawn hearts, and so the figures, are the same whichever are asked for.
         verbose: tell on stderr what is under way.
     """
     part = cache.part("test")
-    rows = part.usable[:n]
+    rows = part.hearts[:n]
     told = encode_ecgs(pipeline.encoder, part, rows)
-    other = _derangement(len(rows), seed)
     tell = _teller(verbose)
     tell(f"{len(rows)} hearts, {num_samples} samples each")
     right = generate(pipeline, told, num_samples=num_samples, seed=seed, patient=patient, keep_loops=True)
-    tell("the same with another heart's ECG")
-    swapped = {"tokens": told["tokens"][other], "summary": told["summary"][other], "numbers": told["numbers"]}
-    swapped["numbers"] = np.where(np.arange(told["numbers"].shape[1]) == 0, told["numbers"][other], told["numbers"])
-    wrong = generate(pipeline, swapped, num_samples=num_samples, seed=seed, patient=patient)
-    tell("regressors, codec, swap, realism, speed")
-    return {
+    report: dict[str, Any] = {
         "settings": {
             "hearts": len(rows),
-            "not_usable": len(part) - len(part.usable),
+            "not_usable": len(part) // part.slices - len(part.hearts),
             "samples": num_samples,
             "seed": seed,
             "patient": patient,
             "model": pipeline.digest,
             "data": cache.digest,
             "steps": pipeline.steps,
-        },
-        "information": figures.information(cache, part, rows, right, wrong, patient),
-        "timing": figures.timing(pipeline, part, rows, right),
-        "volumes": figures.volumes(pipeline, part, rows, right),
-        "groups": figures.groups(part, rows, right),
-        "swap": figures.swap_test(pipeline, part, rows[: min(len(rows), 80)]),
-        "realism": figures.realism(pipeline, part, rows, right, real),
-        "codec": figures.codec_figures(pipeline, part, rows, real),
-        "speed": figures.speed(pipeline, told),
+        }
     }
+
+    def information() -> dict[str, Any]:
+        other = _derangement(len(rows), seed)
+        swapped = {"tokens": told["tokens"][other], "summary": told["summary"][other], "numbers": told["numbers"]}
+        swapped["numbers"] = np.where(np.arange(told["numbers"].shape[1]) == 0, told["numbers"][other], told["numbers"])
+        tell("the same with another heart's ECG")
+        wrong = generate(pipeline, swapped, num_samples=num_samples, seed=seed, patient=patient)
+        return figures.information(cache, part, rows, right, wrong, patient)
+
+    measures: dict[str, Callable[[], Any]] = {
+        "information": information,
+        "timing": lambda: figures.timing(pipeline, part, rows, right),
+        "volumes": lambda: agreement.volumes(pipeline, part, rows, right),
+        "groups": lambda: figures.groups(part, rows, right),
+        "swap": lambda: figures.swap_test(pipeline, part, rows[: min(len(rows), 80)]),
+        "realism": lambda: figures.realism(pipeline, part, rows, right, real),
+        "codec": lambda: figures.codec_figures(pipeline, part, rows, real),
+        "speed": lambda: figures.speed(pipeline, told),
+    }
+    for name in SECTIONS:
+        if name in sections:
+            tell(name)
+            report[name] = measures[name]()
+    return report
 
 
 def _derangement(n: int, seed: int) -> np.ndarray:
@@ -115,25 +132,24 @@ def to_json(value: Any) -> Any:
 
 def to_markdown(report: dict[str, Any]) -> str:
     """The figures as tables."""
-    lines = [", ".join(f"{key} {value}" for key, value in report["settings"].items()), ""]
-    lines += ["| quantity | generated r | best regressor r | share | other ECG r | right - other | ceiling r |"]
-    lines += ["|---|---|---|---|---|---|---|"]
-    for name, row in report["information"].items():
-        cells = [row[k] for k in ("r_generated", "r_best_regressor", "share_of_regressor", "r_other_ecg")]
-        cells += [row["right_minus_other"], f"{row['ceiling_r']:.2f}"]
-        lines.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
+    lines = [", ".join(f"{key} {value}" for key, value in report["settings"].items())]
+    if "information" in report:
+        lines += ["", "| quantity | generated r | best regressor r | share | other ECG r | right - other | ceiling r |"]
+        lines += ["|---|---|---|---|---|---|---|"]
+        for name, row in report["information"].items():
+            cells = [row[k] for k in ("r_generated", "r_best_regressor", "share_of_regressor", "r_other_ecg")]
+            cells += [row["right_minus_other"], f"{row['ceiling_r']:.2f}"]
+            lines.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
     for section in ("timing", "volumes", "swap", "realism", "codec", "speed"):
-        lines += ["", f"| {section} | |", "|---|---|"]
-        for name, value in report[section].items():
-            text = (
-                f"{value:.4g}" if isinstance(value, float) else json.dumps(value) if isinstance(value, dict) else value
-            )
-            lines.append(f"| {name} | {text} |")
-    lines += ["", "| group | n | " + " | ".join(f"{q} true / generated" for q in QUANTITIES) + " |"]
-    lines += ["|---|---|" + "---|" * len(QUANTITIES)]
-    for row in report["groups"]:
-        cells = [f"{row[q][0]:.3g} / {row[q][1]:.3g}" for q in QUANTITIES]
-        lines.append(f"| {row['group']} | {row['n']} | " + " | ".join(cells) + " |")
+        if section in report:
+            lines += ["", f"| {section} | |", "|---|---|"]
+            lines += [f"| {name} | {_cell(value)} |" for name, value in report[section].items()]
+    if "groups" in report:
+        lines += ["", "| group | n | " + " | ".join(f"{q} true / generated" for q in QUANTITIES) + " |"]
+        lines += ["|---|---|" + "---|" * len(QUANTITIES)]
+        for row in report["groups"]:
+            cells = [f"{row[q][0]:.3g} / {row[q][1]:.3g}" for q in QUANTITIES]
+            lines.append(f"| {row['group']} | {row['n']} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -153,18 +169,24 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--patient", action="store_true", help="tell age, sex, height and weight too")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="sections of the report")
     parser.add_argument("--out", type=Path, required=True, help="folder for figures.json and figures.md")
     options = parser.parse_args()
-    report = evaluate(
-        load(options.checkpoint),
-        PairCache.open(options.data),
-        n=options.n,
-        num_samples=options.samples,
-        seed=options.seed,
-        patient=options.patient,
-        real=options.real,
-        verbose=True,
-    )
+    try:
+        report = evaluate(
+            load(options.checkpoint),
+            PairCache.open(options.data),
+            n=options.n,
+            num_samples=options.samples,
+            seed=options.seed,
+            patient=options.patient,
+            real=options.real,
+            sections=tuple(options.only),
+            verbose=True,
+        )
+    except InputError as error:
+        print(f"flow.evaluate: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "figures.json").write_text(json.dumps(to_json(report), indent=2) + "\n")
     text = to_markdown(report)

@@ -14,10 +14,7 @@ from flow.latents import encode_cines
 from flow.objective import Context, sample
 from flow.pipeline import ECGToCMRPipeline
 from flow.scores import (
-    Figure,
     boosting,
-    bootstrapped,
-    coverage,
     end_systole,
     frame_gap,
     group_table,
@@ -28,7 +25,6 @@ from flow.scores import (
     ridge,
 )
 from flow.validation import codec_scores, ecg_validator, fid, held_out, periodicity_gap
-from flow.volumes import central
 from gen.cine import LV_CAVITY
 from gen.simulate.cine import GROUPS
 from gen.simulate.cine.honesty import CEILINGS
@@ -74,7 +70,7 @@ def regressors(cache: PairCache, part: Part, rows: np.ndarray, patient: bool) ->
     They learn from the same ECGs as the encoder: parts ``train`` and ``ecgs``.
     """
     parts = [cache.part(name) for name in ("train", "ecgs") if name in cache.manifest["counts"]]
-    beats = np.concatenate([np.asarray(p.beat[p.usable], dtype=np.float32).reshape(len(p.usable), -1) for p in parts])
+    beats = np.concatenate([np.asarray(p.beat[p.hearts], dtype=np.float32).reshape(len(p.hearts), -1) for p in parts])
     centre = beats.mean(axis=0)
     few = np.random.default_rng(0).permutation(len(beats))[:3000]
     _, _, directions = np.linalg.svd(beats[few] - centre, full_matrices=False)
@@ -88,10 +84,10 @@ def regressors(cache: PairCache, part: Part, rows: np.ndarray, patient: bool) ->
         columns += [p.fact(name)[chosen] for name in _PATIENT] if patient else []
         return np.column_stack(columns).astype(np.float64)
 
-    x, new = np.concatenate([inputs(p, p.usable) for p in parts]), inputs(part, rows)
+    x, new = np.concatenate([inputs(p, p.hearts) for p in parts]), inputs(part, rows)
     out = {}
     for name in QUANTITIES:
-        y = np.concatenate([p.fact(name)[p.usable] for p in parts]).astype(np.float64)
+        y = np.concatenate([p.fact(name)[p.hearts] for p in parts]).astype(np.float64)
         out[name] = {"ridge": ridge(x, y, new, 0.02), "boosted trees": boosting(x, y, new)}
     return out
 
@@ -115,26 +111,6 @@ def timing(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, right: Gene
         there = part.fact(name)[rows] > 0
         if there.sum() >= 3:
             out[f"end_systole_error_frames_{name}"] = mean_figure(gap[there].astype(float))
-    return out
-
-
-def volumes(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, right: Generated) -> dict[str, Figure]:
-    """Errors of the median over samples, Bland-Altman bias and limits of EF, coverage of the 90 % intervals."""
-    out = {}
-    for name in QUANTITIES:
-        truth, made = part.fact(name)[rows].astype(float), getattr(right, name)
-        error, log = pipeline.volumes.error_of(name)
-        middle, low, high = central(made, error, log=log)
-        total = ((truth - truth.mean()) ** 2).mean()
-        out[f"mae_{name}"] = mean_figure(np.abs(middle - truth))
-        out[f"bias_{name}"] = mean_figure(middle - truth)
-        out[f"r2_{name}"] = bootstrapped(
-            lambda k, t=truth, m=middle, v=total: float(1 - ((m[k] - t[k]) ** 2).mean() / v),  # type: ignore[misc]
-            len(truth),
-        )
-        out[f"coverage_90_{name}"] = mean_figure(coverage(low, high, truth))
-    error = np.median(right.ef, axis=1) - part.fact("ef")[rows]
-    out["bland_altman_ef_limits"] = bootstrapped(lambda k: float(1.96 * error[k].std(ddof=1)), len(error))
     return out
 
 

@@ -50,6 +50,7 @@ def generate(
     *,
     num_samples: int,
     seed: int = 0,
+    first: int = 0,
     patient: bool = False,
     guidance: float = 1.0,
     steps: int | None = None,
@@ -63,6 +64,7 @@ def generate(
         conditions: ``tokens``, ``summary``, ``numbers`` of the ECGs, see `flow.latents.encode_ecgs`.
         num_samples: per ECG; sample k of row n depends on (seed, n, k) alone.
         seed: of the samples.
+        first: number of the first row, where the conditions are a piece of a larger set.
         patient: tell the network age, sex, height and weight; without, the ECG alone speaks.
         guidance, steps: see `flow.objective.sample`.
         keep_loops: keep the pictures of each first sample.
@@ -74,7 +76,7 @@ def generate(
         numbers[:, _PATIENT] = np.nan
     area = (FIELD_MM / pipeline.codec.size) ** 2
     for row in range(len(numbers)):
-        draws = [np.random.default_rng(np.random.SeedSequence((seed, row, k))) for k in range(num_samples)]
+        draws = [np.random.default_rng(np.random.SeedSequence((seed, first + row, k))) for k in range(num_samples)]
         noise = np.stack([g.standard_normal(pipeline.network.size, dtype=np.float32) for g in draws])
         tokens, summary, known = (
             torch.from_numpy(np.repeat(value[row : row + 1].astype(np.float32), num_samples, axis=0))

@@ -39,6 +39,7 @@ class VelocityDiT(ModelMixin, ConfigMixin):
         alpha: spread of the start point around the template.
         drop_ecg, drop_number: chance that the ECG, or each number, is withheld from a training sample.
         time_shape: 'uniform' or 'logit-normal' draw of the training time.
+        levels: heights of the slices it is trained on, 0 base to 1 apex; the pipeline draws no others.
         encoder_digest, codec_digest: name the parts this network was trained with; the pipeline checks them.
     """
 
@@ -62,6 +63,7 @@ class VelocityDiT(ModelMixin, ConfigMixin):
         drop_ecg: float = 0.1,
         drop_number: float = 0.15,
         time_shape: str = "uniform",
+        levels: tuple[float, ...] = (0.45,),
         encoder_digest: str = "",
         codec_digest: str = "",
     ) -> None:

@@ -115,6 +115,7 @@ def sample(
     steps: int = 8,
     solver: str = "euler",
     guidance: float = 1.0,
+    known: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Hearts (batch, size) from noise (batch, size).
 
@@ -124,9 +125,11 @@ def sample(
         context: conditions.
         steps, solver: of the ODE, see `make_scheduler`.
         guidance: 1 samples the learned distribution; above 1 leans on the ECG (Ho and Salimans 2022) at twice the cost.
+        known: (batch, size) numbers of the heart that are fixed, NaN where it is free; they are kept on their straight
+            path, which draws the rest towards what goes with them (replacement, short of exact conditioning).
     """
     scheduler = make_scheduler(solver, steps)
-    x = start_point(model, noise)
+    x = start = start_point(model, noise)
     for timestep in scheduler.timesteps:
         time = (timestep / scheduler.config["num_train_timesteps"]).to(x.device).expand(len(x))
         velocity = model(x, time, context)
@@ -134,4 +137,7 @@ def sample(
             without = model(x, time, context.without_ecg())
             velocity = without + guidance * (velocity - without)
         x = scheduler.step(velocity, timestep, x).prev_sample
+        if known is not None:
+            sigma = scheduler.sigmas[scheduler.step_index]
+            x = torch.where(known.isfinite(), (1 - sigma) * known + sigma * start, x)
     return x

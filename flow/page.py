@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flow.pipeline import HeartResult, Interval
+from flow.intervals import Interval
+from flow.pipeline import HeartResult
 from gen.cine import CineRecord
 from gen.io.cine import write_cine
 from gen.page import Page
@@ -32,7 +33,9 @@ MOST_HEARTS = 20
 
 def heart_page(results: list[HeartResult], *, hearts: int | None = None, title: str = "Hearts from ECGs") -> Page:
     """The page of some hearts; ``hearts`` is how many there are in the files beside it."""
-    page = Page(title, subtitle="One short-axis slice, in phase with the ECG", synthetic=NOTICE)
+    slices = max((result.cine.num_slices for result in results), default=1)
+    what = "One short-axis slice" if slices == 1 else f"{slices} short-axis slices"
+    page = Page(title, subtitle=f"{what}, in phase with the ECG", synthetic=NOTICE)
     for result in results[:MOST_HEARTS]:
         add_heart(page, result)
     more = (hearts or len(results)) - min(len(results), MOST_HEARTS)
@@ -58,8 +61,19 @@ def add_heart(page: Page, result: HeartResult) -> None:
         for name, i in result.volumes.items()
         if name in LABELS
     ]
-    caption = f"Median and central 90 % of {len(result.samples)} samples"
-    page.table(["quantity", "unit", "median", "5 %", "95 %"], rows, caption)
+    page.table(["quantity", "unit", "median", "from", "to"], rows, _caption(result))
+
+
+def _caption(result: HeartResult) -> str:
+    if len(result.samples) == 1:
+        return "One sample; intervals need two or more"
+    calibration = result.calibration
+    if calibration is None:
+        return f"Median and central 90 % of {len(result.samples)} samples, not calibrated"
+    return (
+        f"Median of {len(result.samples)} samples, and an interval calibrated to hold the truth in "
+        f"{calibration.coverage:.0%} of simulated hearts ({calibration.hearts} outside training)"
+    )
 
 
 def short(interval: Interval) -> str:

@@ -5,9 +5,7 @@ heart = pipeline(record, num_samples=8, seed=0)
 heart.cine, heart.samples, heart.volumes["edv_ml"]
 """
 
-import shutil
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,40 +13,25 @@ from typing import Any
 import numpy as np
 import torch
 
+from flow.assembly import INDEX, PARTS, checked_index, index_digest, save_pipeline, write_index
 from flow.beats import Beats
 from flow.codec import CineCodec
 from flow.conditions import Conditions
+from flow.intervals import Calibration, Interval, load_calibration, save_calibration, summarise, volume_table
 from flow.latents import cycle_tokens, summary_of
 from flow.network import VelocityDiT
 from flow.objective import Context, sample
 from flow.pamae import PhaseAwareMAE
 from flow.preparation import Prepared, prepare
-from flow.volumes import VolumeReader, central
+from flow.volumes import VolumeReader
 from flow.weights import pipeline_folder
-from gen.checkpoint import (
-    CONFIG,
-    checkpoint_digest,
-    load_checkpoint,
-    load_model,
-    read_json,
-    replace_folder,
-    write_json,
-)
+from gen.checkpoint import checkpoint_digest, load_model, model_config, read_json, replace_folder, save_checkpoint
 from gen.cine import CineRecord
 from gen.records import EcgRecord, InputError
+from gen.simulate.cine import LEVEL_SHARES, usual_length_mm
 
-PARTS = ("encoder", "codec", "network")
-INDEX = "model_index.json"
-FIELD_MM, THICKNESS_MM, MID_LEVEL = 192.0, 8.0, 0.45
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Median over the samples, and the central 90 % with the reading error (None for a single sample)."""
-
-    value: float
-    low: float | None
-    high: float | None
+__all__ = ["ECGToCMRPipeline", "HeartResult", "Interval", "load", "save_pipeline", "with_patient"]
+FIELD_MM, THICKNESS_MM, MID_LEVEL = 192.0, 8.0, LEVEL_SHARES["mid"][0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +45,7 @@ class HeartResult:
         beats: what was found in the ECG.
         ecg: the twelve leads that were used.
         warnings: what a reader should know.
+        calibration: what the intervals rest on; None where they are the samples' own spread.
     """
 
     cine: CineRecord
@@ -70,6 +54,7 @@ class HeartResult:
     beats: Beats
     ecg: EcgRecord
     warnings: tuple[str, ...]
+    calibration: Calibration | None = None
 
 
 class ECGToCMRPipeline:
@@ -80,6 +65,7 @@ class ECGToCMRPipeline:
         volumes: reads volumes off labels.
         digest: names the whole pipeline.
         steps, solver: of the ODE by default.
+        calibration: of the intervals; without, they are the samples' own spread.
     """
 
     def __init__(
@@ -91,30 +77,33 @@ class ECGToCMRPipeline:
         digest: str = "",
         steps: int = 8,
         solver: str = "euler",
+        calibration: Calibration | None = None,
     ) -> None:
         self.encoder, self.codec, self.network = encoder.eval(), codec.eval(), network.eval()
         self.volumes, self.digest, self.steps, self.solver = volumes, digest, steps, solver
+        self.calibration = calibration
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "ECGToCMRPipeline":
-        """Open a pipeline folder.
+    def from_pretrained(cls, folder: str | Path, *, calibrated: bool = True) -> "ECGToCMRPipeline":
+        """Open a pipeline folder; ``calibrated=False`` does not look at its calibration of intervals.
 
         Raises:
-            InputError: a part is missing, damaged, or not the one the network was trained with.
+            InputError: a part is missing, damaged, or not the one the network was trained with; or the intervals were
+                calibrated for another pipeline.
         """
         folder = Path(folder)
-        index = _checked_index(folder)
+        index = checked_index(folder)
         parts = {name: folder / name for name in PARTS}
         encoder, codec = load_model(PhaseAwareMAE, parts["encoder"]), load_model(CineCodec, parts["codec"])
         network = load_model(VelocityDiT, parts["network"])
         reader = VolumeReader.from_json(index.get("volumes") or {})
         digest = checkpoint_digest(parts["network"])[:16]
-        return cls(encoder, codec, network, reader, digest, index.get("steps", 8), index.get("solver", "euler"))
+        calibration = load_calibration(folder, index_digest(index)) if calibrated else None
+        steps, solver = index.get("steps", 8), index.get("solver", "euler")
+        return cls(encoder, codec, network, reader, digest, steps, solver, calibration)
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the pipeline as a folder that `from_pretrained` opens; weights in full precision."""
-        from gen.checkpoint import model_config, save_checkpoint
-
         folder = Path(folder)
         with replace_folder(folder) as temporary:
             for name in ("encoder", "codec"):
@@ -122,7 +111,9 @@ class ECGToCMRPipeline:
                 save_checkpoint(temporary / name, config=model_config(part), model=part)
             digests = {f"{name}_digest": checkpoint_digest(temporary / name) for name in ("encoder", "codec")}
             save_checkpoint(temporary / "network", config={**model_config(self.network), **digests}, model=self.network)
-            _write_index(temporary, self.volumes, {}, self.steps, self.solver)
+            write_index(temporary, self.volumes, {}, self.steps, self.solver)
+            if self.calibration is not None:
+                save_calibration(self.calibration, temporary, index_digest(read_json(temporary / INDEX)))
         return folder
 
     def __call__(
@@ -131,7 +122,7 @@ class ECGToCMRPipeline:
         *,
         num_samples: int = 8,
         seed: int = 0,
-        level: float = MID_LEVEL,
+        levels: str = "mid",
         steps: int | None = None,
         solver: str | None = None,
         guidance: float = 1.0,
@@ -145,25 +136,53 @@ class ECGToCMRPipeline:
             record: any leads, rate and length with three heartbeats; missing leads are reconstructed first.
             num_samples: hearts that could belong to this ECG; sample k of a seed is the same whatever else is drawn.
             seed: of the samples.
-            level: height of the slice, 0 base to 1 apex.
+            levels: slices of a heart, see `slice_levels`.
             steps, solver: of the ODE ('euler' or 'heun').
             guidance: above 1 leans on the ECG at the cost of calibration.
             allow_bad_leads: rebuild unusable leads instead of refusing the record.
 
         Raises:
-            InputError: no usable ECG; the message says why.
+            InputError: no usable ECG, or slices that the network was not trained on; the message says why.
         """
         if num_samples < 1:
             raise InputError(f"num_samples must be 1 or more, got {num_samples}")
+        heights = self.slice_levels(levels)
         prepared = prepare(record, self.encoder, allow_bad_leads=allow_bad_leads)
-        context = self.context(prepared, level)
         seeds = (seed, zlib.crc32(record.record_id.encode()))
-        packed = self._draw(context, num_samples, seeds, steps or self.steps, solver or self.solver, guidance)
-        cines = tuple(self._cine(latent, prepared, record, seed, k, level) for k, latent in enumerate(packed))
-        volumes = intervals(cines, self.volumes)
-        return HeartResult(
-            cines[_nearest_to_median(cines)], cines, volumes, prepared.beats, prepared.ecg, prepared.warnings
-        )
+        drawing = {"steps": steps or self.steps, "solver": solver or self.solver, "guidance": guidance}
+        packed = self._draw_slices(prepared, heights, num_samples, seeds, drawing)
+        cines = tuple(self._cine(latents, prepared, record, seed, k, heights) for k, latents in enumerate(packed))
+        volumes = summarise(volumes_of(cines), self.volumes, self.calibration)
+        warnings = prepared.warnings + (self._doubts(drawing) if num_samples > 1 else ())
+        shown = cines[_nearest_to_median(cines)]
+        return HeartResult(shown, cines, volumes, prepared.beats, prepared.ecg, warnings, self.calibration)
+
+    def _doubts(self, drawing: dict[str, Any]) -> tuple[str, ...]:
+        """What to say of the intervals."""
+        if self.calibration is None:
+            return ("intervals are the samples' own spread: they are not calibrated (python -m flow.calibrate)",)
+        if drawing != self.calibration.drawn:
+            known = "{steps} {solver} steps and guidance {guidance:g}".format(**self.calibration.drawn)
+            return (f"intervals were calibrated for {known}; with other settings their coverage is unknown",)
+        return ()
+
+    def slice_levels(self, levels: str) -> tuple[float, ...]:
+        """Heights (0 base, 1 apex) of the slices that ``"mid"`` or ``"three"`` (basal, mid, apical) names.
+
+        Raises:
+            InputError: another word, or heights that the network has not been trained on: its answer to them would be
+                made up.
+        """
+        if levels not in LEVEL_SHARES:
+            raise InputError(f"--levels {levels}: accepted: {' or '.join(LEVEL_SHARES)}")
+        learned = tuple(self.network.config["levels"])
+        if not set(LEVEL_SHARES[levels]) <= set(learned):
+            known = next((name for name, heights in LEVEL_SHARES.items() if heights == learned), str(learned))
+            raise InputError(
+                f"--levels {levels}: these weights were trained on {known} slices alone; train others on a cache of "
+                f"`python -m flow.data --levels {levels}` and give --checkpoint"
+            )
+        return LEVEL_SHARES[levels]
 
     @torch.no_grad()
     def context(self, prepared: Prepared, level: float = MID_LEVEL) -> Context:
@@ -174,8 +193,31 @@ class ECGToCMRPipeline:
         numbers = Conditions.of(prepared.beats.rr_s, prepared.ecg.patient, level).values
         return Context(tokens, summary_of(features), torch.from_numpy(numbers), torch.ones(1, dtype=torch.bool))
 
+    def _draw_slices(
+        self,
+        prepared: Prepared,
+        heights: tuple[float, ...],
+        count: int,
+        seeds: tuple[int, int],
+        drawing: dict[str, Any],
+    ) -> torch.Tensor:
+        """Packed latents (count, slice, size); the slices of a heart share its noise and the mid slice's figures."""
+        mid = self._draw(self.context(prepared), count, seeds, drawing)
+        known = torch.full_like(mid, float("nan"))
+        known[:, -self.network.figures :] = mid[:, -self.network.figures :]
+        slices = [
+            mid if height == MID_LEVEL else self._draw(self.context(prepared, height), count, seeds, drawing, known)
+            for height in heights
+        ]
+        return torch.stack(slices, dim=1)
+
     def _draw(
-        self, context: Context, count: int, seeds: tuple[int, int], steps: int, solver: str, guidance: float
+        self,
+        context: Context,
+        count: int,
+        seeds: tuple[int, int],
+        drawing: dict[str, Any],
+        known: torch.Tensor | None = None,
     ) -> torch.Tensor:
         rows = [
             np.random.default_rng(np.random.SeedSequence((seeds[0], k), spawn_key=(seeds[1],))) for k in range(count)
@@ -187,7 +229,7 @@ class ECGToCMRPipeline:
             context.numbers.expand(count, -1),
             context.has_ecg.expand(count),
         )
-        return sample(self.network, noise, many, steps=steps, solver=solver, guidance=guidance)
+        return sample(self.network, noise, many, known=known, **drawing)
 
     @torch.no_grad()
     def render(self, latent: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -201,18 +243,26 @@ class ECGToCMRPipeline:
         return decoded.frames[0].clamp(0, 1).float().numpy(), decoded.masks()[0].numpy()
 
     def _cine(
-        self, latent: torch.Tensor, prepared: Prepared, record: EcgRecord, seed: int, k: int, level: float
+        self,
+        latents: torch.Tensor,
+        prepared: Prepared,
+        record: EcgRecord,
+        seed: int,
+        k: int,
+        heights: tuple[float, ...],
     ) -> CineRecord:
-        frames, masks = self.render(latent)
+        drawn = [self.render(latent) for latent in latents]
+        frames, masks = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
         spacing = FIELD_MM / self.codec.size
-        curve, mass = self.volumes.read(masks[None], spacing**2)
+        curve, mass = self.volumes.read(masks[heights.index(MID_LEVEL), None], spacing**2)
         return CineRecord(
-            frames=frames[None],
+            frames=frames,
             spacing_mm=(spacing, spacing),
             rr_s=prepared.beats.rr_s,
             record_id=f"{record.record_id}_s{k + 1:02d}",
             slice_thickness_mm=THICKNESS_MM,
-            masks=masks[None],
+            slice_positions_mm=(np.array(heights) - heights[0]) * usual_length_mm(float(curve[0].max())),
+            masks=masks,
             lv_volume_ml=curve[0],
             lv_mass_g=float(mass[0]),
             patient=prepared.ecg.patient,
@@ -224,99 +274,22 @@ class ECGToCMRPipeline:
                 "seed": seed,
                 "sample": k + 1,
                 "beats": prepared.beats.description,
-                "level": level,
+                "levels": list(heights),
                 "trained_on": "simulated hearts; not a diagnostic device",
             },
         )
 
 
-def intervals(cines: tuple[CineRecord, ...], reader: VolumeReader) -> dict[str, Interval]:
-    """Median over samples and the central 90 %, in which the reader's own error is included."""
-    out = {}
-    for name, values in volume_table(cines).items():
-        error, log = reader.error_of(name)
-        middle, low, high = (float(v) for v in central(values, error, log=log))
-        out[name] = Interval(middle, low, high) if len(values) > 1 else Interval(float(values[0]), None, None)
-    return out
-
-
-def volume_table(cines: tuple[CineRecord, ...]) -> dict[str, np.ndarray]:
-    """Volumes of each cine, (n,) per name."""
-    curve = np.stack([cine.lv_volume_ml for cine in cines])  # type: ignore[misc]
-    edv, esv = curve.max(axis=1), curve.min(axis=1)
-    return {
-        "edv_ml": edv,
-        "esv_ml": esv,
-        "sv_ml": edv - esv,
-        "ef_percent": 100 * (1 - esv / edv),
-        "mass_g": np.array([cine.lv_mass_g for cine in cines], dtype=np.float64),
-        "es_frame": curve.argmin(axis=1).astype(np.float64),
-    }
+def volumes_of(cines: tuple[CineRecord, ...]) -> dict[str, np.ndarray]:
+    """Volumes of each cine, (n,) per name; see `flow.intervals.volume_table`."""
+    curves = np.stack([cine.lv_volume_ml for cine in cines])  # type: ignore[misc]
+    return volume_table(curves, np.array([cine.lv_mass_g for cine in cines]))
 
 
 def _nearest_to_median(cines: tuple[CineRecord, ...]) -> int:
-    table = volume_table(cines)
+    table = volumes_of(cines)
     logs = np.log(np.stack([table[name] for name in ("edv_ml", "esv_ml", "mass_g")], axis=1))
     return int(np.abs(logs - np.median(logs, axis=0)).sum(axis=1).argmin())
-
-
-def save_pipeline(
-    folder: Path,
-    *,
-    encoder: Path,
-    codec: Path,
-    network: Path,
-    volumes: VolumeReader,
-    card: Mapping[str, Any] | None = None,
-    steps: int = 8,
-    solver: str = "euler",
-) -> Path:
-    """Put three checkpoints together, byte by byte.
-
-    Raises:
-        InputError: encoder or codec is not the one that the network was trained with.
-    """
-    with replace_folder(folder) as temporary:
-        for name, source in (("encoder", encoder), ("codec", codec), ("network", network)):
-            shutil.copytree(source, temporary / name)
-        _write_index(temporary, volumes, card or {}, steps, solver)
-        _checked_index(temporary)
-    return folder
-
-
-def _write_index(folder: Path, volumes: VolumeReader, card: Mapping[str, Any], steps: int, solver: str) -> None:
-    network = read_json(folder / "network" / CONFIG)
-    index = {
-        "_class_name": "ECGToCMRPipeline",
-        "pipeline": "cmr",
-        "parts": {name: checkpoint_digest(folder / name) for name in PARTS},
-        "alpha": network["alpha"],
-        "steps": steps,
-        "solver": solver,
-        "volumes": volumes.to_json(),
-    }
-    write_json(folder / INDEX, index)
-    write_json(folder / "card.json", dict(card))
-
-
-def _checked_index(folder: Path) -> dict[str, Any]:
-    """The index of a pipeline folder whose parts belong together."""
-    if not (folder / INDEX).is_file():
-        raise InputError(f"{folder}: no {INDEX}; a cmr pipeline holds it beside {', '.join(PARTS)}")
-    index = read_json(folder / INDEX)
-    if index.get("_class_name") != "ECGToCMRPipeline":
-        raise InputError(f"{folder}: pipeline of {index.get('_class_name')}; expected ECGToCMRPipeline")
-    stored = index.get("parts") or {}
-    for name in PARTS:
-        if checkpoint_digest(folder / name) != stored.get(name):
-            raise InputError(f"{folder / name}: is not the part this pipeline was saved with (digest differs)")
-    config = load_checkpoint(folder / "network", VelocityDiT).config
-    for name in ("encoder", "codec"):
-        if config[f"{name}_digest"] != stored[name]:
-            raise InputError(f"{folder / name}: the network was trained with another {name} (digest differs)")
-    if config["alpha"] != index.get("alpha"):
-        raise InputError(f"{folder}: alpha {index.get('alpha')}, but the network was trained with {config['alpha']}")
-    return index
 
 
 def load(path: str | Path | None = None) -> ECGToCMRPipeline:

@@ -5,6 +5,8 @@
     physiogen train flow/codec --data CACHE --out RUNS/codec --set real=.data/sunnybrook
     physiogen train flow/amdf  --data CACHE --out RUNS/amdf --set encoder=RUNS/pamae/best --set codec=RUNS/codec/codec
 
+On a cache of ``--levels three`` they learn basal, mid and apical slices instead of mid ones alone.
+
 The last one leaves a whole pipeline in ``RUNS/amdf/pipeline`` (`gen.load`, ``physiogen cmr --checkpoint``). Each takes
 about 40 minutes on two CPU cores.
 """
@@ -17,13 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from flow.assembly import save_pipeline
 from flow.codec import CineCodec
 from flow.cohort import ECG_SAMPLES
 from flow.data import PairCache, Part, unpack_masks
 from flow.latents import encode_cines, latent_arrays
 from flow.network import VelocityDiT
 from flow.pamae import TARGETS, PhaseAwareMAE
-from flow.pipeline import save_pipeline
 from flow.sources import EcgSource, FrameSource, LatentSource, RealEcgs, raw_targets
 from flow.validation import (
     codec_scores,
@@ -83,7 +85,7 @@ def pamae(
     recipe = apply_overrides(PamaeRecipe(), overrides or {})
     cache = _open(data)
     parts = [cache.part(name) for name in ("train", "ecgs") if name in cache.manifest["counts"]]
-    targets = torch.cat([raw_targets(part)[torch.from_numpy(part.usable)] for part in parts])
+    targets = torch.cat([raw_targets(part)[torch.from_numpy(part.hearts)] for part in parts])
     model = PhaseAwareMAE(
         samples=ECG_SAMPLES,
         width=recipe.width,
@@ -164,7 +166,7 @@ def _finish_codec(
 ) -> dict[str, Any]:
     """Measure latent statistics on training hearts, fit the volume reader on rebuilt labels, score, and save."""
     part = cache.part("train")
-    rows = np.arange(min(hearts, len(part)))
+    rows = np.arange(min(hearts * part.slices, len(part)))
     anatomy, motion = encode_cines(model, part, rows)
     statistics = {
         "anatomy_mean": anatomy.mean(axis=(0, 2, 3)),
@@ -186,9 +188,10 @@ def _finish_codec(
     real = held_out(root)
     if real:
         scores["sunnybrook"] = real_scores(model, real)
-    drawn = rebuilt_masks(model, anatomy, motion)
+    mid = rows[rows % part.slices == part.slices // 2]  # volumes are read off the mid slice
+    drawn = rebuilt_masks(model, anatomy[mid], motion[mid])
     pixel_mm2 = (192.0 / model.size) ** 2
-    reader = VolumeReader.fit(drawn, pixel_mm2, part.curve[rows], part.fact("mass_g")[rows])
+    reader = VolumeReader.fit(drawn, pixel_mm2, part.curve[mid], part.fact("mass_g")[mid])
     scores["volume_error_log"], scores["mass_error_log"] = reader.volume_error, reader.mass_error
     facts = {**card, "metrics": {**(card.get("metrics") or {}), **scores}, "volumes": reader.to_json()}
     module: Any = model
@@ -256,6 +259,7 @@ def amdf(
         drop_ecg=recipe.drop_ecg,
         drop_number=recipe.drop_number,
         time_shape=recipe.time_shape,
+        levels=cache.levels,
         encoder_digest=digests[0],
         codec_digest=digests[1],
     )

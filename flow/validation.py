@@ -37,7 +37,7 @@ def ecg_validator(part: Part, count: int = 256) -> Callable[[torch.nn.Module], M
     def validate(model: torch.nn.Module) -> Mapping[str, float]:
         assert isinstance(model, PhaseAwareMAE)
         source = EcgSource([part], model, noise_mv=0.0)
-        rows = part.usable[:count]
+        rows = part.hearts[:count]
         errors, told, spreads = [], [], []
         for start in range(0, len(rows), 32):
             block = rows[start : start + 32]

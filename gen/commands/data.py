@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,8 @@ from gen.records import InputError
 
 if TYPE_CHECKING:
     from gen.datasets import ReadSpeed, SignalCache
+    from gen.io import RecordSetWriter
+    from gen.simulate.cine.pairs import CineOptions
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -71,6 +74,14 @@ def simulate(
     format: Annotated[str, typer.Option(help="wfdb, parquet, webdataset or npz.")] = "wfdb",
     fs: Annotated[float, typer.Option(help="Sampling rate in Hz.")] = 500.0,
     seconds: Annotated[float, typer.Option(help="Length of every record.")] = 10.0,
+    cine: Annotated[bool, typer.Option("--cine", help="Add the cine cardiac MRI of the same hearts.")] = False,
+    levels: Annotated[str | None, typer.Option(help="Slices of a cine: mid, three or stack. [default: mid]")] = None,
+    size: Annotated[int | None, typer.Option(help="Rows and columns of a cine. [default: 96]")] = None,
+    spacing: Annotated[float | None, typer.Option(help="Pixel size in mm. [default: 192 mm / size]")] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames from R peak to R peak. [default: 50]")] = None,
+    cine_format: Annotated[
+        str | None, typer.Option(help="npz, nifti, gif, dicom; several with commas. [default: npz]")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record set in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -78,11 +89,17 @@ def simulate(
 
     Example: physiogen data simulate -n 1000 --seed 0 --out SIM
 
+    With --cine every ECG has the cine of the same heart in the folder cine (metadata.csv with true volumes beside
+    them): physiogen data simulate -n 200 --cine --levels three --out PAIRS
+
     Patient k of a seed is the same whatever the number of patients.
     """
     from gen.io import RecordSetWriter
     from gen.simulate import iter_cohort
     from gen.simulate.noise import noise_level
+
+    drawing = {"levels": levels, "size": size, "spacing": spacing, "frames": frames, "cine_format": cine_format}
+    options = _cine_options(cine, drawing)
 
     for name, value, least in (("-n", number, 1), ("--visits", visits, 1), ("--seed", seed, 0)):
         if value < least:
@@ -96,24 +113,73 @@ def simulate(
         raise InputError(f"--noise {noise}: {error}") from error
     start = time.perf_counter()
     total = number * visits
+    recording: dict[str, Any] = {"noise": noise, "fs_hz": fs, "duration_s": seconds}
     with (
         RecordSetWriter(out, format=format, overwrite=overwrite) as writer,
         _progress("simulating", total) as advance,
     ):
-        for record in iter_cohort(number, seed, visits, noise=noise, fs_hz=fs, duration_s=seconds):
-            writer.add(record)
-            advance(writer.count, total)
-    seconds_taken = time.perf_counter() - start
-    result = {
+        if options is not None:
+            _write_pairs(writer, options, (number, seed, visits), recording, advance)
+        else:
+            for record in iter_cohort(number, seed, visits, **recording):
+                writer.add(record)
+                advance(writer.count, total)
+    speed = round(total / (time.perf_counter() - start), 1)
+    result: dict[str, Any] = {
         "path": str(out),
         "records": total,
         "patients": number,
         "seed": seed,
         "format": writer.format,
-        "records_per_s": round(total / seconds_taken, 1),
+        "records_per_s": speed,
     }
-    text = f"{out}: {total} simulated ECGs of {number} patients, seed {seed} ({result['records_per_s']:g} records/s)"
+    text = f"{out}: {total} simulated ECGs of {number} patients, seed {seed} ({speed:g} records/s)"
+    if options is not None:
+        result["cine"] = {"path": str(out / "cine"), "cines": total, **asdict(options), "spacing_mm": options.pixel_mm}
+        text += (
+            f"\n{out / 'cine'}: {total} simulated cines of the same hearts, levels {options.levels}, {options.frames} "
+            f"frames of {options.size} x {options.size} pixels of {options.pixel_mm:g} mm"
+        )
     typer.echo(json_library.dumps(result) if json else text)
+
+
+def _cine_options(cine: bool, given: dict[str, Any]) -> "CineOptions | None":
+    """What ``--cine`` and its options say; None without it.
+
+    Raises:
+        InputError: a value out of range, or an option of the cines without ``--cine``.
+    """
+    wished = {name: value for name, value in given.items() if value is not None}
+    if not cine:
+        if wished:
+            raise InputError(f"--{next(iter(wished)).replace('_', '-')}: describes the cines; give --cine as well")
+        return None
+    from gen.simulate.cine.pairs import CineOptions
+
+    if "cine_format" in wished:
+        parts = [part.strip().lower() for part in wished.pop("cine_format").split(",")]
+        wished["formats"] = tuple(dict.fromkeys(part for part in parts if part))
+    if "spacing" in wished:
+        wished["spacing_mm"] = wished.pop("spacing")
+    return CineOptions(**wished)
+
+
+def _write_pairs(
+    writer: "RecordSetWriter",
+    options: "CineOptions",
+    cohort: tuple[int, int, int],
+    recording: dict[str, Any],
+    advance: Any,
+) -> None:
+    """ECGs into the record set, each with the name of its cine, and the cines into its folder."""
+    from gen.simulate.cine.pairs import CineFolder, iter_pairs
+
+    number, seed, visits = cohort
+    with CineFolder(writer.folder, options) as cines:
+        for record, cine in iter_pairs(number, seed, visits, options=options, **recording):
+            file = cines.add(cine)
+            writer.add(replace(record, metadata={**record.metadata, "cine": file}))
+            advance(writer.count, number * visits)
 
 
 def _summary(cache: "SignalCache", speed: "ReadSpeed") -> dict[str, Any]:

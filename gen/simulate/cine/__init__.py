@@ -9,7 +9,17 @@
 Geometry, signal and artefacts are analytic (no data set is copied); everything made here is marked synthetic.
 """
 
-from gen.simulate.cine.anatomy import GROUPS, Anatomy, anatomy_of, group_of
-from gen.simulate.cine.cohort import LEVELS, cines_of, simulate_cine
+from gen.simulate.cine.anatomy import GROUPS, Anatomy, anatomy_of, group_of, usual_length_mm
+from gen.simulate.cine.cohort import LEVEL_SHARES, LEVELS, cines_of, simulate_cine
 
-__all__ = ["GROUPS", "LEVELS", "Anatomy", "anatomy_of", "cines_of", "group_of", "simulate_cine"]
+__all__ = [
+    "GROUPS",
+    "LEVELS",
+    "LEVEL_SHARES",
+    "Anatomy",
+    "anatomy_of",
+    "cines_of",
+    "group_of",
+    "simulate_cine",
+    "usual_length_mm",
+]

@@ -109,6 +109,11 @@ def group_of(heart: Heart) -> str:
     return "LVH" if "LVH" in codes else "normal"
 
 
+def usual_length_mm(edv_ml: float) -> float:
+    """Base to apex of a left-ventricular cavity of this end-diastolic volume: the cube-root law of a usual shape."""
+    return 92.0 * (edv_ml / 145.0) ** (1.0 / 3.0)
+
+
 def anatomy_of(heart: Heart) -> Anatomy:
     """The anatomy of a heart, always the same one."""
     rng = generator(heart.seed, heart.index, ANATOMY_KEY, 1)
@@ -116,7 +121,7 @@ def anatomy_of(heart: Heart) -> Anatomy:
     group = group_of(heart)
     edv, ef, mass, shortening, septal = _function(heart, group, z)
     round_heart = 0.93 if group in ("DCM", "MI") else 1.0
-    length = 92.0 * (edv / 145.0) ** (1.0 / 3.0) * round_heart * (1.0 + 0.035 * float(np.clip(z[5], -2, 2)))
+    length = usual_length_mm(edv) * round_heart * (1.0 + 0.035 * float(np.clip(z[5], -2, 2)))
     stroke = edv * ef
     rv_ef = float(np.clip((0.54 if heart.sex == "M" else 0.58) + 0.06 * z[6], 0.30, 0.70))
     rv_edv = float(np.clip(stroke / rv_ef, 0.72 * min(edv, 170.0), 1.35 * edv))

@@ -20,8 +20,8 @@ from gen.simulate.heart import Heart, generator
 from gen.simulate.truth import Truth
 
 LEVELS = ("mid", "three", "stack")
-#: Height shares of the slices of ``"mid"`` and ``"three"``.
-_SHARES = {"mid": (0.45,), "three": (0.22, 0.45, 0.70)}
+#: Height shares (0 base, 1 apex) of the slices of ``"mid"`` and ``"three"``.
+LEVEL_SHARES: dict[str, tuple[float, ...]] = {"mid": (0.45,), "three": (0.22, 0.45, 0.70)}
 THICKNESS_MM = 8.0
 _STACK_STEP_MM = 10.0
 #: Spawn keys of one examination.
@@ -153,7 +153,7 @@ def slice_heights(loop: HeartLoop, levels: str) -> np.ndarray:
     """(slice,) distance of each slice from the end-diastolic apex in mm, base first."""
     length = float(loop.left.length_mm[0])
     if levels != "stack":
-        return length * (1.0 - np.array(_SHARES[levels]))
+        return length * (1.0 - np.array(LEVEL_SHARES[levels]))
     count = int(np.ceil(length / _STACK_STEP_MM)) + 1
     # Half a step above the base, so that the sum over slices is the midpoint rule.
     return length + 0.5 * _STACK_STEP_MM - _STACK_STEP_MM * np.arange(count)

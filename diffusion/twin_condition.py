@@ -16,6 +16,9 @@ from gen.text import ReadText, StatementRead, read_text
 #: Rhythms; one of them takes the place of another, and the rate is left open where none was asked for.
 RHYTHMS = frozenset({"SR", "SARRH", "AFIB", "AFLT", "STACH", "SBRAD", "SVTAC", "PSVT", "PACE", "2AVB", "3AVB"})
 
+#: Rates at rest of a sinus rhythm that comes in place of another rhythm.
+SINUS_BPM = (60.0, 90.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
@@ -90,7 +93,8 @@ def target_condition(own: Condition, change: Change) -> Condition:
     """The condition asked for: the person's own where nothing is said against it.
 
     Where findings change, intervals, axis and voltage are left open: they follow from the findings and the person.
-    A changed rhythm leaves the rate open too. Where only the rate changes, QT does.
+    A changed rhythm leaves the rate open too, but for sinus rhythm, which gets the nearest usual rate: where nothing
+    is said of the rate, the network draws an irregular one. Where only the rate changes, QT does.
 
     Raises:
         InputError: a number is out of range.
@@ -105,13 +109,18 @@ def target_condition(own: Condition, change: Change) -> Condition:
         kept = dict.fromkeys(QUANTITIES) | {"age": own.age, "heart_rate": own.heart_rate}
         before, after = read.codes() & RHYTHMS, _read(text).codes() & RHYTHMS
         if after - before or before - after - {"SR"}:
-            kept["heart_rate"] = None
+            kept["heart_rate"] = _sinus_rate(own.heart_rate) if after == {"SR"} else None
     if change.heart_rate is not None:
         kept |= {"heart_rate": change.heart_rate, "qt_ms": None}
     if change.age is not None:
         kept["age"] = change.age
     kept |= dict(change.numbers)
     return Condition(text=text, sex=own.sex, source=own.source, **kept)
+
+
+def _sinus_rate(own: float | None) -> float:
+    low, high = SINUS_BPM
+    return (low + high) / 2 if own is None else min(max(own, low), high)
 
 
 def edited(own: ReadText, add: str | None, remove: str | None) -> ReadText:

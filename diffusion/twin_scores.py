@@ -61,8 +61,8 @@ CRITERIA: Mapping[str, Callable[[Any], bool]] = {
 DEGREE: Mapping[str, Callable[[Any], float]] = {
     "CLBBB": lambda p: p.qrs_ms / 120,
     "CRBBB": lambda p: p.qrs_ms / 120,
-    "LVH": lambda p: float(np.nanmax([p.sokolow_mv / 3.5, p.cornell_mv / 2.8, 0.0])),
-    "LVOLT": lambda p: float(0.5 / max(np.nanmax(_limb_heights(p)), 1e-3)),
+    "LVH": lambda p: float(np.fmax(p.sokolow_mv / 3.5, p.cornell_mv / 2.8)),
+    "LVOLT": lambda p: float(0.5 / max(np.fmax.reduce(_limb_heights(p)), 1e-3)),
     "1AVB": lambda p: p.pr_ms / 200,
 }
 #: How much more of it a twin has to show to count as moved: about what two ECGs of one condition differ by.

@@ -88,6 +88,9 @@ def test_new_findings_leave_intervals_and_voltage_open():
     assert (target.age, target.heart_rate) == (70, 90)
     assert (target.qrs_ms, target.qt_ms, target.rms_mv) == (None, None, None)
     assert target_condition(OWN, Change(text="sinus bradycardia")).heart_rate is None
+    in_fibrillation = replace(OWN, text="atrial fibrillation", heart_rate=130.0)
+    assert target_condition(in_fibrillation, Change(remove="atrial fibrillation")).heart_rate == 90
+    assert target_condition(in_fibrillation, Change(remove="atrial fibrillation", heart_rate=110)).heart_rate == 110
     assert target_condition(OWN, Change(same=True)) == OWN
 
 

@@ -19,6 +19,7 @@ from torch import nn
 from diffusion.conditioning import QUANTITIES, ConditionBatch, drop_at_random
 from diffusion.dit import CrossAttention, SelfAttention, rotary_table
 from diffusion.embedding import ConditionEncoder, checked_digest
+from gen.training import seeded_uniform
 
 #: Numbers that a base vector must not give away.
 LEAKS = ("heart_rate",)
@@ -44,12 +45,13 @@ class IdentityEncoder(ModelMixin, ConfigMixin):
         memory: vectors of earlier batches kept as further negatives (Wang et al. 2020, "Cross-batch memory"); not
             saved, so it fills anew after a resume.
         drop: probability that a group of the conditions, and that all of them, are left out in training.
-        leak_weight: weight of the squared correlation between vectors and `LEAKS`.
+        leak_weight: weight of the share of `LEAKS`' variance that a linear probe finds in the vectors of a batch.
+        crop: share of a latent's positions seen in training, from a random one on: fewer persons are learned by heart.
         vocabulary_digest: of the text vocabulary; None takes the running one's.
 
     Raises:
         InputError: trained with another vocabulary.
-        ValueError: a width that the heads do not divide.
+        ValueError: a width that the heads do not divide, or a crop outside (0, 1].
     """
 
     config_name = "config.json"  # type: ignore[assignment]
@@ -69,15 +71,18 @@ class IdentityEncoder(ModelMixin, ConfigMixin):
         published: bool = False,
         memory: int = 0,
         drop: float = 0.15,
-        leak_weight: float = 20.0,
+        leak_weight: float = 0.5,
+        crop: float = 1.0,
         vocabulary_digest: str | None = None,
     ) -> None:
         super().__init__()
         self.register_to_config(vocabulary_digest=checked_digest(vocabulary_digest))
         if width % (2 * heads):
             raise ValueError(f"width {width}: expected a multiple of {2 * heads}, twice the heads")
+        if not 0 < crop <= 1:
+            raise ValueError(f"crop {crop}: expected a share above 0, at most 1")
         self.patch, self.base_width, self.published = patch, base_width, published
-        self.drop, self.leak_weight, self.head_width = drop, leak_weight, width // heads
+        self.drop, self.leak_weight, self.crop, self.head_width = drop, leak_weight, crop, width // heads
         self.encoder = ConditionEncoder(width, numbers_path="attention")
         self.stem = nn.Linear(patch * latent_channels, width)
         hidden = round(mlp_ratio * width)
@@ -123,7 +128,8 @@ class IdentityEncoder(ModelMixin, ConfigMixin):
         """Contrastive loss on ``latent``, ``person`` (batch,) int64, ``sample_seed`` and a `ConditionBatch`."""
         whole = ConditionBatch.from_dict(batch)
         shown = drop_at_random(whole, batch["sample_seed"], each=self.drop, everything=self.drop, within=self.drop)
-        base, person = self.forward(batch["latent"], shown), batch["person"]
+        latent = cropped(batch["latent"], batch["sample_seed"], self.crop) if self.training else batch["latent"]
+        base, person = self.forward(latent, shown), batch["person"]
         scale = self.log_scale.exp().clamp(max=100.0)
         with torch.autocast(base.device.type, enabled=False):
             contrast = contrastive_loss(base, person, scale, self.queue, self.queue_person)
@@ -196,22 +202,42 @@ def contrastive_loss(
     return (each / count.clamp_min(1)).sum() / (count > 0).sum().clamp_min(1)
 
 
-def leakage(base: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-    """Mean over numbers of the squared length of the covariance of the vectors with a standardised number.
+def cropped(latent: torch.Tensor, sample_seed: torch.Tensor, share: float) -> torch.Tensor:
+    """A stretch of each latent, equally long for all, from a position that the sample's seed decides.
 
-    Zero where no direction of the vectors tells the number linearly; of order one where it decides them.
+    Args:
+        latent: (batch, channel, position).
+        sample_seed: (batch,) int64.
+        share: of the positions that is kept.
+    """
+    length = latent.shape[-1]
+    kept = max(1, round(share * length))
+    start = (seeded_uniform((1,), sample_seed, latent.device, stream=14) * (length - kept + 1)).long()
+    where = start + torch.arange(kept, device=latent.device)
+    return latent.gather(2, where[:, None].expand(-1, latent.shape[1], -1))
+
+
+def leakage(base: torch.Tensor, numbers: torch.Tensor, ridge: float = 0.1) -> torch.Tensor:
+    """Share of the variance of numbers that a linear probe finds in the vectors it is fitted on, mean over numbers.
+
+    About one where the vectors decide a number linearly; about width / batch, the chance of a fit, where they say
+    nothing. The gradient turns the vectors away from the number along the probe; their own covariance is held fixed.
 
     Args:
         base: (batch, width) unit vectors.
         numbers: (batch, number), NaN where unknown.
+        ridge: penalty relative to the mean variance of the vectors.
     """
     known = ~numbers.isnan()
     count = known.sum(dim=0).clamp_min(2)
     filled = torch.where(known, numbers, 0.0)
     centred = torch.where(known, filled - filled.sum(dim=0) / count, 0.0)
     standard = centred / (centred.square().sum(dim=0) / count).sqrt().clamp_min(1e-6)
-    covariance = (base - base.mean(dim=0)).T @ standard / count
-    return covariance.square().sum(dim=0).mean()
+    vectors = base - base.mean(dim=0)
+    covariance = vectors.T @ standard / count
+    own = (vectors.T @ vectors / len(base)).detach()
+    penalty = ridge * own.diagonal().mean().clamp_min(1e-12) * torch.eye(len(own), dtype=own.dtype, device=own.device)
+    return (covariance * torch.linalg.solve(own + penalty, covariance)).sum(dim=0).mean()
 
 
 def retrieval(gallery: torch.Tensor, query: torch.Tensor, owner: torch.Tensor | None = None) -> dict[str, float]:

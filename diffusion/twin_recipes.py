@@ -97,8 +97,10 @@ class IdentityRecipe:
     """Vectors of earlier batches that serve as further negatives; from the first step on, they make the vectors of all
     persons collapse into one, so a large batch is the default."""
     drop: float = 0.15
-    leak_weight: float = 20.0
+    leak_weight: float = 0.5
     """How hard linear traces of the rate are pressed out of the vectors."""
+    crop: float = 0.6
+    """Share of a latent seen in training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,6 +303,7 @@ def _identity_network(recipe: IdentityRecipe, channels: int) -> nn.Module:
         memory=recipe.memory,
         drop=recipe.drop,
         leak_weight=recipe.leak_weight,
+        crop=recipe.crop,
     )
 
 

@@ -9,6 +9,7 @@ from diffusion.conditioning import Condition, ConditionBatch, collate
 from diffusion.identity import (
     IdentityEncoder,
     contrastive_loss,
+    cropped,
     leakage,
     probe_r2,
     reference_settings,
@@ -61,13 +62,39 @@ def test_a_batch_of_strangers_costs_nothing_and_has_a_gradient():
 def test_leakage_sees_a_linear_trace_only():
     rate = torch.linspace(40, 160, 200)[:, None]
     blind, telling = unit(200, 6), F.normalize(torch.cat([rate - 100, 20 * torch.ones(200, 5)], dim=1), dim=-1)
-    assert leakage(telling, rate) > 20 * leakage(blind, rate)
+    assert 0.8 < leakage(telling, rate) <= 1
+    assert leakage(blind, rate) < 3 * 6 / 200  # chance of a fit: width / batch
     half = rate.clone()
     half[::2] = torch.nan
     assert torch.isfinite(leakage(telling, half))
     assert leakage(telling, torch.full_like(rate, torch.nan)) == 0
     assert probe_r2(telling, rate[:, 0]) > 0.5
     assert probe_r2(blind, rate[:, 0]) < 0.1
+
+
+def test_the_gradient_of_leakage_takes_the_trace_away():
+    rate = torch.linspace(-1, 1, 256)[:, None]
+    base = torch.cat([unit(256, 7), 0.5 * rate], dim=1)
+    before = leakage(base, rate)
+    for _ in range(200):
+        base.requires_grad_()
+        (gradient,) = torch.autograd.grad(leakage(base, rate), base)
+        base = (base - 3 * gradient).detach()
+    assert before > 0.8
+    assert leakage(base, rate) < before / 4
+
+
+def test_a_crop_is_a_stretch_of_the_latent_and_depends_on_the_sample_alone():
+    latent = torch.arange(100.0).expand(6, 3, 100)
+    seeds = torch.arange(6) + 5
+    seen = cropped(latent, seeds, 0.6)
+    assert seen.shape == (6, 3, 60)
+    assert torch.equal(seen - seen[:, :, :1], torch.arange(60.0).expand(6, 3, 60))
+    assert len(set(seen[:, 0, 0].tolist())) > 1
+    assert torch.equal(cropped(latent[3:4], seeds[3:4], 0.6), seen[3:4])
+    assert torch.equal(cropped(latent, seeds, 1.0), latent)
+    with pytest.raises(ValueError, match="crop 0: expected"):
+        IdentityEncoder(**SMALL, crop=0)
 
 
 def test_retrieval_figures():

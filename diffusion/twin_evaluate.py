@@ -21,8 +21,9 @@ from diffusion.conditioning import Condition
 from diffusion.twin_batch import BATCH, twins_of
 from diffusion.twin_condition import Change, own_condition
 from diffusion.twin_figures import interval, retrieved, separation
-from diffusion.twin_scores import CRITERIA, moved
+from diffusion.twin_scores import moved
 from gen import registry
+from gen.criteria import CRITERIA
 from gen.records import EcgRecord, InputError
 from gen.training import sample_generator
 
@@ -176,15 +177,19 @@ def _achieved(
     first: int,
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Of references that do not meet a criterion: shares whose twins do, and whose twins moved towards it."""
-    met = CRITERIA[code]
+    met = CRITERIA[code].met
     parameters = _measured([person.record for person in people])
-    without = [(person, found) for person, found in zip(people, parameters, strict=True) if not met(found)]
+    without = [
+        (person, found)
+        for person, found in zip(people, parameters, strict=True)
+        if not met(found, person.condition.sex)
+    ]
     twins = twins_of(pipeline, [p for p, _ in without], [change] * len(without), settings, seed=seed, first=first)
     after = _measured(twins)
-    pairs = [(own, found) for (_, own), found in zip(without, after, strict=True)]
+    found = [(person.condition.sex, own, made) for (person, own), made in zip(without, after, strict=True)]
     return (
-        interval(np.array([float(met(found)) for found in after])),
-        interval(np.array([float(moved(code, own, found)) for own, found in pairs])),
+        interval(np.array([float(met(made, sex)) for sex, _, made in found])),
+        interval(np.array([float(moved(code, own, made, sex)) for sex, own, made in found])),
     )
 
 

@@ -3,7 +3,7 @@
 A finding's name alone is a weaker condition than the number that defines it: reports use names freely, and many
 recordings called LVH miss the voltage criteria. Where a request names such a finding with certainty and leaves its
 number open, the number is drawn from recordings of the training folds that have the finding and meet its criterion
-(`diffusion.twin_scores.CRITERIA`); each sample draws its own. ``typical.csv`` holds quantiles of them, made by
+(`gen.criteria`); each sample draws its own. ``typical.csv`` holds quantiles of them, made by
 
     python -m diffusion.typical --data CACHE --out diffusion/typical.csv
 """
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from diffusion.conditioning import QUANTITIES, Condition
+from gen.criteria import CRITERIA
 from gen.records import InputError
 from gen.text import read_text
 from gen.training import seeded_uniform
@@ -49,7 +50,7 @@ LEVELS = 6
 #: First and last quantile, of recordings that meet a finding's criterion: plain cases, not borderline, not extreme.
 _RANGE = (0.4, 0.95)
 #: Where too few meet it: first and last quantile of all recordings that have the finding.
-_OF_ALL = {"LVOLT": (0.05, 0.4)}
+_OF_ALL = {"LVOLT": (0.05, 0.4), "LNGQT": (0.5, 0.95)}
 #: Recordings that a row of the table needs at least: fewer would tell single patients' numbers.
 LEAST = 5
 _TABLE = Path(__file__).with_name("typical.csv")
@@ -115,7 +116,6 @@ def measure_typical(data: str | Path) -> list[dict[str, object]]:
         InputError: no cache, or no record in its training split.
     """
     from diffusion.latents import rms_mv
-    from diffusion.twin_scores import CRITERIA
     from gen import registry
     from gen.datasets import SignalCache
     from gen.leads import LEADS_8
@@ -125,17 +125,18 @@ def measure_typical(data: str | Path) -> list[dict[str, object]]:
     if not len(rows):
         raise InputError(f"{data}: no record in the training split; accepted: a cache with one")
     measure = registry.get("gen.metrics", "measure")
+    sexes = known.table.sex.tolist()
     found: dict[tuple[str, str], list[float]] = {(c, q): [] for c, names in IMPLIED.items() for q in names}
     for start in range(0, len(rows), 64):
         chosen = rows[start : start + 64]
         signal = known.batch(chosen)
         power = rms_mv(signal, known.fs_hz)
         parameters = measure(signal, fs_hz=known.fs_hz, leads=LEADS_8)
-        for row, p, rms in zip(chosen, parameters, power, strict=True):
+        for row, p, rms in zip(chosen.tolist(), parameters, power, strict=True):
             values = {"heart_rate": p.hr_bpm, "pr_ms": p.pr_ms, "qrs_ms": p.qrs_ms, "axis_deg": p.axis_deg}
             values |= {"rms_mv": rms, "qtc_ms": p.qtcb_ms}
             for code in json.loads(known.table.statements.iloc[row] or "{}"):
-                if code in IMPLIED and (code in _OF_ALL or CRITERIA.get(code, lambda _: True)(p)):
+                if code in IMPLIED and (code in _OF_ALL or CRITERIA[code].met(p, sexes[row])):
                     for name in IMPLIED[code]:
                         if np.isfinite(values[name]):
                             found[code, name].append(float(values[name]))

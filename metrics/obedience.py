@@ -1,8 +1,8 @@
 """Do generated ECGs show the statement that was asked for? ``python -m metrics.obedience GENERATED [--real REAL]``.
 
-Each statement has a criterion that a reader would apply, read off the delineated ECG; and the shipped classifier's
-AUROC for the statement among all records of the set. The same figures of real ECGs with that statement stand beside
-them, since criteria are not met by every real one either.
+Each statement has a criterion that a reader would apply (`gen.criteria`), read off the delineated ECG; and the shipped
+classifier's AUROC for the statement among all records of the set. The same figures of real ECGs with that statement
+stand beside them, since criteria are not met by every real one either.
 
 ``--criteria AFIB,CLBBB,LVH`` asks another question: how many of ALL records meet a criterion, whatever they were asked
 for. After "no atrial fibrillation" that share should be near 0.
@@ -10,7 +10,7 @@ for. After "no atrial fibrillation" that share should be near 0.
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,54 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gen.checkpoint import write_json
-from gen.leads import LEADS_12
+from gen.criteria import CRITERIA
 from gen.records import EcgRecord, InputError
 from metrics.bootstrap import bootstrap_mean
 from metrics.conditioning import request_error
 from metrics.parameters import Parameters, measure_records
 from metrics.proportion import wilson
 from metrics.suite.sets import open_set
-
-#: Lower limits of voltage criteria for left ventricular hypertrophy in mV: Sokolow-Lyon; Cornell for women and men.
-SOKOLOW_MV, CORNELL_MV = 3.5, {"F": 2.0, "M": 2.8}
-_LIMB = [LEADS_12.index(lead) for lead in ("I", "II", "III", "aVR", "aVL", "aVF")]
-
-
-def _hypertrophic(p: Parameters, sex: str | None) -> bool:
-    cornell = CORNELL_MV.get(sex or "", CORNELL_MV["M"])
-    return bool(p.sokolow_mv >= SOKOLOW_MV or p.cornell_mv > cornell)
-
-
-def _low_voltage(p: Parameters, sex: str | None) -> bool:
-    height = p.r_mv[_LIMB] + np.maximum(p.s_mv[_LIMB], p.q_mv[_LIMB])
-    return bool(np.nanmax(height) < 0.6) if np.isfinite(height).any() else False
-
-
-@dataclass(frozen=True)
-class Criterion:
-    """What a statement should look like; ``met`` takes the parameters and the sex, if known."""
-
-    words: str
-    met: Callable[[Parameters, str | None], bool]
-
-
-#: SCP-ECG code -> criterion. Comparisons with NaN are false: not measurable counts as not met.
-CRITERIA: Mapping[str, Criterion] = {
-    "AFIB": Criterion("RR variation >= .10 and P before under half of the beats", lambda p, s: p.rr_cv >= 0.1
-                      and p.p_present < 0.5),
-    "STACH": Criterion("rate >= 98 bpm", lambda p, s: p.hr_bpm >= 98),
-    "SBRAD": Criterion("rate <= 62 bpm", lambda p, s: p.hr_bpm <= 62),
-    "CLBBB": Criterion("QRS >= 120 ms", lambda p, s: p.qrs_ms >= 120),
-    "CRBBB": Criterion("QRS >= 120 ms", lambda p, s: p.qrs_ms >= 120),
-    "PACE": Criterion("QRS >= 120 ms", lambda p, s: p.qrs_ms >= 120),
-    "1AVB": Criterion("PR >= 200 ms", lambda p, s: p.pr_ms >= 200),
-    "LAFB": Criterion("axis <= -30 degrees", lambda p, s: p.axis_deg <= -30),
-    "LVH": Criterion("Sokolow-Lyon >= 3.5 mV or Cornell > 2.0 (F), 2.8 (M) mV", _hypertrophic),
-    "LVOLT": Criterion("limb leads under 0.6 mV", _low_voltage),
-    "LNGQT": Criterion("QTc (Bazett) >= 460 ms", lambda p, s: p.qtcb_ms >= 460),
-    "NORM": Criterion("QRS < 120 ms and PR < 220 ms, P before most beats", lambda p, s: p.qrs_ms < 120
-                      and p.pr_ms < 220 and p.p_present > 0.5),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from diffusion.guidance import Guidance, GuidedVelocity, links
 from diffusion.objective import Objective, denoising_loss
 from diffusion.pairs import build_pairs
 from diffusion.pipeline import ECGPipeline
-from diffusion.twin_condition import Change, edited, own_condition, target_condition
+from diffusion.twin_condition import VOLTAGE, Change, edited, own_condition, target_condition
 from diffusion.twin_data import (
     GAP_FEATURES,
     PairSource,
@@ -84,7 +84,7 @@ def test_a_change_of_rate_keeps_the_rest():
 
 
 def test_new_findings_leave_intervals_and_voltage_open():
-    target = target_condition(OWN, Change(text="atrial fibrillation, left bundle branch block", age=70))
+    target = target_condition(OWN, Change(text="atrial fibrillation, LBBB, left ventricular hypertrophy", age=70))
     assert (target.age, target.heart_rate) == (70, 90)
     assert (target.qrs_ms, target.qt_ms, target.rms_mv) == (None, None, None)
     assert target_condition(OWN, Change(text="sinus bradycardia")).heart_rate is None
@@ -92,6 +92,19 @@ def test_new_findings_leave_intervals_and_voltage_open():
     assert target_condition(in_fibrillation, Change(remove="atrial fibrillation")).heart_rate == 90
     assert target_condition(in_fibrillation, Change(remove="atrial fibrillation", heart_rate=110)).heart_rate == 110
     assert target_condition(OWN, Change(same=True)) == OWN
+
+
+def test_findings_about_voltage_scale_the_persons_own():
+    calm = replace(OWN, text="sinus rhythm")
+    more = target_condition(calm, Change(add="left ventricular hypertrophy")).rms_mv
+    assert more == pytest.approx(0.2 * VOLTAGE["LVH"])
+    assert target_condition(OWN, Change(remove="left ventricular hypertrophy")).rms_mv == pytest.approx(
+        0.2 / VOLTAGE["LVH"]
+    )
+    assert target_condition(calm, Change(add="low voltage")).rms_mv == pytest.approx(0.2 * VOLTAGE["LVOLT"])
+    assert target_condition(calm, Change(add="low voltage", numbers=(("rms_mv", 0.3),))).rms_mv == 0.3
+    assert target_condition(replace(calm, rms_mv=None), Change(add="low voltage")).rms_mv is None
+    assert target_condition(calm, Change(add="low voltage", heart_rate=80)).rms_mv < 0.2
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gen.criteria import CRITERIA
 from gen.io import write
 from gen.records import InputError
 from gen.simulate import simulate
 from metrics import obedience
-from metrics.obedience import CRITERIA, criterion_rows, judge, statement_rows
+from metrics.obedience import criterion_rows, judge, statement_rows
 from metrics.parameters import Parameters
 
 CODES = ("AFIB", "CLBBB", "NORM")

@@ -134,10 +134,15 @@ def to_markdown(report: dict[str, Any]) -> str:
     """The figures as tables."""
     lines = [", ".join(f"{key} {value}" for key, value in report["settings"].items())]
     if "information" in report:
-        lines += ["", "| quantity | generated r | best regressor r | share | other ECG r | right - other | ceiling r |"]
-        lines += ["|---|---|---|---|---|---|---|"]
+        lines += [
+            "",
+            "| quantity | generated r | expectation r | best regressor r | share | expectation's share | "
+            "other ECG r | right - other | ceiling r |",
+        ]
+        lines += ["|---" * 9 + "|"]
         for name, row in report["information"].items():
-            cells = [row[k] for k in ("r_generated", "r_best_regressor", "share_of_regressor", "r_other_ecg")]
+            names = ("r_generated", "r_expectation", "r_best_regressor", "share_of_regressor", "share_of_expectation")
+            cells = [row[name] for name in (*names, "r_other_ecg")]
             cells += [row["right_minus_other"], f"{row['ceiling_r']:.2f}"]
             lines.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
     for section in ("timing", "volumes", "swap", "realism", "codec", "speed"):

@@ -16,6 +16,7 @@ from flow.pipeline import ECGToCMRPipeline
 from flow.scores import (
     boosting,
     end_systole,
+    expectation_figure,
     frame_gap,
     group_table,
     mean_figure,
@@ -57,6 +58,8 @@ def information(
             "r_best_regressor": r_figure(baseline, truth),
             "best_regressor": best,
             "share_of_regressor": r_ratio(made, baseline, truth),
+            "r_expectation": expectation_figure(getattr(right, name), truth),
+            "share_of_expectation": expectation_figure(getattr(right, name), truth, baseline),
             "r_other_ecg": r_figure(control, truth),
             "right_minus_other": r_difference(made, control, truth),
             "ceiling_r": float(np.sqrt(CEILINGS[_CEILING[name]])),

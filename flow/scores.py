@@ -55,6 +55,41 @@ def r_ratio(guess: np.ndarray, other: np.ndarray, truth: np.ndarray, seed: int =
     )
 
 
+def reliability(samples: np.ndarray) -> float:
+    """Share of the variance of ECGs' means that is not chance of their draws (one-way analysis of variance).
+
+    Args:
+        samples: (n, K) draws for n ECGs, K at least 2.
+
+    Returns:
+        0..1, NaN where the means differ by chance alone.
+    """
+    among = samples.mean(axis=1).var(ddof=1)
+    own = among - samples.var(axis=1, ddof=1).mean() / samples.shape[1]
+    return float(own / among) if own > 0 else float("nan")
+
+
+def correlation_of_expectation(samples: np.ndarray, truth: np.ndarray) -> float:
+    """Correlation with the truth that the mean of endlessly many draws would have.
+
+    The mean of K draws of even a perfect model correlates less than the expectation that a regressor gives, by the
+    root of the mean's `reliability` (Spearman's correction for attenuation).
+    """
+    return correlation(samples.mean(axis=1), truth) / float(np.sqrt(reliability(samples)))
+
+
+def expectation_figure(
+    samples: np.ndarray, truth: np.ndarray, other: np.ndarray | None = None, seed: int = 0
+) -> Figure:
+    """`correlation_of_expectation`, or the share of the other guesses' correlation that it is (paired)."""
+
+    def statistic(rows: np.ndarray) -> float:
+        found = correlation_of_expectation(samples[rows], truth[rows])
+        return found if other is None else found / correlation(other[rows], truth[rows])
+
+    return bootstrapped(statistic, len(truth), seed)
+
+
 def mean_figure(values: np.ndarray, seed: int = 0) -> Figure:
     """Mean over hearts; NaN are left out."""
     known = values[np.isfinite(values)]

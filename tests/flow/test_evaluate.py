@@ -35,6 +35,21 @@ def test_paired_difference_excludes_zero_for_the_better() -> None:
     assert np.isnan(scores.correlation(np.ones(5), truth[:5]))
 
 
+def test_few_draws_of_a_perfect_model_are_corrected_to_its_expectation() -> None:
+    """Truth and draws share an expectation that explains .4 of their variance; a regressor would find r = .4 ** .5."""
+    rng = np.random.default_rng(0)
+    known = 0.4**0.5 * rng.normal(size=(20_000, 1))
+    truth = known[:, 0] + 0.6**0.5 * rng.normal(size=20_000)
+    for count in (2, 6):
+        draws = known + 0.6**0.5 * rng.normal(size=(20_000, count))
+        assert scores.reliability(draws) == pytest.approx(0.4 / (0.4 + 0.6 / count), abs=0.02)
+        assert scores.correlation(draws.mean(axis=1), truth) < 0.6
+        assert scores.correlation_of_expectation(draws, truth) == pytest.approx(0.4**0.5, abs=0.02)
+    few, other = draws[:400], known[:400, 0]
+    assert scores.expectation_figure(few, truth[:400], other).value == pytest.approx(1, abs=0.1)
+    assert np.isnan(scores.reliability(np.zeros((5, 3))))
+
+
 def test_frames_are_counted_around_the_loop() -> None:
     assert scores.frame_gap(np.array([49, 10, 0]), np.array([1, 12, 25]), 50).tolist() == [2, 2, 25]
 

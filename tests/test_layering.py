@@ -15,7 +15,7 @@ MODELS = ("vae", "diffusion", "flow", "metrics")
 
 #: Lowest floor first. A module may import its own floor and those below it.
 FLOORS = (
-    ("gen.records", "gen.leads", "gen.signals", "gen.registry", "gen.cine", "gen.timing"),
+    ("gen.records", "gen.leads", "gen.signals", "gen.registry", "gen.cine", "gen.timing", "gen.criteria"),
     ("gen.datasets", "gen.simulate", "gen.text", "gen.io", "gen.quality", "gen.plot", "gen.page"),
     ("gen.training", "gen.synthesis", "gen.checkpoint", "gen.pack"),
     MODELS,

@@ -1,0 +1,274 @@
+"""Teaching mode: text -> ECG on paper, the answer hidden. ``python -m diffusion.teaching --out DIR``.
+
+Every row of a table of conditions (default: ``docs/requests-rare.csv``) becomes a case. The folder is a record set (its
+``metadata.csv`` holds the answers) with a picture of each case and ``teaching.html``, one page that opens offline: an
+ECG to read, and under "Show the answer" what was asked for, what was measured on the generated ECG, and how rare it is
+in the training recordings. Cases are shuffled; neither order nor names tell anything.
+
+``--score FOLDER`` makes nothing: it prints how many ECGs of a set, made or recorded, meet the criterion of a rare
+finding that they are said to have, and how many others do (for common ones: ``python -m metrics.obedience``).
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffusion.asked import check_asked
+from diffusion.conditioning import Condition
+from diffusion.pipeline import ECGPipeline, load
+from gen import registry
+from gen.criteria import CRITERIA, Criterion
+from gen.datasets import open_source
+from gen.io import RecordSetWriter
+from gen.leads import LEADS_12
+from gen.page import Page
+from gen.plot import plot_ecg, render, save
+from gen.plot.header import patient_text
+from gen.records import EcgRecord, InputError
+from gen.simulate.disease import KNOWN
+from gen.synthesis import TableRequests, read_table
+from gen.text import read_text, statements
+
+CONDITIONS = Path(__file__).parents[1] / "docs" / "requests-rare.csv"
+PAGE, PICTURES = "teaching.html", "plots"
+_BLOCK, _ORDER = 32, 41
+_V1, _V2, _V5, _V6, _II = (LEADS_12.index(lead) for lead in ("V1", "V2", "V5", "V6", "II"))
+#: Least ST level in mV for an elevation, by lead; aVR does not count.
+_ELEVATION_MV = np.array([{"V2": 0.2, "V3": 0.2, "aVR": np.inf}.get(lead, 0.1) for lead in LEADS_12])
+#: Criteria of rare findings, usual limits of textbooks.
+RARE: Mapping[str, Criterion] = {
+    "WPW": Criterion("PR < 120 ms and QRS >= 110 ms", lambda p, sex: p.pr_ms < 120 and p.qrs_ms >= 110),
+    "3AVB": Criterion("at most 55 bpm, no steady PR", lambda p, sex: p.hr_bpm <= 55 and np.isnan(p.pr_ms)),
+    "SVTAC": Criterion("rate >= 140 bpm, QRS < 120 ms", lambda p, sex: p.hr_bpm >= 140 and p.qrs_ms < 120),
+    "ILBBB": Criterion("QRS 100 to 119 ms", lambda p, sex: 100 <= p.qrs_ms < 120),
+    # Successive differences are twice the spread where intervals alternate, and 1.4 times where they follow no order.
+    "BIGU": Criterion(
+        "RR alternates: variation >= .12, RMSSD >= 1.7 SD",
+        lambda p, sex: p.rr_cv >= 0.12 and p.rmssd_ms >= 1.7 * p.rr_sd_ms,
+    ),
+    "LPFB": Criterion("axis >= 90 degrees, QRS < 120 ms", lambda p, sex: p.axis_deg >= 90 and p.qrs_ms < 120),
+    "RVH": Criterion("R(V1) + S(V5 or V6) >= 1.05 mV", lambda p, sex: p.r_mv[_V1] + p.s_mv[[_V5, _V6]].max() >= 1.05),
+    "RAO/RAE": Criterion("P >= .25 mV in II", lambda p, sex: p.p_mv[_II] >= 0.25),
+    "PMI": Criterion("R >= S in V2", lambda p, sex: p.r_mv[_V2] >= p.s_mv[_V2]),
+    "STE_": Criterion("ST >= .1 mV (V2, V3: .2 mV) in two leads", lambda p, sex: (p.st_mv >= _ELEVATION_MV).sum() >= 2),
+}
+SIGNS: Mapping[str, Criterion] = {**CRITERIA, **RARE}
+#: How many of the 2,330 training recordings (folds 1-8 of this copy of PTB-XL) name a statement, in report or codes.
+RECORDINGS: Mapping[str, int] = {
+    "SR": 1796, "NORM": 1204, "MID": 735, "IMI": 325, "ABQRS": 325, "AXL": 321, "LVH": 269, "ASMI": 266, "NDT": 237,
+    "ISC_": 235, "LAD": 204, "NST_": 198, "STRAIN": 177, "LAO/LAE": 168, "AFIB": 163, "STD_": 153, "LAFB": 151,
+    "IVCD": 148, "IRBBB": 134, "PVC": 132, "TAB_": 122, "VCLVH": 113, "INVT": 109, "1AVB": 103, "SARRH": 100,
+    "LOWT": 100, "PAC": 98, "AMI": 96, "ISCAL": 94, "LVOLT": 87, "NT_": 84, "STACH": 83, "SBRAD": 81, "CRBBB": 75,
+    "QWAVE": 63, "CLBBB": 59, "RVR": 59, "ISCLA": 55, "LNGQT": 54, "ABNORM": 53, "ALMI": 47, "ILMI": 44, "PWIDE": 42,
+    "STE_": 42, "LMI": 41, "ISCIL": 39, "QS": 35, "ISCIN": 35, "ISCAN": 29, "RSTRANS": 25, "PACE": 25, "LPR": 24,
+    "RAD": 20, "DIG": 19, "INJAS": 18, "PRWP": 17, "BIFB": 17, "LPFB": 15, "RVH": 15, "SVARR": 15, "AXIND": 13,
+    "ARAD": 13, "ISCAS": 13, "HVOLT": 12, "BIGU": 12, "EL": 12, "ILBBB": 12, "AXR": 10, "INJAL": 10, "JR": 10,
+    "RAO/RAE": 9, "WPW": 9, "AFLT": 9, "BBB": 8, "ANEUR": 8, "TPEAK": 8, "TRIGU": 8, "MI": 7, "ARTEF": 6, "SEHYP": 5,
+    "VH": 5, "TACH": 5, "BORD": 5, "SVTAC": 5, "BIPHT": 4, "PMI": 3, "IPLMI": 3, "BRADY": 3, "UWAVE": 3, "PERI": 2,
+    "ESC": 2, "PE": 2, "SPR": 2, "3AVB": 2, "INJLA": 2, "2AVB": 2, "INJIN": 1, "ARRH": 1, "JTACH": 1, "SVR": 1,
+    "IVR": 1, "ATACH": 1, "S1Q3T3": 1, "IPMI": 1, "PSVT": 1, "PRC(S)": 1, "FASC": 1, "REVERSAL": 1,
+}  # fmt: skip
+#: Split digest, in the weights' card, of the data that was counted.
+COUNTED = "9186b86602e20382e94f0958c283ee651062bfcb2dffea57b4237e43bbea5aef"
+#: Statements in fewer recordings than this are said to be rare; those that reports of simulated ECGs name.
+FEW, SIMULATED = 100, KNOWN | {"HYPERK", "HYPOK", "PERI", "ER", "LAD", "RAD", "ARAD", "MID", "AXL", "AXR"}
+#: What the answer's table shows: words, name in a request, name among measured parameters.
+_ROWS = (
+    ("rate, bpm", "heart_rate", "hr_bpm"), ("PR, ms", "pr_ms", "pr_ms"), ("QRS, ms", "qrs_ms", "qrs_ms"),
+    ("QT, ms", "qt_ms", "qt_ms"), ("QTc (Bazett), ms", "", "qtcb_ms"), ("axis, degrees", "axis_deg", "axis_deg"),
+    ("RR variation", "", "rr_cv"), ("share of beats after a P wave", "", "p_present"),
+)  # fmt: skip
+
+
+class TeachingPage(Page):
+    """A page that can hide a part of itself until the reader asks for it; without a script."""
+
+    @contextmanager
+    def hidden(self, summary: str) -> Iterator[None]:
+        """What is added inside the block is hidden behind these words."""
+        self._add(f'<details><summary style="cursor:pointer;font-weight:600">{escape(summary)}</summary>')
+        yield
+        self._add("</details>")
+
+
+def requests_of(path: Path, number: int = 1) -> TableRequests:
+    """Every row of a table of conditions, ``number`` times.
+
+    Raises:
+        InputError: not readable, or a row that cannot be asked for or names no finding.
+    """
+    if number < 1:
+        raise InputError(f"-n {number}: expected at least 1")
+    table = read_table(path, check=_check)
+    if table.bad:
+        raise InputError(table.bad[0])
+    return replace(table, count=number * table.total)
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    condition = Condition(**values)
+    check_asked([condition])
+    if not any(not s.negated for s in read_text(condition.text or "").statements):
+        raise InputError(f"text {values.get('text', '')!r} names no finding; accepted: such as 'atrial flutter'")
+    condition.with_numbers_of_text()
+
+
+def make_cases(pipeline: ECGPipeline, requests: TableRequests, *, seed: int, steps: int | None) -> list[EcgRecord]:
+    """One ECG for each request, shuffled by the seed and named by the place after that."""
+    if seed < 0:
+        raise InputError(f"--seed {seed}: expected 0 or more")
+    settings = pipeline.sampling(num_inference_steps=steps)
+    pipeline.set_progress_bar_config(disable=True)
+    asked = [requests[k] for k in range(len(requests))]
+    made: list[EcgRecord] = []
+    for start in range(0, len(asked), _BLOCK):
+        block = asked[start : start + _BLOCK]
+        conditions = [Condition(**request.values) for request in block]
+        made += pipeline.generate(conditions, [request.number for request in block], seed, settings)
+    order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_ORDER,))).permutation(len(made))
+    return [replace(made[old], record_id=f"case_{new:03d}") for new, old in enumerate(order, 1)]
+
+
+def unlabelled(record: EcgRecord) -> EcgRecord:
+    """The record with nothing but what a reader is told: age, sex, and that it is synthetic."""
+    return replace(record, report=None, statements={}, metadata={})
+
+
+def make_page(cases: Sequence[EcgRecord], measured: Sequence[Any], pictures: Iterable[bytes], counted: bool) -> Page:
+    """The page; ``counted``: `RECORDINGS` are those that the weights were trained on."""
+    page = TeachingPage("What does this ECG show?", subtitle=f"{len(cases)} generated cases", synthetic=True)
+    page.text(
+        "Every ECG was generated from a written request. Read it, then open its answer. A generated ECG need not show "
+        "what was asked for, rare findings least of all: the answer says what was measured."
+    )
+    if not counted:
+        page.note(
+            "How rare a finding is in the recordings is not known here; rare ones are learned from simulated ECGs."
+        )
+    for number, (record, parameters, picture) in enumerate(zip(cases, measured, pictures, strict=True), 1):
+        page.heading(f"Case {number}")
+        page.figure(picture, f"Case {number}: {patient_text(record)}. 25 mm/s, 10 mm/mV. Synthetic, not for diagnosis.")
+        with page.hidden("Show the answer"):
+            _answer(page, record, parameters, counted)
+    return page
+
+
+def _answer(page: Page, record: EcgRecord, p: Any, counted: bool) -> None:
+    told = {**record.metadata["request"], **record.metadata.get("implied", {})}
+    rate = f"{told['heart_rate']:.0f} bpm" if "heart_rate" in told else "rate left open"
+    page.text(f"Asked for: {record.report}; {patient_text(record)}, {rate}.")
+    page.points(_finding(code, p, record.patient.sex, counted) for code in record.statements)
+    unknown = read_text(record.report or "").unknown
+    if unknown:
+        page.note(f"Not understood: {', '.join(unknown)}")
+    rows = [(words, _shown(told.get(asked)), _shown(getattr(p, found))) for words, asked, found in _ROWS]
+    page.table(["", "asked for or implied", "measured"], rows)
+    if p.failure:
+        page.note(f"This ECG could not be measured: {p.failure.replace('_', ' ')}.")
+
+
+def _finding(code: str, p: Any, sex: str | None, counted: bool) -> str:
+    """A finding, whether the ECG shows it, and how rare it is."""
+    line = f"{statements()[code].description} ({code})."
+    if code in SIGNS:
+        line += f" Criterion ({SIGNS[code].words}): {'met' if SIGNS[code].met(p, sex) else 'not met'}."
+    return f"{line} {rarity(code) if counted else ''}".strip()
+
+
+def rarity(code: str) -> str:
+    """What the training recordings hold of a statement; nothing where they hold enough."""
+    count = RECORDINGS.get(code, 0)
+    if count >= FEW:
+        return ""
+    others = "the rest was learned from simulated ones" if code in SIMULATED else "no simulated one does"
+    return f"Named by {count} of the 2,330 training recordings; {others}."
+
+
+def score(location: Path) -> list[str]:
+    """A line for each criterion of `RARE`: how many ECGs of a set meet it, with the statement and without.
+
+    Raises:
+        InputError: no set there, or none of the statements in it.
+    """
+    records = list(open_source(location))
+    measured = registry.get("gen.metrics", "measure")(records)
+    lines = []
+    for code, sign in RARE.items():
+        met = [(code in r.statements, bool(sign.met(p, r.patient.sex))) for r, p in zip(records, measured, strict=True)]
+        shown, others = ([m for named, m in met if named is wanted] for wanted in (True, False))
+        if shown:
+            lines.append(
+                f"{code}: {sum(shown)} of {len(shown)}; of others {sum(others)} of {len(others)} ({sign.words})"
+            )
+    if not lines:
+        raise InputError(f"{location}: no ECG with a statement of {', '.join(RARE)}")
+    return lines
+
+
+def teach(
+    pipeline: ECGPipeline, requests: TableRequests, writer: RecordSetWriter, seed: int, steps: int | None
+) -> None:
+    """Write the whole folder, or nothing.
+
+    Raises:
+        InputError: a setting out of range, or the folder cannot be written.
+    """
+    cases = make_cases(pipeline, requests, seed=seed, steps=steps)
+    measured = registry.get("gen.metrics", "measure")(cases)
+    pictures = []
+    try:
+        with writer as out:
+            for record in cases:
+                out.add(record)
+                figure = plot_ecg(unlabelled(record))
+                save(figure, out.folder / PICTURES / f"{record.record_id}.png")
+                pictures.append(render(figure, dpi=127))
+            counted = pipeline.card.get("split_digest") == COUNTED
+            make_page(cases, measured, pictures, counted).write(out.folder / PAGE)
+    except OSError as error:
+        raise InputError(f"{writer.path}: cannot write ({error.strerror})") from error
+
+
+def _shown(value: float | None) -> float | int | None:
+    """Whole numbers, and hundredths of what is small."""
+    if value is None or not np.isfinite(value):
+        return None
+    return round(float(value), 2) if abs(value) < 2 else round(float(value))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m diffusion.teaching", description=__doc__)
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--out", type=Path, help="folder to make")
+    target.add_argument("--score", type=Path, help="record set to score instead")
+    parser.add_argument("--conditions", type=Path, default=CONDITIONS, help="table: text, age, sex, heart_rate, ...")
+    parser.add_argument("-n", "--number", type=int, default=1, help="ECGs of each condition")
+    parser.add_argument("--seed", type=int, default=0, help="names the samples and their order")
+    parser.add_argument("--steps", type=int, help="sampling steps; default: the weights' own")
+    parser.add_argument("--checkpoint", type=Path, help="weights of your own instead of the shipped ones")
+    parser.add_argument("--overwrite", action="store_true", help="replace a record set in --out")
+    options = parser.parse_args(arguments)
+    try:
+        if options.score is not None:
+            print("\n".join(score(options.score)))
+            return 0
+        requests = requests_of(options.conditions, options.number)
+        writer = RecordSetWriter(options.out, overwrite=options.overwrite)
+        teach(load(options.checkpoint), requests, writer, options.seed, options.steps)
+        print(f"{len(requests)} synthetic cases; open {writer.path / PAGE}")
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

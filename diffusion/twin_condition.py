@@ -19,6 +19,16 @@ RHYTHMS = frozenset({"SR", "SARRH", "AFIB", "AFLT", "STACH", "SBRAD", "SVTAC", "
 #: Rates at rest of a sinus rhythm that comes in place of another rhythm.
 SINUS_BPM = (60.0, 90.0)
 
+#: Findings of rhythm, conduction to the ventricles, P waves and repolarisation: the QRS complex is what it was.
+_QRS_STAYS = RHYTHMS - {"PACE", "3AVB"} | {
+    "NORM", "ABNORM", "BORD", "RVR", "SVR", "SVARR", "TACH", "BRADY", "ARRH", "ATACH", "EAR", "MAT", "WAP",
+    "JR", "JTACH", "PAC", "PAUSE", "1AVB", "AVB", "LPR", "SPR", "LAO/LAE", "RAO/RAE", "BAE", "PWIDE", "NDT",
+    "NST_", "DIG", "STD_", "STE_", "NT_", "INVT", "LOWT", "TAB_", "BIPHT", "TPEAK", "UWAVE", "ISC_", "ISCAL",
+    "ISCIN", "ISCIL", "ISCAS", "ISCLA", "ISCAN", "LNGQT", "SQT", "PERI", "ER", "HYPOK", "HYPERCA", "HYPOCA",
+}  # fmt: skip
+#: Findings that PR depends on.
+_PR_CHANGES = RHYTHMS | {"1AVB", "AVB", "LPR", "SPR", "WPW", "JR", "JTACH", "EAR", "MAT", "WAP", "ATACH", "HYPERK"}
+
 #: What a finding does to a person's voltage (`rms_mv`): the median over 192 simulated hearts of the same heart with it
 #: against without it. Recordings of the training folds called LVH have 1.57 times the voltage of normal ones.
 VOLTAGE = {"LVH": 1.54, "LVOLT": 0.52}
@@ -96,7 +106,8 @@ def own_condition(record: EcgRecord, measured: Any, report: str | None = None) -
 def target_condition(own: Condition, change: Change) -> Condition:
     """The condition asked for: the person's own where nothing is said against it.
 
-    Where findings change, intervals, axis and voltage are left open: they follow from the findings and the person.
+    Where findings change, the intervals, the axis and the voltage that depend on them are left open: they follow from
+    the findings and the person. The others stay: PR with a bundle branch block, the QRS complex with another rhythm.
     Findings that are about voltage change the person's own by what they usually do (`VOLTAGE`).
     A changed rhythm leaves the rate open too, but for sinus rhythm, which gets the nearest usual rate: where nothing
     is said of the rate, the network draws an irregular one. Where only the rate changes, QT does.
@@ -112,8 +123,14 @@ def target_condition(own: Condition, change: Change) -> Condition:
     if change.text or change.add or change.remove:
         text = change.text if change.text is not None else edited(read, change.add, change.remove)
         kept = dict.fromkeys(QUANTITIES) | {"age": own.age, "heart_rate": own.heart_rate}
-        kept["rms_mv"] = _voltage(own.rms_mv, read.codes(), _read(text).codes())
-        before, after = read.codes() & RHYTHMS, _read(text).codes() & RHYTHMS
+        had, has = read.codes(), _read(text).codes()
+        if had ^ has <= _QRS_STAYS:
+            kept |= {name: getattr(own, name) for name in ("qrs_ms", "axis_deg", "rms_mv")}
+        else:
+            kept["rms_mv"] = _voltage(own.rms_mv, had, has)
+        if not (had ^ has) & _PR_CHANGES:
+            kept["pr_ms"] = own.pr_ms
+        before, after = had & RHYTHMS, has & RHYTHMS
         if after - before or before - after - {"SR"}:
             kept["heart_rate"] = _sinus_rate(own.heart_rate) if after == {"SR"} else None
     if change.heart_rate is not None:

@@ -94,6 +94,19 @@ def test_new_findings_leave_intervals_and_voltage_open():
     assert target_condition(OWN, Change(same=True)) == OWN
 
 
+def test_what_a_finding_has_nothing_to_do_with_stays():
+    calm = replace(OWN, text="sinus rhythm, normal ECG", pr_ms=150.0, axis_deg=30.0)
+    fibrillating = target_condition(calm, Change(add="atrial fibrillation"))
+    assert (fibrillating.qrs_ms, fibrillating.axis_deg, fibrillating.rms_mv) == (95, 30, 0.2)
+    assert fibrillating.pr_ms is None
+    blocked = target_condition(calm, Change(add="left bundle branch block"))
+    assert (blocked.qrs_ms, blocked.axis_deg, blocked.rms_mv, blocked.pr_ms) == (None, None, None, 150)
+    depressed = target_condition(calm, Change(add="ST depression"))
+    assert (depressed.qrs_ms, depressed.pr_ms, depressed.rms_mv, depressed.qt_ms) == (95, 150, 0.2, None)
+    escaping = target_condition(calm, Change(add="third degree AV block"))
+    assert (escaping.qrs_ms, escaping.pr_ms) == (None, None)  # the ventricles' own rhythm may be wide
+
+
 def test_findings_about_voltage_scale_the_persons_own():
     calm = replace(OWN, text="sinus rhythm")
     more = target_condition(calm, Change(add="left ventricular hypertrophy")).rms_mv

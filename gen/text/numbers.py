@@ -35,6 +35,8 @@ def take_numbers(tokens: list[Token]) -> tuple[list[Token], dict[str, float]]:
     return [token for index, token in enumerate(tokens) if index not in used and token.meaning not in _LOOSE], found
 
 
+#: Fewer "per minute" are minutes.
+_LEAST_BPM = 20.0
 _LOOSE = frozenset({"unit_bpm", "unit_min", "unit_ms", "unit_s", "unit_deg", "sex_f", "sex_m", "year"})
 
 
@@ -96,13 +98,19 @@ def _assign(tokens: list[Token], names: list[str], position: int, found: dict[st
 def _by_unit(tokens: list[Token], index: int, found: dict[str, float], used: set[int]) -> None:
     """Take a number whose unit says what it is: beats per minute, years."""
     units = [token.meaning for token in tokens[index + 1 : index + 3]]
-    if units[:1] in (["unit_bpm"], ["unit_min"]) or units == ["beat", "unit_min"]:
+    value = tokens[index].value or 0.0
+    # "80/min" is a rate, "for 2 min" a time; the stroke is gone here, so the number decides.
+    if (
+        units[:1] == ["unit_bpm"]
+        or units == ["beat", "unit_min"]
+        or (units[:1] == ["unit_min"] and value >= _LEAST_BPM)
+    ):
         name = "heart_rate"
     elif units[:1] == ["year"]:
         name = "age"
     else:
         return
-    found.setdefault(name, tokens[index].value or 0.0)
+    found.setdefault(name, value)
     used.add(index)
     if name == "heart_rate":
         _skip_units(tokens, index + 1, used)

@@ -153,6 +153,7 @@ def test_territory_of_leads(leads, walls):
         ("HR 130", {"heart_rate": 130}),
         ("130 bpm", {"heart_rate": 130}),
         ("Frequenz 80/min", {"heart_rate": 80}),
+        ("Frequenz 15/min", {"heart_rate": 15}),
         ("rate 101 per minute", {"heart_rate": 101}),
         ("PR 240 ms", {"pr_ms": 240}),
         ("PQ-Zeit 0,24 s", {"pr_ms": 240}),
@@ -173,6 +174,10 @@ def test_numbers_with_units(text, numbers):
     read = read_text(text)
     assert read.numbers == numbers
     assert not read.unknown
+
+
+def test_minutes_are_no_rate():
+    assert read_text("sinus rhythm, 2 min. 200 watt").numbers == {}
 
 
 def test_spellings_meet():

@@ -293,18 +293,21 @@ def _pairs(persons: PersonSet, recipe: TwinRecipe, split: str) -> Pairs:
 def _identity_network(recipe: IdentityRecipe, channels: int) -> nn.Module:
     if recipe.published:
         return IdentityEncoder(latent_channels=channels, drop=recipe.drop, leak_weight=0.0, **reference_settings())
-    return IdentityEncoder(
-        latent_channels=channels,
-        width=recipe.width,
-        depth=recipe.depth,
-        heads=recipe.heads,
-        patch=recipe.patch,
-        base_width=recipe.base_width,
-        memory=recipe.memory,
-        drop=recipe.drop,
-        leak_weight=recipe.leak_weight,
-        crop=recipe.crop,
-    )
+    try:
+        return IdentityEncoder(
+            latent_channels=channels,
+            width=recipe.width,
+            depth=recipe.depth,
+            heads=recipe.heads,
+            patch=recipe.patch,
+            base_width=recipe.base_width,
+            memory=recipe.memory,
+            drop=recipe.drop,
+            leak_weight=recipe.leak_weight,
+            crop=recipe.crop,
+        )
+    except ValueError as error:
+        raise InputError(f"diffusion/identity: {error}") from error
 
 
 def _twin_network(recipe: TwinRecipe, channels: int, base_width: int) -> nn.Module:

@@ -15,8 +15,10 @@ from diffusion.identity import (
     reference_settings,
     retrieval,
 )
+from diffusion.twin_recipes import IdentityRecipe, _identity_network
 from gen.checkpoint import load_model, save_checkpoint
 from gen.checkpoint import model_config as config_of
+from gen.records import InputError
 
 SMALL = {"latent_channels": 4, "width": 32, "depth": 2, "heads": 2, "base_width": 8}
 
@@ -95,6 +97,12 @@ def test_a_crop_is_a_stretch_of_the_latent_and_depends_on_the_sample_alone():
     assert torch.equal(cropped(latent, seeds, 1.0), latent)
     with pytest.raises(ValueError, match="crop 0: expected"):
         IdentityEncoder(**SMALL, crop=0)
+
+
+@pytest.mark.parametrize("setting", [{"crop": 0.0}, {"heads": 5}])
+def test_settings_that_make_no_network_are_refused_in_a_line(setting):
+    with pytest.raises(InputError, match="diffusion/identity: .* expected"):
+        _identity_network(IdentityRecipe(**setting), 16)
 
 
 def test_retrieval_figures():

@@ -101,7 +101,7 @@ def test_a_crop_is_a_stretch_of_the_latent_and_depends_on_the_sample_alone():
 
 @pytest.mark.parametrize("setting", [{"crop": 0.0}, {"heads": 5}])
 def test_settings_that_make_no_network_are_refused_in_a_line(setting):
-    with pytest.raises(InputError, match="diffusion/identity: .* expected"):
+    with pytest.raises(InputError, match=r"diffusion/identity: .* expected"):
         _identity_network(IdentityRecipe(**setting), 16)
 
 

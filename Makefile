@@ -24,9 +24,9 @@ lint: .venv/.installed
 	$(BIN)/mypy
 
 bench: .venv/.installed
-	$(BIN)/python -m vae.bench
-	$(BIN)/python -m diffusion.bench
-	$(BIN)/python -m metrics.bench
+	$(BIN)/python -m vae.evaluation.speed
+	$(BIN)/python -m diffusion.evaluation.speed
+	$(BIN)/python -m metrics.evaluation.speed
 
 clean:
 	rm -rf .venv demo build *.egg-info

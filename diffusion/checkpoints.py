@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from gen import registry
-from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, read_json, unique_tensors
+from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, unique_tensors
+from gen.files import read_json
 from gen.records import InputError
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -22,9 +23,9 @@ INDEX = "model_index.json"
 DEFAULT_CODEC = "ecg"
 #: Denoisers by the class that a checkpoint names.
 DENOISERS: Mapping[str, str] = {
-    "LatentDiT": "diffusion.dit:LatentDiT",
-    "LatentUNet": "diffusion.unet:LatentUNet",
-    "DiffuSETSDenoiser": "diffusion.diffusets:DiffuSETSDenoiser",
+    "LatentDiT": "diffusion.networks.dit:LatentDiT",
+    "LatentUNet": "diffusion.networks.unet:LatentUNet",
+    "DiffuSETSDenoiser": "diffusion.networks.diffusets:DiffuSETSDenoiser",
 }
 
 

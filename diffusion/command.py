@@ -13,8 +13,8 @@ import typer
 from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
-    from diffusion.asked import Sampling
     from diffusion.pipeline import ECGPipeline
+    from diffusion.process.settings import Sampling
     from gen.synthesis import DataSet, Outcome, Request, Requests
 
 #: Records drawn by --plot, and lines about single rows or words that are shown.
@@ -121,9 +121,9 @@ def _settings(
     float32: bool,
 ) -> dict[str, Any]:
     """Options as arguments of `ECGPipeline.sampling`, checked before any weight is loaded."""
-    from diffusion.asked import Sampling
-    from diffusion.guidance import Guidance, scales_of
-    from diffusion.samplers import check_steps, make_scheduler
+    from diffusion.process.guidance import Guidance, scales_of
+    from diffusion.process.samplers import check_steps, make_scheduler
+    from diffusion.process.settings import Sampling
 
     if steps is not None:
         check_steps(steps)
@@ -152,8 +152,8 @@ def _pipeline(checkpoint: Path | None, chosen: Mapping[str, Any]) -> "tuple[ECGP
 
 def _checker(unconditional: bool, allow_unknown: bool) -> Callable[[Mapping[str, Any]], None]:
     """Raises `InputError` for values that cannot be asked for."""
-    from diffusion.asked import check_asked
-    from diffusion.conditioning import Condition
+    from diffusion.conditions.condition import Condition
+    from diffusion.conditions.request import check_asked
 
     def check(values: Mapping[str, Any]) -> None:
         condition = Condition(**values)
@@ -194,7 +194,7 @@ def _requests(
 def _generator(
     pipeline: "ECGPipeline", settings: "Sampling", seed: int
 ) -> "Callable[[Sequence[Request]], list[EcgRecord]]":
-    from diffusion.conditioning import Condition
+    from diffusion.conditions.condition import Condition
 
     def generate(block: "Sequence[Request]") -> list[EcgRecord]:
         conditions = [Condition(**request.values) for request in block]

@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-from diffusion import samplers
-from diffusion.asked import Sampling, check_asked, conditions_of, report_of, request_of, statements_of
 from diffusion.checkpoints import DEFAULT_CODEC, INDEX, WEIGHTS, load_parts, module_digest
-from diffusion.conditioning import QUANTITIES, Condition, collate
-from diffusion.guidance import Guidance, GuidedVelocity
-from diffusion.typical import completed
-from gen.checkpoint import checkpoint_digest, model_config, replace_folder, save_checkpoint, write_json
+from diffusion.conditions.condition import QUANTITIES, Condition, collate
+from diffusion.conditions.implied import completed
+from diffusion.conditions.request import check_asked, conditions_of, report_of, request_of, statements_of
+from diffusion.process import samplers
+from diffusion.process.guidance import Guidance, GuidedVelocity
+from diffusion.process.settings import Sampling
+from gen.checkpoint import checkpoint_digest, model_config, save_checkpoint
+from gen.files import replace_folder, write_json
 from gen.leads import LEADS_8_TO_12, LEADS_12
 from gen.records import EcgRecord, InputError, Patient
 from gen.signals import resample
@@ -36,9 +38,9 @@ class ECGPipeline(DiffusionPipeline):
     The scheduler can be exchanged for any of diffusers' that takes v-prediction, or by name.
 
     Args:
-        denoiser: predicts v of latents, see `diffusion.objective.Denoiser`.
+        denoiser: predicts v of latents, see `diffusion.process.objective.Denoiser`.
         codec: latents of unit variance to eight leads in mV and back.
-        scheduler: of diffusers, see `diffusion.samplers`.
+        scheduler: of diffusers, see `diffusion.process.samplers`.
     """
 
     denoiser: torch.nn.Module
@@ -137,7 +139,7 @@ class ECGPipeline(DiffusionPipeline):
             age, sex, heart_rate, pr_ms, qrs_ms, qt_ms, axis_deg, rms_mv: see `Condition`; one value, or one for each
                 prompt.
             num: ECGs per prompt.
-            num_inference_steps: the weights' own where not given, see `diffusion.samplers.SAMPLERS`.
+            num_inference_steps: the weights' own where not given, see `diffusion.process.samplers.SAMPLERS`.
             guidance_scale: for all conditions, or by group (text, patient, rate, shape); 1 is none.
             guidance_rescale, guidance_interval: see `Guidance`.
             negative_prompt: statements to stay away from; acts where the text's scale is not 1.

@@ -1,12 +1,14 @@
 """Teaching mode: text -> ECG on paper, the answer hidden. ``python -m diffusion.teaching --out DIR``.
 
-Every row of a table of conditions (default: ``docs/requests-rare.csv``) becomes a case. The folder is a record set (its
+Every row of a table of conditions (default: ``diffusion/requests_rare.csv``) becomes a case. The folder is a record set
+(its
 ``metadata.csv`` holds the answers) with a picture of each case and ``teaching.html``, one page that opens offline: an
 ECG to read, and under "Show the answer" what was asked for, what was measured on the generated ECG, and how rare it is
 in the training recordings. Cases are shuffled; neither order nor names tell anything.
 
 ``--score FOLDER`` makes nothing: it prints how many ECGs of a set, made or recorded, meet the criterion of a rare
-finding that they are said to have, and how many others do (for common ones: ``python -m metrics.obedience``).
+finding that they are said to have, and how many others do (for common ones: ``python -m
+metrics.evaluation.adherence``).
 """
 
 import argparse
@@ -20,11 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from diffusion.asked import check_asked
-from diffusion.conditioning import Condition
+from diffusion.conditions.condition import Condition
+from diffusion.conditions.request import check_asked
 from diffusion.pipeline import ECGPipeline, load
 from gen import registry
-from gen.criteria import CRITERIA, Criterion
 from gen.datasets import open_source
 from gen.io import RecordSetWriter
 from gen.leads import LEADS_12
@@ -35,8 +36,9 @@ from gen.records import EcgRecord, InputError
 from gen.simulate.disease import KNOWN
 from gen.synthesis import TableRequests, read_table
 from gen.text import read_text, statements
+from metrics.measurement.criteria import CRITERIA, Criterion
 
-CONDITIONS = Path(__file__).parents[1] / "docs" / "requests-rare.csv"
+CONDITIONS = Path(__file__).with_name("requests_rare.csv")
 PAGE, PICTURES = "teaching.html", "plots"
 _BLOCK, _ORDER = 32, 41
 _V1, _V2, _V5, _V6, _II = (LEADS_12.index(lead) for lead in ("V1", "V2", "V5", "V6", "II"))

@@ -1,10 +1,10 @@
 """Calibrates a pipeline's intervals: ``python -m flow.calibrate --help``.
 
-    python -m flow.data --n 0 --val 400 --test 0 --ecgs 0 --seed 1 --out CALIBRATION
+    python -m flow.training.pair_cache --n 0 --val 400 --test 0 --ecgs 0 --seed 1 --out CALIBRATION
     python -m flow.calibrate --checkpoint RUN/pipeline --data CALIBRATION --n 400 --samples 8
 
 draws hearts for the ECGs of part ``val``, the ECG alone, and writes ``intervals.json`` into the pipeline folder (see
-`flow.intervals`). Take a cohort of another seed than the training's: its part ``val`` chose the weights.
+`flow.volumes.intervals`). Take a cohort of another seed than the training's: its part ``val`` chose the weights.
 """
 
 import argparse
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from flow.assembly import checked_index, index_digest
-from flow.data import PairCache, Part
-from flow.generate import Generated, generate
-from flow.intervals import COVERAGE, Calibration, save_calibration, volume_table
-from flow.latents import encode_ecgs
+from flow.checkpoints import checked_index, index_digest
+from flow.evaluation.generate import Generated, generate
 from flow.pipeline import ECGToCMRPipeline
+from flow.training.latents import encode_ecgs
+from flow.training.pair_cache import PairCache, Part
+from flow.volumes.intervals import COVERAGE, Calibration, save_calibration, volume_table
 from flow.weights import pipeline_folder
 from gen.records import InputError
 
@@ -104,7 +104,9 @@ def main() -> None:
         description="Calibrate the intervals of a cmr pipeline on hearts outside training."
     )
     parser.add_argument("--checkpoint", type=Path, help="pipeline folder; the shipped one by default")
-    parser.add_argument("--data", type=Path, required=True, help="cache made by python -m flow.data; part val is used")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="cache made by python -m flow.training.pair_cache; part val is used"
+    )
     parser.add_argument("--n", type=int, default=400, help="hearts at most")
     parser.add_argument("--samples", type=int, default=8, help="samples per ECG; tables hold for 2 to this many")
     parser.add_argument("--seed", type=int, default=0, help="of the samples")

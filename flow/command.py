@@ -64,8 +64,8 @@ def cmr(
     checkpoint = pipeline_folder(checkpoint)  # says so at once where there are none
     from flow.page import MOST_HEARTS
     from flow.pipeline import load, with_patient
+    from gen.files import begin, check_output, commit_folder, discard
     from gen.io import expand_inputs
-    from gen.io.atomic import begin, check_output, commit_folder, discard
 
     check_output(out, overwrite=overwrite)
     pipeline = load(checkpoint)

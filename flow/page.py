@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flow.intervals import Interval
 from flow.pipeline import HeartResult
+from flow.volumes.intervals import Interval
 from gen.cine import CineRecord
 from gen.io.cine import write_cine
 from gen.page import Page

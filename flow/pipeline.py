@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from flow.assembly import INDEX, PARTS, checked_index, index_digest, save_pipeline, write_index
-from flow.beats import Beats
-from flow.codec import CineCodec
-from flow.conditions import Conditions
-from flow.intervals import Calibration, Interval, load_calibration, save_calibration, summarise, volume_table
-from flow.latents import cycle_tokens, summary_of
-from flow.network import VelocityDiT
-from flow.objective import Context, sample
-from flow.pamae import PhaseAwareMAE
-from flow.preparation import Prepared, prepare
-from flow.volumes import VolumeReader
+from flow.checkpoints import INDEX, PARTS, checked_index, index_digest, save_pipeline, write_index
+from flow.ecg.beats import Beats
+from flow.ecg.preparation import Prepared, prepare
+from flow.networks.cine_codec import CineCodec
+from flow.networks.conditions import Conditions
+from flow.networks.objective import Context, sample
+from flow.networks.pamae import PhaseAwareMAE, cycle_tokens, summary_of
+from flow.networks.velocity import VelocityDiT
+from flow.volumes.intervals import Calibration, Interval, load_calibration, save_calibration, summarise, volume_table
+from flow.volumes.reader import VolumeReader
 from flow.weights import pipeline_folder
-from gen.checkpoint import checkpoint_digest, load_model, model_config, read_json, replace_folder, save_checkpoint
+from gen.checkpoint import checkpoint_digest, load_model, model_config, save_checkpoint
 from gen.cine import CineRecord
+from gen.files import read_json, replace_folder
 from gen.records import EcgRecord, InputError
 from gen.simulate.cine import LEVEL_SHARES, usual_length_mm
 
@@ -180,7 +180,7 @@ class ECGToCMRPipeline:
             known = next((name for name, heights in LEVEL_SHARES.items() if heights == learned), str(learned))
             raise InputError(
                 f"--levels {levels}: these weights were trained on {known} slices alone; train others on a cache of "
-                f"`python -m flow.data --levels {levels}` and give --checkpoint"
+                f"`python -m flow.training.pair_cache --levels {levels}` and give --checkpoint"
             )
         return LEVEL_SHARES[levels]
 
@@ -281,7 +281,7 @@ class ECGToCMRPipeline:
 
 
 def volumes_of(cines: tuple[CineRecord, ...]) -> dict[str, np.ndarray]:
-    """Volumes of each cine, (n,) per name; see `flow.intervals.volume_table`."""
+    """Volumes of each cine, (n,) per name; see `flow.volumes.intervals.volume_table`."""
     curves = np.stack([cine.lv_volume_ml for cine in cines])  # type: ignore[misc]
     return volume_table(curves, np.array([cine.lv_mass_g for cine in cines]))
 

@@ -4,13 +4,9 @@ diffusers' own ``from_pretrained`` only logs a warning for a missing, left-over 
 with random values, and takes pickled ``.bin`` files. `load_model` raises instead and reads safetensors only.
 """
 
-import glob
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from gen.files import read_json, replace_folder, write_json
 from gen.records import InputError
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "card.json"
@@ -180,64 +177,6 @@ def model_config(model: torch.nn.Module) -> dict[str, Any]:
     if as_text is not None:
         return json.loads(as_text())
     return {"_class_name": type(model).__name__}
-
-
-@contextmanager
-def replace_folder(folder: str | Path) -> Iterator[Path]:
-    """A temporary folder beside ``folder`` that takes its place when the block ends well, and vanishes otherwise."""
-    folder = Path(folder)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    try:
-        recover_folder(folder)
-        temporary.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
-    previous = folder.with_name(f".{folder.name}.old")
-    try:
-        yield temporary
-        if folder.exists():
-            folder.rename(previous)
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if previous.exists() and not folder.exists():
-            previous.rename(folder)
-        raise
-    shutil.rmtree(previous, ignore_errors=True)
-
-
-def recover_folder(folder: Path) -> None:
-    """Put right what a process killed inside `replace_folder` left: bring the old folder back, drop the unfinished."""
-    previous = folder.with_name(f".{folder.name}.old")
-    if previous.exists():
-        if folder.exists():
-            shutil.rmtree(previous)
-        else:
-            previous.rename(folder)
-    for unfinished in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):
-        shutil.rmtree(unfinished)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON under a temporary name, then rename; numbers keep every bit."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        InputError: the file is not a JSON object.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: expected a JSON object")
-    return value
 
 
 def _existing(folder: Path, name: str) -> Path:

@@ -9,7 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from gen.checkpoint import CONFIG, load_checkpoint, replace_folder, save_checkpoint
+from gen.checkpoint import CONFIG, load_checkpoint, save_checkpoint
+from gen.files import replace_folder
 from gen.records import InputError
 
 

@@ -14,7 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from gen.plot.files import write_atomically
+from gen.files import write_atomically
 from gen.records import InputError
 
 SYNTHETIC_TEXT = "Synthetic: the signals on this page were made or completed by software. Not for diagnosis."

@@ -96,3 +96,11 @@ def _zero_phase(sos: np.ndarray, signal: np.ndarray, fs_hz: float) -> np.ndarray
     # scipy's default padding is a few samples; a 0.5 Hz filter rings for seconds.
     pad = min(signal.shape[-1] - 1, int(2 * fs_hz))
     return scipy.signal.sosfiltfilt(sos, signal, axis=-1, padlen=pad).astype(signal.dtype, copy=False)
+
+
+def rms_mv(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
+    """(n,) root mean square over leads and time of (n, 8, time) without drift below 0.5 Hz."""
+    from gen.signals import highpass
+
+    steady = highpass(fill_gaps(signal_mv), fs_hz, 0.5)
+    return np.sqrt((steady.astype(np.float64) ** 2).mean(axis=(1, 2)))

@@ -13,8 +13,9 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from gen.leads import LEADS_12, limb_lead_residual
-from metrics import frechet, manifold, mmd, paired
-from metrics.arrays import Array
+from metrics.distribution import frechet, manifold, mmd
+from metrics.statistics.arrays import Array
+from metrics.waveform import paired
 
 
 class _TwoSets(Metric):
@@ -48,7 +49,7 @@ class _TwoSets(Metric):
 
 
 class FrechetDistance(_TwoSets):
-    """Streaming Fréchet distance in bounded memory; see `metrics.frechet`.
+    """Streaming Fréchet distance in bounded memory; see `metrics.distribution.frechet`.
 
     Each set is one row of count, mean and scatter per process; rows are merged exactly (Chan et al. 1983).
     """
@@ -76,7 +77,7 @@ class FrechetDistance(_TwoSets):
 
 
 class KernelDistance(_TwoSets):
-    """KID over all samples; keeps the features, as every pair enters. See `metrics.mmd.kid`."""
+    """KID over all samples; keeps the features, as every pair enters. See `metrics.distribution.mmd.kid`."""
 
     higher_is_better = False
 
@@ -87,7 +88,7 @@ class KernelDistance(_TwoSets):
 
 
 class ManifoldMetrics(_TwoSets):
-    """Precision, recall, density and coverage; keeps the features. See `metrics.manifold`."""
+    """Precision, recall, density and coverage; keeps the features. See `metrics.distribution.manifold`."""
 
     higher_is_better = True
 
@@ -105,7 +106,9 @@ class ManifoldMetrics(_TwoSets):
 
 
 class PairedErrors(Metric):
-    """MSE, MAE, RMSE and mean Pearson correlation of paired ECGs on the scored samples. See `metrics.paired`."""
+    """MSE, MAE, RMSE and mean Pearson correlation of paired ECGs on the scored samples. See
+    `metrics.waveform.paired`.
+    """
 
     is_differentiable = False
     higher_is_better = False
@@ -124,7 +127,7 @@ class PairedErrors(Metric):
             self.add_state(name, default=torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, *, reference: Tensor, generated: Tensor, mask: Tensor | None = None) -> None:
-        """Add ECGs (n, lead, time) in mV; ``mask`` as in `metrics.paired.error_sums`."""
+        """Add ECGs (n, lead, time) in mV; ``mask`` as in `metrics.waveform.paired.error_sums`."""
         sums = paired.error_sums(
             reference=reference.detach().cpu().numpy(),
             generated=generated.detach().cpu().numpy(),
@@ -148,7 +151,7 @@ class PairedErrors(Metric):
 
 
 class LimbLeadResidual(Metric):
-    """Mean RMS deviation from Einthoven's and Goldberger's laws in mV. See `metrics.physics`."""
+    """Mean RMS deviation from Einthoven's and Goldberger's laws in mV. See `metrics.waveform.physics`."""
 
     is_differentiable = False
     higher_is_better = False

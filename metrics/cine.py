@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from gen.records import InputError
-from metrics.arrays import Array
+from metrics.statistics.arrays import Array
 
 _SIGMA, _RADIUS = 1.5, 5  # the Gaussian window of 11 pixels (Wang et al. 2004)
 _K1, _K2 = 0.01, 0.03

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gen.records import InputError
-from metrics.arrays import Array, feature_pair, vector
+from metrics.statistics.arrays import Array, feature_pair, vector
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,8 @@ class MetricDefinition:
 
 
 def fid_infinity(*, reference: Any, generated: Any, paired: bool = False, seed: int = 0) -> float:
-    """Value of `metrics.frechet.fd_infinity`."""
-    from metrics.frechet import fd_infinity
+    """Value of `metrics.distribution.frechet.fd_infinity`."""
+    from metrics.distribution.frechet import fd_infinity
 
     return fd_infinity(reference=reference, generated=generated, paired=paired, seed=seed).value
 
@@ -85,7 +85,7 @@ def fid_infinity(*, reference: Any, generated: Any, paired: bool = False, seed: 
 _TABLE = (
     MetricDefinition(
         name="fid",
-        home="metrics.frechet:fid",
+        home="metrics.distribution.frechet:fid",
         kind="features",
         unit="feature units²",
         better="lower",
@@ -107,7 +107,7 @@ _TABLE = (
     ),
     MetricDefinition(
         name="kid",
-        home="metrics.mmd:kid",
+        home="metrics.distribution.mmd:kid",
         kind="features",
         better="lower",
         ideal=0.0,
@@ -117,7 +117,7 @@ _TABLE = (
     ),
     MetricDefinition(
         name="precision",
-        home="metrics.manifold:precision",
+        home="metrics.distribution.manifold:precision",
         kind="features",
         better="higher",
         ideal=1.0,
@@ -127,7 +127,7 @@ _TABLE = (
     ),
     MetricDefinition(
         name="recall",
-        home="metrics.manifold:recall",
+        home="metrics.distribution.manifold:recall",
         kind="features",
         better="higher",
         ideal=1.0,
@@ -137,7 +137,7 @@ _TABLE = (
     ),
     MetricDefinition(
         name="density",
-        home="metrics.manifold:density",
+        home="metrics.distribution.manifold:density",
         kind="features",
         better="higher",
         ideal=1.0,
@@ -147,7 +147,7 @@ _TABLE = (
     ),
     MetricDefinition(
         name="coverage",
-        home="metrics.manifold:coverage",
+        home="metrics.distribution.manifold:coverage",
         kind="features",
         better="higher",
         ideal=1.0,
@@ -157,7 +157,7 @@ _TABLE = (
     ),
     MetricDefinition(
         name="two_sample_auroc",
-        home="metrics.two_sample:two_sample_auroc",
+        home="metrics.distribution.two_sample:two_sample_auroc",
         kind="features",
         better="lower",
         ideal=0.5,
@@ -167,7 +167,7 @@ _TABLE = (
     ),
     MetricDefinition(
         name="mse",
-        home="metrics.paired:mse",
+        home="metrics.waveform.paired:mse",
         kind="paired signals",
         unit="mV²",
         better="lower",
@@ -179,7 +179,7 @@ _TABLE = (
     ),
     MetricDefinition(
         name="mae",
-        home="metrics.paired:mae",
+        home="metrics.waveform.paired:mae",
         kind="paired signals",
         unit="mV",
         better="lower",
@@ -191,7 +191,7 @@ _TABLE = (
     ),
     MetricDefinition(
         name="pcc",
-        home="metrics.paired:pcc",
+        home="metrics.waveform.paired:pcc",
         kind="paired signals",
         better="higher",
         ideal=1.0,
@@ -202,7 +202,7 @@ _TABLE = (
     ),
     MetricDefinition(
         name="limb_lead_residual_mv",
-        home="metrics.physics:limb_lead_residual_mv",
+        home="metrics.waveform.physics:limb_lead_residual_mv",
         kind="signals",
         unit="mV",
         better="lower",
@@ -224,7 +224,7 @@ _TABLE = (
     ),
     MetricDefinition(
         name="near_copy_share",
-        home="metrics.copies:near_copy_share",
+        home="metrics.privacy.copies:near_copy_share",
         kind="signals",
         better="lower",
         ideal=0.0,
@@ -235,7 +235,7 @@ _TABLE = (
     ),
     MetricDefinition(
         name="nearer_to_train_share",
-        home="metrics.privacy:nearer_to_train_share",
+        home="metrics.privacy.attacks:nearer_to_train_share",
         kind="features and holdout",
         better="lower",
         ideal=0.5,
@@ -247,7 +247,7 @@ _TABLE = (
     ),
     MetricDefinition(
         name="membership_auroc",
-        home="metrics.privacy:membership_auroc",
+        home="metrics.privacy.attacks:membership_auroc",
         kind="features and holdout",
         better="lower",
         ideal=0.5,

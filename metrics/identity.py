@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gen.records import InputError
-from metrics.arrays import Array, feature_pair, features, group_codes
-from metrics.ranking import equal_error_rate
+from metrics.statistics.arrays import Array, feature_pair, features, group_codes
+from metrics.statistics.ranking import equal_error_rate
 
 Labels = Sequence[object] | npt.NDArray
 

@@ -18,7 +18,7 @@ def small(monkeypatch, tmp_path):
 
     from gen.checkpoint import model_config, save_checkpoint
     from vae import pipeline
-    from vae.network import LeadVAE
+    from vae.networks.lead_vae import LeadVAE
 
     torch.manual_seed(0)
     model = LeadVAE(

@@ -4,7 +4,8 @@
 
 The network predicts a scale for every missing sample. A band is the mean plus and minus a factor times that scale;
 the factor of a level and lead is the quantile of |error| / scale over validation records (split conformal prediction,
-Vovk et al. 2005), pooled over the input sets of ``vae.evaluate``. Coverage is then reported on the test fold.
+Vovk et al. 2005), pooled over the input sets of ``vae.evaluation.reconstruction``. Coverage is then reported on the
+test fold.
 """
 
 import argparse
@@ -20,8 +21,8 @@ from gen.checkpoint import load_checkpoint, save_checkpoint
 from gen.datasets.cache import SignalCache
 from gen.leads import LEADS_8, parse_leads
 from gen.signals import resample
-from vae.evaluate import INPUT_SETS
 from vae.pipeline import LEVELS, NetworkPredictor, Windows, load
+from vae.training.masks import INPUT_SETS
 
 #: Every 5th sample (10 ms apart at 500 Hz): neighbours say nearly the same, and memory stays small.
 _STRIDE = 5

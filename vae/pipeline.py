@@ -14,11 +14,11 @@ from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.leads import LEADS_8, LEADS_8_TO_12, LEADS_12, canonical_leads
 from gen.records import EcgRecord, InputError
 from gen.signals import resample
-from vae import baselines
-from vae.network import MIN_SCALE_MV, LeadVAE
+from vae.networks import linear as baselines
+from vae.networks.lead_vae import MIN_SCALE_MV, LeadVAE
+from vae.networks.spatial import conditional_mean
+from vae.networks.wearecg import WearECG
 from vae.observation import Observation, assemble, observe
-from vae.spatial import conditional_mean
-from vae.wearecg import WearECG
 
 WEIGHTS = Path(__file__).parent / "weights"
 METHODS = ("default", "wearecg", "least-squares", "fir", "per-patient", "nearest", "dower")

@@ -45,7 +45,7 @@ def demo(
     All figures are measured against simulated truth, so they say how the suite works and not how well it does on
     patients; those figures are in the model cards.
     """
-    from gen.checkpoint import write_json
+    from gen.files import write_json
     from gen.page import Page
 
     target = out / "index.html"

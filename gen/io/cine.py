@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gen.cine import LABELS, CineRecord
-from gen.io.atomic import atomic_files
+from gen.files import atomic_files
 from gen.io.cine_dicom import write_dicom_zip
 from gen.io.common import dump_json, library, reading
 from gen.records import InputError, Patient

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gen.files import one_line
 from gen.leads import LEADS_12, LeadError, canonical_lead, canonical_leads
 from gen.records import EcgRecord, InputError, Patient
 from gen.signals import millivolt_factor
@@ -26,17 +27,6 @@ _OTHER_CHANNELS = re.compile(
     r"v[xyz]|v[7-9]|v[1-9]r|pleth|ppg|resp.*|abp|art|cvp|pap|icp|spo2|eeg.*|emg.*|eog.*|pcg|events?|marker|status"
     r"|annotations?|edf annotations"
 )
-
-
-def one_line(error: BaseException) -> str:
-    """An exception's message without line breaks, at most 200 characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return printable(text if len(text) <= 200 else text[:197] + "...")
-
-
-def printable(text: object) -> str:
-    """Text out of a file made safe for a one-line message: control characters become ``?``, 200 characters."""
-    return "".join(char if char.isprintable() else "?" for char in str(text))[:200]
 
 
 @contextmanager

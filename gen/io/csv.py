@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gen.files import one_line
 from gen.io.comments import to_comments
-from gen.io.common import Given, ecg_channels, is_lead, make_record, number_text, one_line, reading
+from gen.io.common import Given, ecg_channels, is_lead, make_record, number_text, reading
 from gen.io.csv_layout import TIME_NAME, Layout, columns_in, facts_in, find_layout, is_time_or_index, split_unit
 from gen.records import EcgRecord, InputError
 

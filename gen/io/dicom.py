@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from gen.files import printable
 from gen.io.common import (
     INVALID_INT16,
     Given,
@@ -28,7 +29,6 @@ from gen.io.common import (
     number_text,
     parse_age,
     parse_sex,
-    printable,
     reading,
     to_int16_microvolt,
 )

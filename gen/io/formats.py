@@ -26,7 +26,7 @@ class Format:
         return _resolve(self.reader)(path, given)
 
     def write(self, record: EcgRecord, path: Path) -> None:
-        """Write one file in place (see `gen.io.atomic` for whole-or-nothing)."""
+        """Write one file in place (see `gen.files` for whole-or-nothing)."""
         if self.writer is None:
             raise InputError(f"{path}: {self.name} files are read, not written")
         _resolve(self.writer)(record, path)

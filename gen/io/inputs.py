@@ -81,7 +81,7 @@ def _pattern(pattern: str) -> list[Path]:
 
 def _in_folder(folder: Path) -> list[Path]:
     """Files of a record set by its table, without the draws, bands and plots beside them; else every readable file."""
-    from gen.io.sets import table_files  # which imports this module
+    from gen.io.table import table_files  # which imports this module
 
     named = table_files(folder)
     return files_in(folder) if named is None else named

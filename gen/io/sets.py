@@ -1,8 +1,6 @@
 """Reads single records and record sets, whatever their format."""
 
-import csv
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gen.io import formats
 from gen.io.common import Given, parse_age, parse_sex, reading
 from gen.io.inputs import files_in, resolve
+from gen.io.table import _is_set_table, _rows
 from gen.io.writer import COLUMNS, metadata_row
 from gen.records import EcgRecord, InputError, Patient
 
@@ -161,31 +160,6 @@ def _count_file(file: Path) -> int:
 
         return count_npz(file)
     return 1
-
-
-def _is_set_table(table: Path) -> bool:
-    """Whether a ``metadata.csv`` is ours: it names files."""
-    if not table.is_file():
-        return False
-    with table.open(newline="", encoding="utf-8", errors="replace") as handle:
-        return "file" in next(csv.reader(handle), [])
-
-
-def _rows(table: Path) -> Iterator[dict[str, str]]:
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # metadata may carry long fiducial lists
-    with reading(table, "CSV"), table.open(newline="", encoding="utf-8-sig") as handle:
-        for number, row in enumerate(csv.DictReader(handle), 2):
-            if not row.get("file") or None in row or None in row.values():
-                raise InputError(f"{table}: row {number} does not fit the header {','.join(COLUMNS)}")
-            yield row
-
-
-def table_files(folder: Path) -> list[Path] | None:
-    """Files of a record set by its table, each once; None if the folder is no record set."""
-    table = folder / "metadata.csv"
-    if not _is_set_table(table):
-        return None
-    return list(dict.fromkeys(folder / row["file"] for row in _rows(table)))
 
 
 def _iter_table(table: Path, given: Given) -> Iterator[EcgRecord]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gen.io.common import Given, dump_json, facts_of, make_record, printable, reading
+from gen.files import printable
+from gen.io.common import Given, dump_json, facts_of, make_record, reading
 from gen.records import EcgRecord, InputError
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from gen.files import atomic_files, begin, check_output, commit_folder, discard, one_line
 from gen.io import formats
-from gen.io.atomic import atomic_files, begin, check_output, commit_folder, discard
-from gen.io.common import dump_json, facts_of, number_text, one_line
+from gen.io.common import dump_json, facts_of, number_text
 from gen.io.webdataset import safe_name
 from gen.records import EcgRecord, InputError
 

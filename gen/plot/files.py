@@ -1,12 +1,12 @@
 """Figures to bytes and files: deterministic, and never half-written."""
 
 import io
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gen.files import write_atomically
 from gen.records import InputError
 
 if TYPE_CHECKING:
@@ -64,14 +64,3 @@ def save(figure: "Figure", path: str | Path, *, dpi: float = DPI) -> Path:
         raise InputError(f"{path}: cannot save a picture as {path.suffix!r}; accepted: {', '.join(SUFFIXES)}")
     write_atomically(path, render(figure, path.suffix.lower()[1:], dpi=dpi))
     return path
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a whole file or nothing: a temporary name in the same folder, then a rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import numpy as np
 from gen.simulate.disease import Disease, draw_disease, pinned_disease
 from gen.simulate.population import COLUMNS, LATENT
 
-#: Log gain of I, II, V1..V6 over patients, set so that amplitudes agree with PTB-XL (`gen.simulate.compare`).
+#: Log gain of I, II, V1..V6 over patients, set so that amplitudes agree with PTB-XL (`gen.evaluation.cohort`).
 _GAIN_MEAN = np.array([-0.05, -0.05, -0.06, -0.01, 0.0, 0.03, 0.03, 0.0])
 _GAIN_SPREAD = np.array([0.0, 0.0, 0.12, 0.20, 0.17, 0.10, 0.10, 0.08])
 

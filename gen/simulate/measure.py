@@ -1,6 +1,6 @@
 """Quick multi-lead measurement of ECGs: representative beat, fiducials, intervals and amplitudes.
 
-Serves the calibration (`gen.simulate.fit`) and the comparison (`gen.simulate.compare`) of the simulated cohort. The
+Serves the calibration (`gen.simulate.fit`) and the comparison (`gen.evaluation.cohort`) of the simulated cohort. The
 same rule measures real and simulated records, so that differences between the two are differences of the signals.
 """
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from gen import __version__
+from gen.files import one_line
 from gen.io import COLUMNS, formats
-from gen.io.common import one_line
 from gen.io.writer import metadata_row, open_shard
 from gen.records import EcgRecord, InputError
 from gen.synthesis.card import write_card

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from gen.io.common import dump_json, parse_sex, printable, reading
+from gen.files import printable
+from gen.io.common import dump_json, parse_sex, reading
 from gen.records import InputError
 
 #: Columns of a table of conditions, and other names they may have.

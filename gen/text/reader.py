@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from gen.text import scope
+from gen.text.items import Item
 from gen.text.numbers import take_numbers
 from gen.text.phrases import longest, trie
 from gen.text.territory import INFARCT, INJURY, ISCHAEMIA, territory
@@ -93,21 +94,6 @@ def read_text(text: str) -> ReadText:
     _locate(items)
     scope.apply(items)
     return ReadText(tuple(_statements(items, text)), numbers, tuple(unknown))
-
-
-@dataclass(slots=True)
-class Item:
-    """A phrase that was found: a statement or a modifier."""
-
-    kind: str  #: 'statement', 'wall', 'leads', 'noise', ',', '.' or a modifier's name in lower case
-    value: str
-    start: int
-    end: int
-    leads: tuple[str, ...] = ()
-    locations: list[str] = field(default_factory=list)
-    negated: bool = False
-    likelihood: int = 100
-    acuity: str | None = None
 
 
 def _match(tokens: list[Token], text: str) -> tuple[list[Item], list[str]]:

@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gen.text.reader import Item
+    from gen.text.items import Item
 
 #: What may stand between a cue and its statement.
 _SKIP = frozenset(("wall", "leads", "acute", "old", "subj", "leadword", "cons", "ign", "poss", "neg"))

@@ -10,8 +10,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 import torch
 
+from gen.randomness import sample_seeds
 from gen.records import InputError
-from gen.training.noise import sample_seeds
 
 Item = TypeVar("Item")
 Batch = dict[str, torch.Tensor]

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gen.checkpoint import read_json, recover_folder, write_json
+from gen.files import read_json, recover_folder, write_json
 from gen.records import InputError
 from gen.training.config import TrainingConfig
 

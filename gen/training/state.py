@@ -12,7 +12,8 @@ from diffusers.training_utils import EMAModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from gen.checkpoint import read_json, unique_tensors, write_json
+from gen.checkpoint import unique_tensors
+from gen.files import read_json, write_json
 from gen.records import InputError
 
 _TENSORS, _NUMBERS = "tensors.safetensors", "state.json"

@@ -83,11 +83,11 @@ def benchmark(
 
 
 def _compare(paths: tuple[Path, Path], json: bool, *, out: Path | None, overwrite: bool) -> None:
-    from metrics.compare import compare_reports, comparison_markdown
+    from metrics.report.compare import compare_reports, comparison_markdown
 
     found = compare_reports(*paths)
     if out is not None:
-        from gen.plot.files import write_atomically
+        from gen.files import write_atomically
 
         file = out / "comparison.md"
         if file.exists() and not overwrite:

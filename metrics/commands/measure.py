@@ -17,8 +17,8 @@ import typer
 from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
-    from metrics.delineation import Delineation
-    from metrics.parameters import Parameters
+    from metrics.measurement.delineation import Delineation
+    from metrics.measurement.parameters import Parameters
 
 #: Columns of PARAMS.csv with their decimals; the rest are text.
 PARAMS: dict[str, int] = {
@@ -50,8 +50,8 @@ def measure(
 
     Lead 'global' in BEATS.csv is the consensus of all leads, which the parameters are taken from. Not for diagnosis.
     """
+    from gen.files import atomic_files
     from gen.io import expand_inputs
-    from gen.io.atomic import atomic_files
     from gen.io.blocks import read_files
 
     if beats is not None and beats.resolve() == out.resolve():
@@ -76,7 +76,7 @@ def measure(
 
 def _measure(records: Iterator[EcgRecord], writers: list[Any], total: int) -> dict[str, int]:
     from gen.io.blocks import in_blocks
-    from metrics.parameters import measure_and_delineate
+    from metrics.measurement.records import measure_and_delineate
 
     counts = {"records": 0, "not_measurable": 0, "beats": 0}
     work = partial(measure_and_delineate, per_lead=len(writers) > 1)
@@ -97,7 +97,7 @@ def _in_parallel(work: Callable[[_Block], _Result], blocks: Iterable[_Block]) ->
     """Blocks with their results, in order; a few blocks are worked on at once, while the next ones are read."""
     import torch
 
-    from metrics.delineation.delineator import shipped
+    from metrics.measurement.delineation.delineator import shipped
 
     shipped()  # loaded once, before the threads ask for it
     workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)

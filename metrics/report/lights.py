@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from metrics.suite.entries import Entry
+from metrics.report.entries import Entry
 
 Light = Literal["green", "amber", "red", "none"]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from metrics.report.entries import BenchmarkReport
 from metrics.report.lights import LEGEND
 from metrics.report.tables import HEADERS, row, sections, settings_rows, skipped
-from metrics.suite.entries import BenchmarkReport
 
 
 def markdown(report: BenchmarkReport) -> str:

@@ -1,10 +1,10 @@
 """report.html: one self-contained page with the figures, the lights and the pictures."""
 
 from gen.page import Page
+from metrics.report.entries import CONTRACT, BenchmarkReport
+from metrics.report.figures import Picture
 from metrics.report.lights import LEGEND, SYMBOLS, light
-from metrics.report.pictures import Picture
 from metrics.report.tables import HEADERS, interval, number, row, sections, settings_rows, skipped
-from metrics.suite.entries import CONTRACT, BenchmarkReport
 
 _HEADLINE_FIGURES = 16
 

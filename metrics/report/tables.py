@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from gen.page import format_value
+from metrics.report.entries import BenchmarkReport, Entry
 from metrics.report.lights import SYMBOLS, light
-from metrics.suite.entries import BenchmarkReport, Entry
 
 HEADERS = ("", "measure", "value", "95 % CI", "n", "unit", "better", "at floor n", "floor", "floor n", "trivial")
 _ARROWS = {"lower": "↓", "higher": "↑"}

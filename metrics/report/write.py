@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gen.plot.files import write_atomically
+from gen.files import write_atomically
 from gen.records import InputError
-from metrics.suite.entries import BenchmarkReport
+from metrics.report.entries import BenchmarkReport
 
 FILES = ("report.json", "report.md", "report.html")
 

@@ -7,7 +7,7 @@
 Importing this package reads no data and loads no torch.
 """
 
-from metrics.suite.entries import BenchmarkReport, Entry
+from metrics.report.entries import BenchmarkReport, Entry
 from metrics.suite.run import benchmark
 
 __all__ = ["BenchmarkReport", "Entry", "benchmark"]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student
 
-from metrics.arrays import Array
+from metrics.statistics.arrays import Array
 
 #: From two arrays, row for row samples, to named values; the seed is for what it draws.
 Compute = Callable[[Array, Array, int], Mapping[str, float]]

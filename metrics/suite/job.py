@@ -11,8 +11,8 @@ import numpy.typing as npt
 from gen.leads import LEADS_8
 from gen.records import InputError
 from gen.signals import resample
-from metrics.arrays import Array
-from metrics.extractors import Extractor
+from metrics.distribution.extractors import Extractor
+from metrics.statistics.arrays import Array
 from metrics.suite.aligned import AlignedSet, blocks
 from metrics.suite.halves import Halving, halvings
 from metrics.suite.pairing import Pairs

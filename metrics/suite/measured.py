@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gen.records import InputError
-from metrics.arrays import Array
+from metrics.statistics.arrays import Array
 from metrics.suite.aligned import blocks
 from metrics.suite.job import Job
 
 if TYPE_CHECKING:
-    from metrics.parameters import Parameters
+    from metrics.measurement.parameters import Parameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,8 @@ def measured(job: Job, which: str) -> Measured | str:
 
 
 def _measure(job: Job, which: str) -> Measured:
-    from metrics.parameters import SCALARS, measure_records
+    from metrics.measurement.parameters import SCALARS
+    from metrics.measurement.records import measure_records
 
     each = {"real": job.real, "generated": job.generated}[which]
     found: list[Parameters] = []
@@ -52,4 +53,4 @@ def _measure(job: Job, which: str) -> Measured:
     failed = np.array([one.failure is not None for one in found])
     for name in values:
         values[name][failed] = np.nan
-    return Measured(tuple(found), values, "metrics.parameters")
+    return Measured(tuple(found), values, "metrics.measurement.records")

@@ -12,9 +12,9 @@ import numpy as np
 from gen.leads import LEADS_8
 from gen.records import InputError
 from metrics.definitions import VERSION
-from metrics.extractors import Extractor, extractor, extractor_names
+from metrics.distribution.extractors import Extractor, extractor, extractor_names
+from metrics.report.entries import CONTRACT, BenchmarkReport, Entry, skip
 from metrics.suite.aligned import AlignedSet, align_set, choose_target
-from metrics.suite.entries import CONTRACT, BenchmarkReport, Entry, skip
 from metrics.suite.job import Job, draw
 from metrics.suite.pairing import find_pairs, with_patients_of
 from metrics.suite.presets import Preset, preset
@@ -95,7 +95,7 @@ def benchmark(
 
         check_out(Path(out), overwrite=overwrite)
     if "cine" in chosen.sections:
-        from metrics.suite.cine import cine_benchmark
+        from metrics.suite.sections.cine import cine_benchmark
 
         report = cine_benchmark(real, generated, chosen, seed=seed, progress=progress)
     else:
@@ -171,7 +171,7 @@ def _ecg_benchmark(
         ]
     with progress.step("drawing"):
         if out is not None:
-            from metrics.report.pictures import gather
+            from metrics.suite.pictures import gather
 
             gather(job)
     settings = _settings(job, notes, chosen, seed, train, skipped, time.perf_counter() - start)
@@ -220,9 +220,6 @@ def _extractors(names: Sequence[str] | None, chosen: Preset) -> tuple[list[Extra
     Raises:
         InputError: an extractor asked for is unknown or has no weights.
     """
-    import metrics.classifier
-    import metrics.parameters_vector  # noqa: F401 - both register their extractors
-
     made: list[Extractor] = []
     skipped: dict[str, str] = {}
     if names is not None:
@@ -329,7 +326,7 @@ def _settings(
     wall_s: float,
 ) -> dict[str, Any]:
     from gen import __version__
-    from metrics.extractors import digest_of_data
+    from metrics.distribution.extractors import digest_of_data
 
     def about(each: AlignedSet) -> dict[str, Any]:
         return {

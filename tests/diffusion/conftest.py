@@ -13,10 +13,10 @@ TWIN_BASE = 16
 @pytest.fixture(scope="session")
 def pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of an `ECGPipeline` with random weights."""
-    from diffusion.dit import LatentDiT
+    from diffusion.networks.dit import LatentDiT
     from diffusion.pipeline import ECGPipeline
-    from diffusion.samplers import make_scheduler
-    from vae.codec import EcgCodec
+    from diffusion.process.samplers import make_scheduler
+    from vae.codec.network import EcgCodec
 
     denoiser = LatentDiT(latent_channels=8, width=32, depth=2, heads=2)
     codec = EcgCodec(latent_channels=8, width=8, token_width=16, blocks=1, token_blocks=1)
@@ -29,12 +29,12 @@ def pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def twin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of an `ECGTwinPipeline` with random weights."""
-    from diffusion.dit import LatentDiT
-    from diffusion.identity import IdentityEncoder
-    from diffusion.samplers import make_scheduler
-    from diffusion.twin_data import GAP_FEATURES
-    from diffusion.twin_pipeline import ECGTwinPipeline
-    from vae.codec import EcgCodec
+    from diffusion.networks.dit import LatentDiT
+    from diffusion.process.samplers import make_scheduler
+    from diffusion.twin.identity import IdentityEncoder
+    from diffusion.twin.pipeline import ECGTwinPipeline
+    from diffusion.twin.sources import GAP_FEATURES
+    from vae.codec.network import EcgCodec
 
     denoiser = LatentDiT(latent_channels=8, width=32, depth=2, heads=2, base_width=TWIN_BASE + GAP_FEATURES)
     codec = EcgCodec(latent_channels=8, width=8, token_width=16, blocks=1, token_blocks=1)

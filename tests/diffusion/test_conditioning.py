@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diffusion.conditioning import GROUPS, QUANTITIES, Condition, ConditionBatch, collate, drop_at_random
+from diffusion.conditions.condition import GROUPS, QUANTITIES, Condition, ConditionBatch, collate, drop_at_random
 from gen.records import InputError
 from gen.text import vocabulary
 

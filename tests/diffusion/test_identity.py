@@ -5,8 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from diffusion.conditioning import Condition, ConditionBatch, collate
-from diffusion.identity import (
+from diffusion.conditions.condition import Condition, ConditionBatch, collate
+from diffusion.twin.identity import (
     IdentityEncoder,
     contrastive_loss,
     cropped,
@@ -15,7 +15,7 @@ from diffusion.identity import (
     reference_settings,
     retrieval,
 )
-from diffusion.twin_recipes import IdentityRecipe, _identity_network
+from diffusion.twin.recipes import IdentityRecipe, _identity_network
 from gen.checkpoint import load_model, save_checkpoint
 from gen.checkpoint import model_config as config_of
 from gen.records import InputError

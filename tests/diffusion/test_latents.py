@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion.conditioning import QUANTITIES, Condition
-from diffusion.examples import WINDOW_S, simulated, vary
-from diffusion.latents import Example, LatentSet, LatentSource, channel_weights, rms_mv, write_latents
+from diffusion.conditions.condition import QUANTITIES, Condition
+from diffusion.training.examples import WINDOW_S, simulated, vary
+from diffusion.training.latents import Example, LatentSet, LatentSource, channel_weights, write_latents
 from gen.records import InputError
+from gen.signals import rms_mv
 
 
 class PatchCodec:

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion import membership
-from diffusion.conditioning import Condition, collate
-from diffusion.dit import LatentDiT
-from diffusion.membership import LEVELS, Probe, chosen_rows, denoising_losses, main
-from diffusion.objective import denoising_loss
+from diffusion.conditions.condition import Condition, collate
+from diffusion.evaluation import membership
+from diffusion.evaluation.membership import LEVELS, Probe, chosen_rows, denoising_losses, main
+from diffusion.networks.dit import LatentDiT
+from diffusion.process.objective import denoising_loss
 from gen.records import InputError
 from gen.training import sample_seeds
-from metrics.membership import ALL, attacks, read_losses
-from metrics.privacy import membership_white_box
+from metrics.privacy.attacks import membership_white_box
+from metrics.privacy.membership import ALL, attacks, read_losses
 
 
 def _latents(count, seed, channels=4, positions=12):

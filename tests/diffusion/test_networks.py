@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from diffusion.conditioning import Condition, ConditionBatch, collate
-from diffusion.diffusets import DiffuSETSDenoiser, DiffuSETSUNet
-from diffusion.dit import LatentDiT, rotary_table, rotated
-from diffusion.embedding import ConditionEncoder
-from diffusion.unet import LatentUNet
+from diffusion.conditions.condition import Condition, ConditionBatch, collate
+from diffusion.networks.diffusets import DiffuSETSDenoiser, DiffuSETSUNet
+from diffusion.networks.dit import LatentDiT, rotary_table, rotated
+from diffusion.networks.embedding import ConditionEncoder
+from diffusion.networks.unet import LatentUNet
 from gen.checkpoint import load_model, model_config, save_checkpoint
 from gen.records import InputError
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion.pairs import Visits, build_pairs, visits_of_cache, visits_of_cohort, write_manifest
+from diffusion.twin.pairs import Visits, build_pairs, visits_of_cache, visits_of_cohort, write_manifest
 from gen.datasets import prepare
 from gen.records import InputError
 

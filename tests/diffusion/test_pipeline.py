@@ -9,7 +9,7 @@ import torch
 
 import gen
 from diffusion.pipeline import WEIGHTS, ECGPipeline, load
-from diffusion.samplers import make_scheduler
+from diffusion.process.samplers import make_scheduler
 from gen.leads import LEADS_12, limb_lead_residual
 from gen.records import InputError
 
@@ -47,7 +47,7 @@ def test_records_say_what_was_asked_for_and_who_made_them(pipe):
 
 
 def test_the_benchmark_finds_the_requested_rate(pipe):
-    from metrics.suite.conditioning import requested_rate
+    from metrics.suite.sections.conditioning import requested_rate
 
     assert requested_rate(pipe(heart_rate=77, **ASKED)[0]) == 77
 

@@ -5,9 +5,9 @@ from math import pi
 import pytest
 import torch
 
-from diffusion import process
-from diffusion.conditioning import Condition, collate
-from diffusion.objective import Objective, denoising_loss, draw_phi, weight_of
+from diffusion.conditions.condition import Condition, collate
+from diffusion.process import noising as process
+from diffusion.process.objective import Objective, denoising_loss, draw_phi, weight_of
 
 
 @pytest.fixture

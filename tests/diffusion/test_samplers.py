@@ -6,9 +6,9 @@ from itertools import pairwise
 import pytest
 import torch
 
-from diffusion.conditioning import GROUPS, Condition, collate
-from diffusion.guidance import Guidance, GuidedVelocity, links, said
-from diffusion.samplers import SAMPLERS, check_scheduler, default_steps, make_scheduler, sample, step_generators
+from diffusion.conditions.condition import GROUPS, Condition, collate
+from diffusion.process.guidance import Guidance, GuidedVelocity, links, said
+from diffusion.process.samplers import SAMPLERS, check_scheduler, default_steps, make_scheduler, sample, step_generators
 from gen.records import InputError
 from gen.training import seeded_normal
 

@@ -10,14 +10,19 @@ import pytest
 import torch
 
 import gen
-from diffusion.conditioning import Condition, collate
-from diffusion.dit import LatentDiT
-from diffusion.guidance import Guidance, GuidedVelocity, links
-from diffusion.objective import Objective, denoising_loss
-from diffusion.pairs import build_pairs
+from diffusion.conditions.condition import Condition, collate
+from diffusion.evaluation.intervals import interval
+from diffusion.evaluation.twins import beat_errors, evaluate
+from diffusion.networks.dit import LatentDiT
 from diffusion.pipeline import ECGPipeline
-from diffusion.twin_condition import VOLTAGE, Change, edited, own_condition, target_condition
-from diffusion.twin_data import (
+from diffusion.process.guidance import Guidance, GuidedVelocity, links
+from diffusion.process.objective import Objective, denoising_loss
+from diffusion.twin.change import VOLTAGE, Change, edited, own_condition, target_condition
+from diffusion.twin.pairs import build_pairs
+from diffusion.twin.pipeline import edit, load
+from diffusion.twin.recipes import identity, personalised, twin
+from diffusion.twin.scores import checks_of
+from diffusion.twin.sources import (
     GAP_FEATURES,
     PairSource,
     PersonSet,
@@ -29,11 +34,6 @@ from diffusion.twin_data import (
     recorded_persons,
     write_persons,
 )
-from diffusion.twin_evaluate import beat_errors, evaluate
-from diffusion.twin_figures import interval
-from diffusion.twin_pipeline import edit, load
-from diffusion.twin_recipes import identity, personalised, twin
-from diffusion.twin_scores import checks_of
 from gen import cli
 from gen.checkpoint import model_config as config_of
 from gen.checkpoint import save_checkpoint
@@ -524,7 +524,7 @@ def test_bad_options_are_refused_in_one_line(run, tmp_path, arguments, words):
 
 
 def test_without_weights_one_clear_line(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("diffusion.twin_pipeline.WEIGHTS", tmp_path / "none")
+    monkeypatch.setattr("diffusion.twin.pipeline.WEIGHTS", tmp_path / "none")
     status, out, err = run("--hr", 80, checkpoint=False)
     assert (status, out, len(err)) == (2, "", 1)
     assert "ships no weights for twins" in err[0]

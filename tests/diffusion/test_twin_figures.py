@@ -7,13 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from diffusion import twin_ablate, twin_monitor
-from diffusion.twin_batch import twins_of, usable_people
-from diffusion.twin_condition import Change
-from diffusion.twin_evaluate import blurred
-from diffusion.twin_figures import retrieved, separation, words
-from diffusion.twin_pipeline import load
-from diffusion.twin_recipes import identity, twin
+from diffusion.evaluation import ablation as twin_ablate
+from diffusion.evaluation import monitor_sets as twin_monitor
+from diffusion.evaluation.intervals import retrieved, separation, words
+from diffusion.evaluation.twins import blurred
+from diffusion.twin.batch import twins_of, usable_people
+from diffusion.twin.change import Change
+from diffusion.twin.pipeline import load
+from diffusion.twin.recipes import identity, twin
 from gen.io import read_set
 from gen.records import InputError
 from gen.simulate import simulate

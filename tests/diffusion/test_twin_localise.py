@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from diffusion import twin_localise
-from diffusion.twin_compare import QUANTITIES, Seen, look, qrs_shape
-from diffusion.twin_localise import EDITS, compared, localise, rates_of, simulated, table
+from diffusion.evaluation import edits as twin_localise
+from diffusion.evaluation.differences import QUANTITIES, Seen, look, qrs_shape
+from diffusion.evaluation.edits import EDITS, compared, localise, rates_of, simulated, table
 from gen.records import InputError
 from gen.simulate import simulate
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from diffusion.twin_scores import moved
+from diffusion.twin.scores import moved
 
 
 def parameters(**values) -> SimpleNamespace:

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from diffusion.conditioning import QUANTITIES, Condition
-from diffusion.typical import IMPLIED, LEAST, LEVELS, completed, main, typical
+from diffusion.conditions.condition import QUANTITIES, Condition
+from diffusion.conditions.implied import IMPLIED, LEAST, LEVELS, completed, typical
+from diffusion.training.implied_table import main
 from gen.datasets import open_source, prepare
 from gen.io import RecordSetWriter
 from gen.simulate import simulate

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from flow.codec import CineCodec
-from flow.data import PairCache, build
-from flow.network import VelocityDiT
-from flow.pamae import PhaseAwareMAE
+from flow.networks.cine_codec import CineCodec
+from flow.networks.pamae import PhaseAwareMAE
+from flow.networks.velocity import VelocityDiT
 from flow.pipeline import ECGToCMRPipeline
-from flow.volumes import VolumeReader
+from flow.training.pair_cache import PairCache, build
+from flow.volumes.reader import VolumeReader
 from gen.records import EcgRecord
 from gen.simulate import simulate
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flow.beats import Beats, find_beats, find_r_peaks, phase_labels
+from flow.ecg.beats import Beats, find_beats, find_r_peaks, phase_labels
 from gen.records import InputError
 from gen.simulate import simulate
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from flow.codec import CineCodec, _kl, _label_loss
+from flow.networks.cine_codec import CineCodec, _kl, _label_loss
 
 
 def _frames(n: int = 2, count: int = 4, size: int = 32) -> torch.Tensor:

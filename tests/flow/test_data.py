@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import flow.data as data
-from flow.cohort import FACTS, draw_rows
-from flow.data import PairCache, build, pack_masks, unpack_masks
-from flow.latents import cycle_weights
-from flow.volumes import VolumeReader
+import flow.training.pair_cache as data
+from flow.training.cohort import FACTS, draw_rows
+from flow.training.latents import cycle_weights
+from flow.training.pair_cache import PairCache, build, pack_masks, unpack_masks
+from flow.volumes.reader import VolumeReader
 from gen.cine import MYOCARDIAL_DENSITY
 from gen.records import InputError
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from flow.volumes import VolumeReader
+from flow.volumes.reader import VolumeReader
 from gen.cine import MYOCARDIAL_DENSITY, CineRecord, mask_mass_g, mask_volume_ml
 from metrics.cine import ventricle_volumes
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flow import scores
-from flow.data import PairCache
-from flow.evaluate import _derangement, evaluate, to_json, to_markdown
-from flow.features import frame_features, loop_features
+from flow.evaluation import scores
+from flow.evaluation.cmr import _derangement, evaluate, to_json, to_markdown
+from flow.evaluation.features import frame_features, loop_features
 from flow.pipeline import load
-from flow.volumes import central
+from flow.training.pair_cache import PairCache
+from flow.volumes.reader import central
 
 
 def test_intervals_hold_the_value_and_shrink_with_n() -> None:

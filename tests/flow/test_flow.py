@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from flow.conditions import NUMBERS, Conditions
-from flow.network import VelocityDiT
-from flow.objective import Context, flow_loss, make_scheduler, sample, start_point
-from flow.reference import ReferenceDiT
+from flow.networks.conditions import NUMBERS, Conditions
+from flow.networks.objective import Context, flow_loss, make_scheduler, sample, start_point
+from flow.networks.velocity import VelocityDiT
+from flow.networks.velocity_published import ReferenceDiT
 from gen.records import InputError, Patient
 
 

@@ -8,16 +8,25 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from flow import agreement, intervals
-from flow.assembly import checked_index, index_digest
 from flow.calibrate import calibrate, main, true_volumes
-from flow.data import PairCache
-from flow.evaluate import evaluate
-from flow.generate import generate
-from flow.intervals import QUANTITIES, Calibration, ends_of, load_calibration, save_calibration, summarise, volume_table
-from flow.latents import encode_ecgs
+from flow.checkpoints import checked_index, index_digest
+from flow.evaluation import agreement
+from flow.evaluation.cmr import evaluate
+from flow.evaluation.generate import generate
 from flow.pipeline import load
-from flow.volumes import VolumeReader
+from flow.training.latents import encode_ecgs
+from flow.training.pair_cache import PairCache
+from flow.volumes import intervals
+from flow.volumes.intervals import (
+    QUANTITIES,
+    Calibration,
+    ends_of,
+    load_calibration,
+    save_calibration,
+    summarise,
+    volume_table,
+)
+from flow.volumes.reader import VolumeReader
 from flow.weights import WEIGHTS
 from gen.records import EcgRecord, InputError
 

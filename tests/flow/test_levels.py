@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from flow import recipes
-from flow.cohort import FACTS
-from flow.data import PairCache, build, unpack_masks
-from flow.evaluate import evaluate
-from flow.latents import latent_arrays
-from flow.network import VelocityDiT
-from flow.objective import Context, sample
+from flow.evaluation.cmr import evaluate
+from flow.networks.objective import Context, sample
+from flow.networks.velocity import VelocityDiT
 from flow.pipeline import ECGToCMRPipeline, load
-from flow.sources import EcgSource
-from flow.volumes import VolumeReader
-from gen.checkpoint import read_json
+from flow.training import recipes
+from flow.training.cohort import FACTS
+from flow.training.latents import latent_arrays
+from flow.training.pair_cache import PairCache, build, unpack_masks
+from flow.training.sources import EcgSource
+from flow.volumes.reader import VolumeReader
 from gen.cine import LV_CAVITY
+from gen.files import read_json
 from gen.io import write_record
 from gen.io.cine import read_cine
 from gen.records import EcgRecord, InputError

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from flow.pamae import EcgFeatures, PhaseAwareMAE, circular_error_deg, figures_loss, targets_of
-from flow.pamae_reference import ReferencePAMAE
+from flow.networks.pamae import EcgFeatures, PhaseAwareMAE, circular_error_deg, figures_loss, targets_of
+from flow.networks.pamae_published import ReferencePAMAE
 
 
 def _batch(n: int, model: PhaseAwareMAE) -> dict[str, torch.Tensor]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flow.codec import CineCodec
-from flow.network import VelocityDiT
+from flow.networks.cine_codec import CineCodec
+from flow.networks.velocity import VelocityDiT
 from flow.pipeline import ECGToCMRPipeline, load, save_pipeline, with_patient
-from flow.volumes import VolumeReader
+from flow.volumes.reader import VolumeReader
 from gen.checkpoint import model_config, save_checkpoint
 from gen.io.cine import read_cine, write_cine
 from gen.records import EcgRecord, InputError

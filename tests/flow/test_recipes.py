@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flow import recipes
-from flow.data import PairCache
 from flow.pipeline import load
-from flow.sources import EcgSource, FrameSource
-from gen.checkpoint import read_json
+from flow.training import recipes
+from flow.training.pair_cache import PairCache
+from flow.training.sources import EcgSource, FrameSource
+from gen.files import read_json
 from gen.records import EcgRecord, InputError
 
 STEPS = {"steps": "2", "batch_size": "4", "warmup": "1", "validate_every": "2", "save_every": "2", "precision": "fp32"}
@@ -55,7 +55,7 @@ def test_network_of_another_codec_is_refused(trained: Path, cache: PairCache) ->
 
 
 def test_a_sample_number_names_a_sample(cache: PairCache) -> None:
-    from flow.pamae import PhaseAwareMAE
+    from flow.networks.pamae import PhaseAwareMAE
 
     model = PhaseAwareMAE(width=24, depth=1, heads=2)
     for source in (EcgSource([cache.part("train")], model), FrameSource(cache.part("train"), count=4)):

@@ -15,11 +15,10 @@ from gen.checkpoint import (
     load_checkpoint,
     load_model,
     load_weights,
-    recover_folder,
-    replace_folder,
     save_checkpoint,
     unique_tensors,
 )
+from gen.files import recover_folder, replace_folder
 from gen.pack import pack
 from gen.records import InputError
 

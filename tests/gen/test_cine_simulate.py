@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from gen.cine import LV_CAVITY, MYOCARDIUM, RV_CAVITY, mask_volume_ml
+from gen.evaluation.cine_cohort import RARE, group_table
 from gen.simulate import draw_heart, simulate
 from gen.simulate.cine import anatomy_of, cines_of, group_of, simulate_cine
+from gen.simulate.cine.ceiling import measure
 from gen.simulate.cine.cohort import beat_of
-from gen.simulate.cine.figures import RARE, group_table
-from gen.simulate.cine.honesty import measure
 from gen.simulate.cine.motion import ANGLES, filling, frame_times, timing_of
 from gen.simulate.cine.right import _area, _ellipse, build_right
 from gen.simulate.cine.tissue import bssfp_signal
@@ -262,7 +262,7 @@ def test_an_ecg_tells_no_more_than_a_real_one():
 
 def test_the_honesty_bound_can_fail():
     """A heart whose mass is written into the ECG breaks the ceiling."""
-    from gen.simulate.cine.honesty import CEILINGS, _information
+    from gen.simulate.cine.ceiling import CEILINGS, _information
 
     rng = np.random.default_rng(0)
     mass = rng.normal(100, 20, 300)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gen.criteria import CRITERIA
+from metrics.measurement.criteria import CRITERIA
 
 
 def parameters(**values) -> SimpleNamespace:

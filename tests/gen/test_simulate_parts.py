@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from gen.evaluation.cohort import compare
 from gen.simulate import simulate
-from gen.simulate.compare import compare
 from gen.simulate.fit import _pack, decompose
 from gen.simulate.leadfield import DOWER, LEADS_TO_SOURCE, NEAR_FIELD, SOURCE_TO_LEADS, patient_lead_field, rotation
 from gen.simulate.measure import find_beats, measure

@@ -298,7 +298,7 @@ def test_reads_thousands_of_reports_a_second(data_dir):
 
 
 def test_agrees_with_ptb_xl_on_the_validation_fold(data_dir):
-    from gen.text import evaluate
+    from gen.evaluation import text as evaluate
 
     data = data_dir("ptb-xl")
     labelled = evaluate.reports(data, [9], kept="human", likelihood=0)
@@ -309,7 +309,7 @@ def test_agrees_with_ptb_xl_on_the_validation_fold(data_dir):
 
 
 def test_scores_are_micro_averaged():
-    from gen.text.evaluate import Counts
+    from gen.evaluation.text import Counts
 
     counts = Counts()
     counts.add({"SR", "LVH"}, {"SR", "AFIB"})

@@ -4,11 +4,11 @@ import torch
 
 from gen.leads import to_12
 from metrics import accumulators
-from metrics.frechet import fid
-from metrics.manifold import manifold_scores
-from metrics.mmd import kid
-from metrics.paired import paired_errors
-from metrics.physics import limb_lead_residual_mv
+from metrics.distribution.frechet import fid
+from metrics.distribution.manifold import manifold_scores
+from metrics.distribution.mmd import kid
+from metrics.waveform.paired import paired_errors
+from metrics.waveform.physics import limb_lead_residual_mv
 
 
 @pytest.fixture

@@ -15,14 +15,13 @@ from gen.checkpoint import load_model, save_checkpoint
 from gen.datasets.scp import SUPERCLASSES, labels_at
 from gen.leads import LEADS_8
 from gen.records import InputError
-from metrics import extractors
-from metrics.bootstrap import resample_counts
-from metrics.classifier import EXTRACTOR
-from metrics.classifier.data import Augmentation, Examples, ExampleSource, stretch, to_network, vary
-from metrics.classifier.labels import demographics_of, label_matrix, statements_of
-from metrics.classifier.model import SHIPPED, Classifier, ClassifierFeatures
-from metrics.classifier.network import EcgClassifier
-from metrics.classifier.scores import (
+from metrics.distribution import extractors
+from metrics.judges.classifier import EXTRACTOR
+from metrics.judges.classifier.data import Augmentation, Examples, ExampleSource, stretch, to_network, vary
+from metrics.judges.classifier.labels import demographics_of, label_matrix, statements_of
+from metrics.judges.classifier.model import SHIPPED, Classifier, ClassifierFeatures
+from metrics.judges.classifier.network import EcgClassifier
+from metrics.judges.classifier.scores import (
     average_precision,
     calibration_error,
     choose_thresholds,
@@ -31,8 +30,9 @@ from metrics.classifier.scores import (
     macro_mean,
     score,
 )
-from metrics.net1d import EcgFounderFeatures, Net1D, load_net1d, preprocess
-from metrics.ranking import weighted_auroc
+from metrics.judges.ecgfounder import EcgFounderFeatures, Net1D, load_net1d, preprocess
+from metrics.statistics.bootstrap import resample_counts
+from metrics.statistics.ranking import weighted_auroc
 
 SMALL = {"widths": (8, 16), "blocks": 1, "feature_width": 12, "superclasses": ("NORM", "MI"), "statements": ("SR",)}
 
@@ -316,7 +316,7 @@ def test_ecgfounder_without_weights_says_what_to_set(monkeypatch):
 
 
 def test_importing_the_package_loads_no_torch():
-    code = "import sys, metrics.classifier; sys.exit('torch' in sys.modules)"
+    code = "import sys, metrics.judges.classifier; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

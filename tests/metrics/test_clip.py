@@ -12,17 +12,17 @@ from gen.records import EcgRecord, InputError
 from gen.simulate import simulate
 from gen.text import vocabulary
 from gen.training import TrainingConfig, train
-from metrics.classifier.data import Augmentation
-from metrics.clip import model
-from metrics.clip.data import PairSource, TextAugmentation, pairs_of, simulated_pairs
-from metrics.clip.model import Clip
-from metrics.clip.network import EcgTextClip, masked_logits
-from metrics.clip.scores import match_auroc, superclasses, zero_shot_aurocs
-from metrics.clip.tokens import groups, token_digest, tokens_of
+from metrics.judges.classifier.data import Augmentation
+from metrics.judges.clip import model
+from metrics.judges.clip.data import PairSource, TextAugmentation, pairs_of, simulated_pairs
+from metrics.judges.clip.model import Clip
+from metrics.judges.clip.network import EcgTextClip, masked_logits
+from metrics.judges.clip.scores import match_auroc, superclasses, zero_shot_aurocs
+from metrics.judges.clip.tokens import groups, token_digest, tokens_of
 from metrics.suite.aligned import AlignedSet, Target
 from metrics.suite.job import Job
 from metrics.suite.presets import preset
-from metrics.suite.text import NAMES, text_entries, text_of
+from metrics.suite.sections.text import NAMES, text_entries, text_of
 
 SIZE = len(vocabulary())
 

@@ -127,7 +127,7 @@ def test_block_size_changes_nothing(name, monkeypatch):
     entry = DEFINITIONS[name]
     given = worsened(entry, 0.5)
     whole = entry(**given)
-    monkeypatch.setattr("metrics.distances.BLOCK_BYTES", 8 * N * 7)
+    monkeypatch.setattr("metrics.statistics.distances.BLOCK_BYTES", 8 * N * 7)
     assert entry(**given) == pytest.approx(whole, rel=1e-10)
 
 

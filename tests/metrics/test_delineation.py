@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from gen.leads import LEADS_8, LEADS_12, to_12
 from gen.records import InputError
 from gen.simulate import simulate
-from metrics.delineation import delineate
-from metrics.delineation.baseline import neurokit_waves
-from metrics.delineation.data import DelineationSource, consensus_label, noise_bank, simulated
-from metrics.delineation.delineator import SHIPPED, ready
-from metrics.delineation.evaluate import network_system, score
-from metrics.delineation.ludb import read_ludb
-from metrics.delineation.network import Delineator, fold_norms, pool_leads
-from metrics.delineation.preprocess import prepare
-from metrics.delineation.scoring import Score, Tally, match
-from metrics.delineation.segments import segment, without_flicker
-from metrics.delineation.waves import Wave
+from metrics.evaluation.delineation import network_system, score
+from metrics.measurement.delineation import delineate
+from metrics.measurement.delineation.baseline import neurokit_waves
+from metrics.measurement.delineation.data import DelineationSource, consensus_label, noise_bank, simulated
+from metrics.measurement.delineation.delineator import SHIPPED, ready
+from metrics.measurement.delineation.ludb import read_ludb
+from metrics.measurement.delineation.network import Delineator, fold_norms, pool_leads
+from metrics.measurement.delineation.preprocess import prepare
+from metrics.measurement.delineation.scoring import Score, Tally, match
+from metrics.measurement.delineation.segments import segment, without_flicker
+from metrics.measurement.delineation.waves import Wave
 
 FS = 250.0
 

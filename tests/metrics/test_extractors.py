@@ -4,7 +4,7 @@ import pytest
 from gen.records import InputError
 from gen.registry import RegistryError
 from gen.signals import resample
-from metrics.extractors import (
+from metrics.distribution.extractors import (
     Extractor,
     RandomConvolutions,
     digest_of_data,

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
 from gen.records import InputError
-from metrics.cache import StatisticsCache
-from metrics.frechet import (
+from metrics.distribution.cache import StatisticsCache
+from metrics.distribution.frechet import (
     GaussianStatistics,
     bias_of_equal_sets,
     bias_table,
@@ -223,6 +223,6 @@ def test_pure_functions_need_no_torch():
 
 
 def test_streaming_equals_numpys_covariance_of_all_rows():
-    from metrics.bench import streaming_error
+    from metrics.evaluation.speed import streaming_error
 
     assert streaming_error(1500, 48) < 1e-8

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gen.records import InputError
-from metrics.league import league, main
+from metrics.report.leaderboard import league, main
 
 
 def report(digest="a", n=10, **figures):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from gen.records import InputError
-from metrics.distances import nearest, neighbour_radii
-from metrics.diversity import spread_ratio, vendi_score
-from metrics.manifold import manifold_scores
-from metrics.mmd import kid, kid_subsets, rbf_mmd
+from metrics.distribution.diversity import spread_ratio, vendi_score
+from metrics.distribution.manifold import manifold_scores
+from metrics.distribution.mmd import kid, kid_subsets, rbf_mmd
+from metrics.statistics.distances import nearest, neighbour_radii
 
 
 def naive_scores(real, fake, k):

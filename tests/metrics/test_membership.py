@@ -9,8 +9,8 @@ import torch
 from scipy.stats import norm
 
 from gen.records import InputError
-from metrics.membership import ALL, attacks, main, read_losses
-from metrics.privacy import membership_white_box
+from metrics.privacy.attacks import membership_white_box
+from metrics.privacy.membership import ALL, attacks, main, read_losses
 
 LEVELS = (0.2, 0.5, 0.8)
 

@@ -10,10 +10,10 @@ from sklearn.metrics import f1_score
 from gen.io import RecordSetWriter
 from gen.records import InputError
 from gen.simulate import simulate
-from metrics import monitor
-from metrics.monitor import labelled
-from metrics.monitor_fit import WAYS, decided, monitors, weighted_f1
-from metrics.utility_fit import FitConfig, LabelledSet
+from metrics.evaluation import personal_monitor as monitor
+from metrics.evaluation.personal_monitor import labelled
+from metrics.utility.fit import FitConfig, LabelledSet
+from metrics.utility.monitor_fit import WAYS, decided, monitors, weighted_f1
 
 SMALL = FitConfig(steps=40, batch_size=16, lr=1e-2, widths=(8, 8), feature_width=8, window=200, dropout=0.0, bf16=False)
 

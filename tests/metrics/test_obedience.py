@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gen.criteria import CRITERIA
 from gen.io import write
 from gen.records import InputError
 from gen.simulate import simulate
-from metrics import obedience
-from metrics.obedience import criterion_rows, judge, statement_rows
-from metrics.parameters import Parameters
+from metrics.evaluation import adherence as obedience
+from metrics.evaluation.adherence import criterion_rows, judge, statement_rows
+from metrics.measurement.criteria import CRITERIA
+from metrics.measurement.parameters import Parameters
 
 CODES = ("AFIB", "CLBBB", "NORM")
 

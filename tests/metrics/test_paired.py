@@ -3,9 +3,9 @@ import pytest
 from scipy import stats
 
 from gen.records import InputError
-from metrics.alignment import align, flat_line_baseline, mean_beat, mean_beat_baseline, r_peaks
-from metrics.ensemble import band_coverage, crps, energy_score
-from metrics.paired import error_sums, lead_errors, mse, paired_errors, pearson, record_errors, summarise
+from metrics.waveform.alignment import align, flat_line_baseline, mean_beat, mean_beat_baseline, r_peaks
+from metrics.waveform.ensemble import band_coverage, crps, energy_score
+from metrics.waveform.paired import error_sums, lead_errors, mse, paired_errors, pearson, record_errors, summarise
 
 
 @pytest.fixture

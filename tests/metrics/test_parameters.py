@@ -10,11 +10,12 @@ import pytest
 from gen.leads import LEADS_8, LEADS_12, to_12
 from gen.records import EcgRecord, InputError
 from gen.simulate import simulate
-from metrics.delineation.segments import Segments
-from metrics.parameters import FAILURES, Parameters, coverage, measure_and_delineate, measure_records
-from metrics.parameters_beat import associate, intervals
-from metrics.parameters_vector import VECTOR_NAMES, ParameterFeatures, feature_matrix, parameter_vector
-from metrics.parameters_wave import amplitudes, axis
+from metrics.distribution.ecg_parameters import VECTOR_NAMES, ParameterFeatures, feature_matrix, parameter_vector
+from metrics.measurement.amplitudes import amplitudes, axis
+from metrics.measurement.beats import associate, intervals
+from metrics.measurement.delineation.segments import Segments
+from metrics.measurement.parameters import FAILURES, Parameters, coverage
+from metrics.measurement.records import measure_and_delineate, measure_records
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion.evaluation.identity import evaluate, probe, retrieval, separation
 from gen.records import InputError, Patient
 from gen.simulate import simulate
-from metrics.persons import evaluate, probe, retrieval, separation
 
 
 def test_people_who_come_twice_are_found(rng):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion.evaluation import identity_leakage as persons_audit
+from diffusion.evaluation.identity_leakage import People, attacks, audit, bottleneck, inversion, noisy
 from gen.io import RecordSetWriter
 from gen.records import InputError
 from gen.simulate import simulate
-from metrics import persons_audit
-from metrics.persons_audit import People, attacks, audit, bottleneck, inversion, noisy
 
 
 @dataclass(frozen=True)

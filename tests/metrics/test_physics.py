@@ -4,7 +4,7 @@ from scipy import stats
 
 from gen.leads import LEADS_12, to_12
 from gen.records import InputError
-from metrics import physics
+from metrics.waveform import physics
 
 FS_HZ = 200.0
 T = np.arange(2000) / FS_HZ

@@ -6,8 +6,8 @@ from gen.datasets import open_source
 from gen.leads import to_8
 from gen.records import InputError
 from gen.simulate import simulate
-from metrics import privacy
-from metrics.copies import find_copies
+from metrics.privacy import attacks as privacy
+from metrics.privacy.copies import find_copies
 
 FS_HZ = 500.0
 

@@ -10,11 +10,11 @@ import pytest
 from gen.io import write
 from gen.records import InputError
 from gen.simulate import iter_cohort
-from metrics.compare import compare_reports, comparison_markdown
+from metrics.report.compare import compare_reports, comparison_markdown
+from metrics.report.entries import CONTRACT, Entry, entry, skip
 from metrics.report.lights import light
 from metrics.report.write import read_report, write_report
 from metrics.suite import BenchmarkReport, benchmark
-from metrics.suite.entries import CONTRACT, Entry, entry, skip
 from metrics.suite.presets import Preset
 
 PRESET = Preset("small", ("paired", "features", "physics", "privacy"), 3, 0, 1000, 40, thorough=False)

@@ -6,8 +6,9 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from gen.records import InputError
-from metrics.bootstrap import bootstrap_difference, bootstrap_mean, resample_counts
-from metrics.ranking import (
+from metrics.distribution.two_sample import two_sample_test
+from metrics.statistics.bootstrap import bootstrap_difference, bootstrap_mean, resample_counts
+from metrics.statistics.ranking import (
     auroc,
     auroc_interval,
     equal_error_rate,
@@ -16,7 +17,6 @@ from metrics.ranking import (
     weighted_auroc,
     weighted_true_positive_rate,
 )
-from metrics.two_sample import two_sample_test
 
 
 def test_interval_of_a_mean_agrees_with_student(rng):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from gen.simulate import simulate
-from metrics.steadiness import beat_residuals, main
+from metrics.evaluation.beat_variability import beat_residuals, main
 
 
 def test_beats_that_are_drawn_anew_raise_it():

@@ -12,9 +12,9 @@ from gen.io.cine import write_cine
 from gen.leads import LEADS_8, LEADS_12
 from gen.records import EcgRecord, InputError, Patient
 from gen.simulate import iter_cohort
+from metrics.report.entries import CONTRACT
 from metrics.suite import benchmark
 from metrics.suite.aligned import align_set, choose_target
-from metrics.suite.entries import CONTRACT
 from metrics.suite.halves import half_scores, halvings
 from metrics.suite.pairing import scored_leads
 from metrics.suite.presets import Preset

@@ -16,11 +16,11 @@ from gen.io import write
 from gen.io.cine import write_cine
 from gen.records import InputError, Patient
 from gen.simulate import simulate
-from metrics.proportion import wilson
-from metrics.turing.__main__ import main
-from metrics.turing.answers import read_answers, read_key, score
-from metrics.turing.kit import COLUMNS, equal_ecgs, key_of, make_kit, page
-from metrics.turing.scores import cohen_kappa, detection, fleiss_interval, fleiss_kappa
+from metrics.reader_study.__main__ import main
+from metrics.reader_study.answers import read_answers, read_key, score
+from metrics.reader_study.kit import COLUMNS, equal_ecgs, key_of, make_kit, page
+from metrics.reader_study.scores import cohen_kappa, detection, fleiss_interval, fleiss_kappa
+from metrics.statistics.proportion import wilson
 
 FLEISS_1971 = [
     [0, 0, 0, 0, 14],

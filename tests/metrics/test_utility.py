@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from gen.records import InputError
-from metrics.utility import Setting, standard_settings, utility
-from metrics.utility_fit import CONTROLS, FitConfig, LabelledSet, fit, predict
-from metrics.utility_retention import cohen_kappa, retention
+from metrics.utility.downstream import Setting, standard_settings, utility
+from metrics.utility.fit import CONTROLS, FitConfig, LabelledSet, fit, predict
+from metrics.utility.retention import cohen_kappa, retention
 
 FAST = FitConfig(steps=30, batch_size=16, widths=(8, 12), feature_width=8, window=200, bf16=False, dropout=0.0, lr=1e-2)
 CLASSES = ("tall", "deep")
@@ -97,7 +97,7 @@ def test_standard_settings_cover_the_protocol():
 
 
 def test_a_smaller_share_is_part_of_the_larger_and_keeps_the_seed():
-    from metrics.utility import _subset
+    from metrics.utility.downstream import _subset
 
     data = labelled(0).prepared
     small, large = (set(_subset(data, share, seed=1)) for share in (0.1, 0.5))

@@ -10,7 +10,7 @@ import torch
 from gen.checkpoint import model_config, save_checkpoint
 from gen.records import EcgRecord
 from gen.simulate import simulate
-from vae.network import LeadVAE
+from vae.networks.lead_vae import LeadVAE
 
 BAND_FACTORS = {"50": [0.7] * 8, "90": [2.3] * 8}
 

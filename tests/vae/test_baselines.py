@@ -5,9 +5,8 @@ import pytest
 
 from gen.leads import LEADS_8, LeadError
 from gen.signals import resample
-from vae import baselines
-from vae.augment import DOWER
-from vae.baselines import FIR_FS_HZ, FIR_REACH, LinearStatistics
+from vae.networks import linear as baselines
+from vae.networks.linear import DOWER, FIR_FS_HZ, FIR_REACH, LinearStatistics
 
 MAIN = ("II", "V1", "V5")
 

@@ -9,11 +9,11 @@ import torch
 from gen.checkpoint import load_model, model_config, save_checkpoint
 from gen.records import InputError
 from gen.simulate import simulate
-from vae.codec import EcgCodec, from_patches, to_patches
-from vae.codec_data import latent_statistics, linear_start, reconstruct, record_errors
-from vae.codec_evaluate import main
-from vae.codec_loss import charbonnier, codec_loss
-from vae.codec_recipe import standardise
+from vae.codec.network import EcgCodec, from_patches, to_patches
+from vae.codec.objective import charbonnier, codec_loss
+from vae.codec.recipes import standardise
+from vae.codec.sources import latent_statistics, linear_start, reconstruct, record_errors
+from vae.evaluation.codec import main
 
 TINY = {"width": 16, "token_width": 16, "blocks": 1, "token_blocks": 1}
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gen.records import InputError
-from vae.diffusets import DiffusetsVAE
+from vae.codec.diffusets import DiffusetsVAE
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from gen.checkpoint import load_model, model_config, save_checkpoint
 from gen.leads import LEADS_8, LEADS_12, limb_lead_residual
-from vae import export as module
-from vae.export import META, TOLERANCE_MV, export, load, main
-from vae.graph import FixedLeadsGraph, ReconstructionGraph
-from vae.network import LeadVAE
+from vae.deploy import export as module
+from vae.deploy.export import META, TOLERANCE_MV, export, load, main
+from vae.deploy.graph import FixedLeadsGraph, ReconstructionGraph
+from vae.networks.lead_vae import LeadVAE
+from vae.networks.wearecg import WearECG
 from vae.pipeline import load as load_pipeline
-from vae.wearecg import WearECG
 
 MAIN = ("II", "V1", "V5")
 LENGTH = 1000

@@ -6,7 +6,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from gen.simulate import simulate
-from vae import loss
+from vae.networks import losses as loss
 
 
 @pytest.fixture

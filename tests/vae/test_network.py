@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from gen.checkpoint import load_model
 from gen.leads import LEADS_8, LEADS_8_TO_12, LEADS_12
-from vae.network import LeadVAE
-from vae.objective import LossWeights, reconstruction_loss
-from vae.spatial import AUGMENTED_ROWS, conditional_mean
-from vae.wearecg import LATENT_CHANNELS, WearECG, canvas_of
+from vae.networks.lead_vae import LeadVAE
+from vae.networks.objective import LossWeights, reconstruction_loss
+from vae.networks.spatial import AUGMENTED_ROWS, conditional_mean
+from vae.networks.wearecg import LATENT_CHANNELS, WearECG, canvas_of
 
 
 def rows(*leads: str) -> list[int]:

@@ -10,7 +10,7 @@ from gen.io import write
 from gen.leads import LEADS_12
 from gen.records import EcgRecord, InputError
 from gen.simulate import simulate
-from vae.plausibility import agree, heart_rates, main, plausibility, summary
+from vae.evaluation.plausibility import agree, heart_rates, main, plausibility, summary
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from gen.leads import LEADS_8, LEADS_12, limb_lead_residual
 from gen.records import EcgRecord, InputError
 from gen.simulate import simulate
+from vae.deploy.streaming import StreamingReconstructor, StreamPart, StreamSettings
 from vae.pipeline import load
-from vae.streaming import StreamingReconstructor, StreamPart, StreamSettings
 
 MAIN = ("II", "V1", "V5")
 QUICK = StreamSettings(window_s=4.0, hop_s=1.0, guard_s=0.2, fade_s=0.3)

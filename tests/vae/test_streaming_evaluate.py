@@ -5,9 +5,9 @@ import pytest
 
 from gen.leads import LEADS_12
 from gen.simulate import simulate
+from vae.deploy.streaming import StreamSettings
+from vae.evaluation.streaming import main, scores, streamed
 from vae.pipeline import load
-from vae.streaming import StreamSettings
-from vae.streaming_evaluate import main, scores, streamed
 
 
 @pytest.fixture(scope="module")

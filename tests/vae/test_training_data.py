@@ -12,9 +12,10 @@ from gen.datasets.cache import prepare
 from gen.io import write
 from gen.leads import LEADS_8
 from gen.simulate import simulate
-from vae.augment import DOWER, Augmentation, disturb, spatial_matrix, window
-from vae.data import LeadSource, PlainSource, SourceSettings, unit_power_covariance
-from vae.masks import DEVICE_SETS, MAIN_SET, lead_mask, paper_mask, random_mask
+from vae.networks.linear import DOWER
+from vae.training.augment import Augmentation, disturb, spatial_matrix, window
+from vae.training.masks import DEVICE_SETS, MAIN_SET, lead_mask, paper_mask, random_mask
+from vae.training.sources import LeadSource, PlainSource, SourceSettings, unit_power_covariance
 
 NOTHING = Augmentation(
     **dict.fromkeys(("rotation_deg", "stretch", "electrode_shift", "amplitude", "rate", "noise_mv", "drift_mv"), 0.0)

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from gen.checkpoint import CARD, model_config, read_json, save_checkpoint
+from gen.checkpoint import CARD, model_config, save_checkpoint
 from gen.datasets import open_source
 from gen.datasets.cache import prepare
+from gen.files import read_json
 from gen.io import write
 from gen.leads import LEADS_8
 from gen.simulate import simulate
-from metrics.classifier.network import EcgClassifier
+from metrics.judges.classifier.network import EcgClassifier
+from vae.evaluation.diagnosis import diagnostic_retention, format_table, main
 from vae.pipeline import load
-from vae.validation import diagnostic_retention, format_table, main
 
 CLASSES = ("NORM", "MI")
 
@@ -107,7 +108,7 @@ def test_the_command_notes_its_figures_in_the_card(cache, judge, checkpoint, tmp
     assert (noted["metrics"], noted["figures"]["also"]) == ({"kept": 1}, 2)
     found = noted["figures"]["diagnostic_retention"]
     assert (found["split"], found["records"]) == ("test", 12)
-    assert found["command"] == "python -m vae.validation --data CACHE --split test --leads II,V1,V5 --leads I"
+    assert found["command"] == "python -m vae.evaluation.diagnosis --data CACHE --split test --leads II,V1,V5 --leads I"
     stored = json.loads((tmp_path / "all.json").read_text())["default, I"]
     assert found["I"]["classes"]["MI"]["auroc_rebuilt"] == round(stored["classes"][1]["auroc_rebuilt"], 4)
     assert set(found["II,V1,V5"]["classes"]) == set(CLASSES)

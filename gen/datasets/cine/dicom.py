@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from gen.datasets.cine.standard import RawCine
-from gen.io.common import library, one_line, parse_age, parse_sex
+from gen.files import one_line
+from gen.io.common import library, parse_age, parse_sex
 from gen.records import InputError, Patient
 
 #: Fewer phases of a slice are no cine.

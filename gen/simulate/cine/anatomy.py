@@ -190,7 +190,7 @@ def _coupled(heart: Heart) -> tuple[float, float, float]:
     """EDV (ml), EF and mass (g) of the heart, tied to what its ECG shows as loosely as in real hearts.
 
     A long way through a large ventricle widens QRS (Hakacova et al. 2010); a slow heart fills more. The ties are set so
-    that `gen.simulate.cine.honesty` stays below what ECGs tell in real cohorts.
+    that `gen.simulate.cine.ceiling` stays below what ECGs tell in real cohorts.
     """
     male = heart.sex == "M"
     # Age and rate are fixed, so that the size is the same at every visit.

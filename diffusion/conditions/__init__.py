@@ -1,0 +1,1 @@
+"""What can be asked of a generated ECG: conditions, requests, and the numbers that findings imply."""

@@ -1,0 +1,1 @@
+"""Measurements of generated ECGs and twins on held-out people."""

@@ -1,0 +1,195 @@
+"""How well base vectors tell people apart.
+
+``python -m diffusion.evaluation.identity --real .data/ptb-xl:test .data/ptb-xl:val``
+
+People with several recordings are looked for among all people of the sets, by the twin pipeline's base vectors and, as
+a baseline that no generator has seen, by the PTB-XL classifier's features. Probes ask what else base vectors tell.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gen import registry
+from gen.datasets.scp import SUPERCLASSES
+from gen.leads import LEADS_8
+from gen.records import EcgRecord, InputError
+from metrics.distribution.extractors import extractor
+from metrics.identity import identity_scores, silhouettes
+from metrics.judges.classifier.labels import label_matrix
+from metrics.statistics.arrays import Array
+from metrics.statistics.bootstrap import bootstrap_mean
+from metrics.suite.sets import open_set
+
+_REPLICATES, _FOLDS = 1000, 5
+
+
+def retrieval(features: Array, persons: Sequence[str], strata: Sequence[str] | None = None, seed: int = 0) -> dict:
+    """Scores of later recordings against the first one of each person, with 95 % bootstrap intervals over persons.
+
+    Args:
+        features: (n, d).
+        persons: (n,) who.
+        strata: (n,) condition; strangers of another one do not compete.
+        seed: of the bootstrap.
+
+    Raises:
+        InputError: nobody has two recordings.
+    """
+    who, first = np.asarray(persons), first_of_each(persons)
+    later = np.setdiff1d(np.arange(len(who)), first)
+    if not len(later):
+        raise InputError("persons: nobody has two recordings; accepted: at least one who has")
+    values = features - features[first].mean(axis=0)
+    labels = None if strata is None else np.asarray(strata)
+
+    def scores(queries: np.ndarray) -> Any:
+        return identity_scores(
+            reference=values[first],
+            generated=values[queries],
+            reference_persons=who[first],
+            generated_persons=who[queries],
+            reference_strata=None if labels is None else labels[first],
+            generated_strata=None if labels is None else labels[queries],
+        )
+
+    found = asdict(scores(later))
+    rng = np.random.default_rng(seed)
+    several = np.unique(who[later])
+    of = {person: later[who[later] == person] for person in several}
+    draws = [np.concatenate([of[p] for p in rng.choice(several, len(several))]) for _ in range(_REPLICATES)]
+    drawn = [scores(queries) for queries in draws]
+    for name in ("rank_1", "rank_5", "eer", "same", "other"):
+        low, high = np.quantile([getattr(s, name) for s in drawn], [0.025, 0.975])
+        found[f"{name}_interval"] = [float(low), float(high)]
+    return found | {"persons": len(several), "gallery": len(first)}
+
+
+def first_of_each(persons: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Rows of the first recording of each person, ascending."""
+    return np.sort(np.unique(np.asarray(persons), return_index=True)[1])
+
+
+def separation(features: Array, persons: Sequence[str], seed: int = 0) -> dict[str, Any]:
+    """How near the recordings of a person lie to each other, among the people with several recordings.
+
+    Args:
+        features: (n, d).
+        persons: (n,) who.
+        seed: of the bootstrap.
+
+    Returns:
+        ``intra_cosine`` (a person's recordings with each other), ``inter_cosine`` (with those of others) and
+        ``silhouette`` in cosine distance, each a mean over people with its 95 % bootstrap interval over them.
+
+    Raises:
+        InputError: fewer than two people have two recordings.
+    """
+    _, codes, sizes = np.unique(np.asarray(persons), return_inverse=True, return_counts=True)
+    chosen = sizes[codes] > 1
+    values, who = features[chosen] - features.mean(axis=0), np.unique(codes[chosen], return_inverse=True)[1]
+    if len(np.unique(who)) < 2:
+        raise InputError(f"persons: {len(np.unique(who))} with two recordings; accepted: at least two")
+    unit = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
+    cosine, own = unit @ unit.T, who[:, None] == who
+    found = {
+        "intra_cosine": (np.where(own, cosine, 0).sum(axis=1) - cosine.diagonal()) / (own.sum(axis=1) - 1),
+        "inter_cosine": np.where(own, 0, cosine).sum(axis=1) / (~own).sum(axis=1),
+        "silhouette": silhouettes(values=values, persons=who, metric="cosine"),
+    }
+    of_person = np.eye(who.max() + 1)[who] / np.bincount(who)
+    intervals = {
+        name: bootstrap_mean(each @ of_person, replicates=_REPLICATES, method="percentile", seed=seed)
+        for name, each in found.items()
+    }
+    values_only = {name: [i.value, i.low, i.high] for name, i in intervals.items()}
+    return values_only | {"persons": int(who.max()) + 1, "recordings": len(who)}
+
+
+def probe(features: Array, target: Array, seed: int = 0) -> float:
+    """What a linear probe reads from features about people it has not seen: R² of a number, AUROC of a class."""
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.metrics import r2_score, roc_auc_score
+    from sklearn.model_selection import KFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    known = np.isfinite(target)
+    x, y = features[known], target[known]
+    folds = KFold(_FOLDS, shuffle=True, random_state=seed)
+    if len(np.unique(y)) == 2:
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+        return float(roc_auc_score(y, cross_val_predict(model, x, y, cv=folds, method="predict_proba")[:, 1]))
+    model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 11)))
+    return float(r2_score(y, cross_val_predict(model, x, y, cv=folds)))
+
+
+def evaluate(pipeline: Any, records: Sequence[EcgRecord], persons: Sequence[str]) -> dict[str, Any]:
+    """Retrieval and probes of all recordings that can be used; see the module."""
+    bases, kept, rates = [], [], []
+    for k, record in enumerate(records):
+        try:
+            person = pipeline.prepare(record)
+        except InputError:  # no usable reference
+            continue
+        bases.append(person.base[0].numpy())
+        rates.append(person.condition.heart_rate or np.nan)
+        kept.append(k)
+    chosen, who = [records[k] for k in kept], [persons[k] for k in kept]
+    statements = [record.statements for record in chosen]
+    superclasses = label_matrix(statements, SUPERCLASSES, "super")
+    strata = ["".join(map(str, row.astype(int))) for row in superclasses]
+    judge = extractor("ptbxl-classifier")
+    signals = [record.to_8().at(500).signal_mv[:, :5000] for record in chosen]
+    plain = np.concatenate([judge(np.nan_to_num(signal)[None], 500.0) for signal in signals])
+    sets = {"base vector": np.stack(bases).astype(np.float64), "classifier": _standard(plain)}
+    first = first_of_each(who)
+    age = np.array([r.patient.age if r.patient.age is not None else np.nan for r in chosen], dtype=np.float64)
+    sex = np.array([{"F": 1.0, "M": 0.0}.get(r.patient.sex or "", np.nan) for r in chosen])
+    alike = [f"{r.patient.sex} {'' if r.patient.age is None else r.patient.age // 10}" for r in chosen]
+    report: dict[str, Any] = {"recordings": len(chosen), "left_out": len(records) - len(chosen), "leads": LEADS_8}
+    for name, features in sets.items():
+        one = features[first]
+        report[name] = {
+            "separation": separation(features, who),
+            "all strangers": retrieval(features, who),
+            "strangers of the same superclasses": retrieval(features, who, strata),
+            "strangers of the same sex and decade": retrieval(features, who, alike),
+            "rate_r2": probe(one, np.array(rates, dtype=np.float64)[first]),
+            "age_r2": probe(one, age[first]),
+            "sex_auroc": probe(one, sex[first]),
+            "norm_auroc": probe(one, superclasses[first, SUPERCLASSES.index("NORM")].astype(np.float64)),
+        }
+    return report
+
+
+def _standard(values: Array) -> Array:
+    spread = values.std(axis=0)
+    return (values - values.mean(axis=0)) / np.where(spread > 1e-12, spread, 1.0)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print all figures as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m diffusion.evaluation.identity", description=__doc__)
+    parser.add_argument("--real", nargs="+", required=True, help="recordings of people the extractor never saw")
+    parser.add_argument("--checkpoint", type=Path, help="folder of a twin pipeline; default: the shipped one")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    options = parser.parse_args(arguments)
+    sets = [open_set(location) for location in options.real]
+    pipeline = registry.get("gen.pipelines", "twin")(options.checkpoint)
+    records = [record for one in sets for record in one]
+    report = evaluate(pipeline, records, [person for one in sets for person in one.patients])
+    text = json.dumps(report, indent=1)
+    print(text)
+    if options.json:
+        options.json.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

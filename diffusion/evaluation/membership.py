@@ -1,0 +1,235 @@
+"""Losses of a denoiser on recordings it was trained on and on others.
+
+``python -m diffusion.evaluation.membership --data CACHE``
+
+Training recordings (folds 1-8) and those of folds 9 and 10 get the training loss, the squared error of v, at fixed
+noise levels under fixed noise: the same noise for every recording, so that it adds nothing to their differences.
+``python -m metrics.privacy.membership LOSSES.npz`` says how well the loss tells the ones from the others.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import pi
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from diffusion.conditions.condition import ConditionBatch, collate
+from diffusion.pipeline import ECGPipeline, load
+from diffusion.process.noising import noisy, velocity
+from diffusion.process.objective import Denoiser
+from diffusion.training.examples import Measure, measured, recorded
+from diffusion.training.latents import channel_weights
+from gen.files import atomic_files
+from gen.records import InputError
+from gen.training import sample_seeds, seeded_normal
+
+if TYPE_CHECKING:
+    from gen.datasets import SignalCache
+
+#: Noise levels t = phi / (pi/2) of the attack; 0 is data, 1 is noise.
+LEVELS = tuple(round(0.1 * k, 1) for k in range(1, 10))
+SPLITS = ("train", "val", "test")
+#: Recordings whose latents tell the channels' weights, as in training.
+_PROBED, _BLOCK = 32, 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """How losses are measured.
+
+    Attributes:
+        levels: noise levels t = phi / (pi/2), above 0 and below 1.
+        draws: noises per level, averaged.
+        variants: variations of each recording, averaged: those that training drew for its own recordings, and the
+            same procedure for the others. 0 takes the recording's first window as it is.
+        seed: of the noise and of the choice of recordings.
+    """
+
+    levels: tuple[float, ...] = LEVELS
+    draws: int = 2
+    variants: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.levels or not all(0 < level < 1 for level in self.levels):
+            raise InputError(f"levels {self.levels}: expected numbers above 0 and below 1")
+        if self.draws < 1 or self.variants < 0 or self.seed < 0:
+            raise InputError(
+                f"draws {self.draws}, variants {self.variants}, seed {self.seed}: expected at least 1, 0 and 0"
+            )
+
+
+@torch.inference_mode()
+def denoising_losses(
+    model: Denoiser,
+    latent: torch.Tensor,
+    condition: ConditionBatch,
+    probe: Probe,
+    channel_weight: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Loss of every sample at every noise level, as `diffusion.process.objective.denoising_loss` without its mean
+    and weights.
+
+    Args:
+        model: the denoiser.
+        latent: (n, channel, position).
+        condition: of the n samples.
+        probe: levels, draws and seed.
+        channel_weight: (channel,) of the channels' errors.
+
+    Returns:
+        (n, level) float64.
+    """
+    count = len(latent)
+    out = torch.zeros(count, len(probe.levels), dtype=torch.float64)
+    seeds = torch.from_numpy(sample_seeds(np.arange(len(probe.levels) * probe.draws), probe.seed))
+    for number, seed in enumerate(seeds):
+        place = number // probe.draws
+        phi = torch.full((count,), 0.5 * pi * probe.levels[place])
+        noise = seeded_normal(latent.shape[1:], seed[None]).expand_as(latent)
+        error = (model(noisy(latent, noise, phi), phi, condition).float() - velocity(latent, noise, phi)) ** 2
+        if channel_weight is not None:
+            error = error * channel_weight[:, None]
+        out[:, place] += error.mean(dim=(1, 2)).double() / probe.draws
+    return out
+
+
+def recording_losses(
+    pipeline: ECGPipeline, cache: "SignalCache", rows: np.ndarray, probe: Probe, *, measure: Measure = measured
+) -> np.ndarray:
+    """Loss (record, level) float64 of recordings of a cache under their own report, age, sex and measured numbers.
+
+    Args:
+        pipeline: its codec, denoiser and card.
+        cache: at the codec's rate.
+        rows: which recordings.
+        probe: how.
+        measure: what reads rate and intervals off a recording.
+
+    Raises:
+        InputError: the cache has another rate than the codec.
+    """
+    if cache.fs_hz != pipeline.fs_hz:
+        raise InputError(f"{cache.path}: {cache.fs_hz:g} Hz; this codec needs {pipeline.fs_hz:g} Hz")
+    settings = pipeline.card.get("settings") or {}
+    weight = None
+    if settings.get("weigh_channels"):
+        window = next(recorded(cache, cache.split("val")[:_PROBED], measure, variants=0, seed=0))
+        weight = torch.from_numpy(channel_weights(pipeline.codec, _encoded(pipeline, window.signal_mv))).float()
+    drawn_in_training = {"variants": probe.variants, "seed": int(pipeline.card.get("seed") or 0)}
+    out = np.zeros((len(rows), len(probe.levels)))
+    for start in range(0, len(rows), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        examples = list(recorded(cache, rows[part], measure, **drawn_in_training))
+        for example in examples:
+            latent, condition = _encoded(pipeline, example.signal_mv), collate(example.wordings[0])
+            found = denoising_losses(pipeline.denoiser, latent, condition, probe, weight)
+            out[part] += found.numpy() / len(examples)
+        print(f"{min(start + _BLOCK, len(rows))} of {len(rows)} recordings", file=sys.stderr)
+    return out
+
+
+def chosen_rows(cache: "SignalCache", count: int, seed: int) -> dict[str, np.ndarray]:
+    """Up to ``count`` recordings of each split, drawn once, ascending.
+
+    Raises:
+        InputError: a split has fewer than two.
+    """
+    out = {}
+    for name in SPLITS:
+        rows = cache.split(name)
+        if min(len(rows), count) < 2:
+            raise InputError(f"{cache.path}: {len(rows)} recordings in {name}, -n {count}; expected at least 2 of each")
+        rng = np.random.default_rng(np.random.SeedSequence((seed, SPLITS.index(name))))
+        out[name] = rows if len(rows) <= count else np.sort(rng.choice(rows, count, replace=False))
+    return out
+
+
+def write_losses(
+    path: Path, cache: "SignalCache", rows: dict[str, np.ndarray], losses: np.ndarray, **facts: Any
+) -> None:
+    """Write the file that ``python -m metrics.privacy.membership`` reads.
+
+    Args:
+        path: the file, replaced where it exists.
+        cache: the recordings' own.
+        rows: split -> rows, as in `chosen_rows`; ``train`` are the members.
+        losses: (record, level), one split after the other.
+        facts: JSON values to keep with them; ``levels`` names the columns.
+    """
+    table = cache.table.iloc[np.concatenate(list(rows.values()))]
+    record = table["record_id"].astype(str)
+    splits = np.repeat(list(rows), [len(part) for part in rows.values()])
+    with atomic_files(path, overwrite=True) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            losses=losses,
+            member=splits == "train",
+            patients=table["patient_id"].fillna("record " + record).to_numpy().astype(str),
+            splits=splits,
+            records=record.to_numpy().astype(str),
+            levels=np.array([f"{level:g}" for level in facts["levels"]]),
+            facts=np.array(json.dumps(facts)),
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the losses and print their means; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m diffusion.evaluation.membership", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="cache made by `physiogen data prepare`")
+    parser.add_argument("--out", type=Path, required=True, help="file to write, LOSSES.npz")
+    parser.add_argument("--checkpoint", type=Path, help="denoiser; the shipped one by default")
+    parser.add_argument("-n", type=int, default=330, dest="count", help="recordings of each split at most")
+    parser.add_argument("--levels", type=float, nargs="+", default=LEVELS, help="noise levels above 0 and below 1")
+    parser.add_argument("--draws", type=int, default=2, help="noises per level")
+    parser.add_argument("--variants", type=int, default=0, help="variations of a recording, as training drew them")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    try:
+        means = _run(options)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    names = [f"{level:g}" for level in options.levels]
+    print(f"mean loss at t = | {' | '.join(names)} |\n|---{'|---' * len(names)}|")
+    for name, values in means.items():
+        print(f"| {name} | {' | '.join(f'{value:.4f}' for value in values)} |")
+    print(f"losses in {options.out}; next: python -m metrics.privacy.membership {options.out}")
+    return 0
+
+
+def _run(options: argparse.Namespace) -> dict[str, np.ndarray]:
+    from gen.datasets import SignalCache
+
+    probe = Probe(levels=tuple(options.levels), draws=options.draws, variants=options.variants, seed=options.seed)
+    cache, pipeline = SignalCache.open(options.data), load(options.checkpoint)
+    learned = pipeline.card.get("split_digest")
+    if learned != cache.digest:
+        print(
+            f"warning: the weights name training data {str(learned)[:12]}, this cache is {cache.digest[:12]}; "
+            "members are what it calls train, which is right only for the same records and folds",
+            file=sys.stderr,
+        )
+    rows = chosen_rows(cache, options.count, options.seed)
+    losses = recording_losses(pipeline, cache, np.concatenate(list(rows.values())), probe)
+    facts = {"levels": list(probe.levels), "draws": probe.draws, "variants": probe.variants, "seed": probe.seed}
+    facts |= {"denoiser": pipeline.digests["denoiser"], "data_digest": cache.digest, "loss": "squared error of v"}
+    write_losses(options.out, cache, rows, losses, **facts)
+    ends = np.cumsum([len(part) for part in rows.values()])
+    return {name: part.mean(axis=0) for name, part in zip(rows, np.split(losses, ends[:-1]), strict=True)}
+
+
+def _encoded(pipeline: ECGPipeline, signal_mv: np.ndarray) -> torch.Tensor:
+    # Training keeps its latents in float16.
+    with torch.inference_mode():
+        return pipeline.codec.encode(torch.from_numpy(np.ascontiguousarray(signal_mv)).float()).half().float()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

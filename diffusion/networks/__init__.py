@@ -1,0 +1,1 @@
+"""Denoisers: the default transformer, and the published U-Net as a reference."""

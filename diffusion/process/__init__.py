@@ -1,0 +1,1 @@
+"""The diffusion process: noising, objective, samplers, guidance, settings."""

@@ -1,0 +1,1 @@
+"""Training of the text-to-ECG denoiser: examples, latents, recipes."""

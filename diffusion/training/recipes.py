@@ -1,0 +1,223 @@
+"""Training recipes: ``physiogen train diffusion/default`` and the configurations it is compared with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from math import pi
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from diffusion.checkpoints import load_codec
+from diffusion.process.objective import Objective, denoising_loss
+from diffusion.training.examples import measured, recorded, simulated
+from diffusion.training.latents import (
+    Codec,
+    LatentSet,
+    LatentSource,
+    channel_weights,
+    check_facts,
+    repeated_weight,
+    write_latents,
+)
+from gen.checkpoint import load_checkpoint, load_weights
+from gen.checkpoint import model_config as config_of
+from gen.records import InputError
+from gen.training import Batch, TrainingConfig, apply_overrides, train
+
+if TYPE_CHECKING:
+    from gen.datasets import SignalCache
+
+#: Angles at which validation asks for the error of v.
+VALIDATION_PHI = np.linspace(0.06, 0.94, 12) * pi / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefaultRecipe:
+    """Settings of ``diffusion/default``; ``--set key=value`` changes any of them."""
+
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(
+            steps=4800,
+            batch_size=64,
+            lr=8e-4,
+            weight_decay=0.01,
+            betas=(0.9, 0.98),
+            warmup=300,
+            lr_floor=0.02,
+            precision="bf16",
+            ema_decay=0.999,
+            checkpoint_dtype="int8",
+            validate_every=500,
+            save_every=500,
+        )
+    )
+    objective: Objective = field(default_factory=Objective)
+    network: str = "dit"
+    """Which network: dit, unet or diffusets (the published one)."""
+    width: int = 256
+    depth: int = 8
+    patch: int = 2
+    """Positions that the transformer takes as one token."""
+    registers: int = 4
+    """Register tokens of the transformer: with the 60 patches of a training window they make 64, which is fast."""
+    codec: str = "ecg"
+    """Name of a codec (entry-point group gen.codecs)."""
+    latents: str = ""
+    """Folder of encoded training sets, made if it is not there; empty for ``OUT-latents`` beside the run."""
+    recorded_share: float = 0.5
+    """Share of samples that are recordings; the others are simulated."""
+    variants: int = 6
+    """Variations of each recording that are encoded."""
+    simulated_records: int = 14_000
+    weigh_channels: bool = True
+    init: str = ""
+    """Checkpoint folder to start from; empty starts from random weights."""
+
+
+def default(
+    *, data: Path | None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Train a text-to-ECG denoiser on a cache made by ``physiogen data prepare``, and on simulated ECGs."""
+    from gen.datasets import SignalCache
+
+    recipe = apply_overrides(DefaultRecipe(), overrides or {})
+    if data is None:
+        raise InputError("this recipe needs --data: a cache made by `physiogen data prepare SOURCE --out DIR`")
+    cache = SignalCache.open(data)
+    codec, codec_digest, _ = load_codec(recipe.codec)
+    folder = Path(recipe.latents) if recipe.latents else out.with_name(f"{out.name}-latents")
+    sets = {name: _latents(name, folder, cache, codec, codec_digest, recipe) for name in ("train", "simulated", "val")}
+    weights = channel_weights(codec, _some(sets["val"])) if recipe.weigh_channels else None
+    source = LatentSource(
+        [sets["train"], sets["simulated"]], [recipe.recorded_share, 1 - recipe.recorded_share], weights
+    )
+    model = _network(recipe, _some(sets["val"]).shape[1])
+    result = train(
+        model,
+        source,
+        config=recipe.training,
+        out=out,
+        validate=_validator(sets["val"], weights),
+        resume=resume,
+        card=_card(cache, recipe, codec_digest, overrides),
+        model_config={**config_of(model), "pipeline": "synthesize"},
+    )
+    return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
+
+
+def _latents(
+    name: str, folder: Path, cache: "SignalCache", codec: Codec, digest: str, recipe: DefaultRecipe
+) -> LatentSet:
+    """One encoded set, made if it is not there.
+
+    Raises:
+        InputError: it is there, but of another codec, cache or size.
+    """
+    facts = {"set": name, "codec": digest, "split_digest": cache.digest, "seed": recipe.training.seed}
+    facts |= {"count": recipe.simulated_records} if name == "simulated" else {"variants": recipe.variants}
+    target = folder / name
+    if not target.exists():
+        if name == "simulated":
+            blocks = simulated(recipe.simulated_records, seed=2_000_003 + recipe.training.seed)
+        else:
+            variants = recipe.variants if name == "train" else 0
+            blocks = recorded(cache, cache.split(name), measured, variants=variants, seed=recipe.training.seed)
+        write_latents(target, blocks, codec, facts)
+    found = LatentSet.open(target)
+    check_facts(target, found, facts)
+    return found
+
+
+def _some(latents: LatentSet, count: int = 32) -> torch.Tensor:
+    rows = np.arange(min(count, len(latents)))
+    return latents.batch(rows, np.zeros_like(rows))["latent"]
+
+
+def _network(recipe: DefaultRecipe, channels: int) -> torch.nn.Module:
+    """The network that a recipe names, with its weights where it starts from some."""
+    from diffusion.networks.diffusets import DiffuSETSDenoiser
+    from diffusion.networks.dit import LatentDiT
+    from diffusion.networks.unet import LatentUNet
+
+    builders: dict[str, Callable[[], LatentDiT | LatentUNet | DiffuSETSDenoiser]] = {
+        "dit": lambda: LatentDiT(
+            latent_channels=channels,
+            width=recipe.width,
+            depth=recipe.depth,
+            patch=recipe.patch,
+            registers=recipe.registers,
+        ),
+        "unet": lambda: LatentUNet(latent_channels=channels),
+        "diffusets": lambda: DiffuSETSDenoiser(latent_channels=channels),
+    }
+    if recipe.network not in builders:
+        raise InputError(f"network {recipe.network!r}: expected one of {', '.join(builders)}")
+    model: Any = builders[recipe.network]()
+    model.objective = recipe.objective
+    if recipe.init:
+        load_weights(model, load_checkpoint(recipe.init, type(model)).tensors, recipe.init)
+    return model
+
+
+def _validator(
+    latents: LatentSet, weights: np.ndarray | None, batch_size: int = 64
+) -> Callable[[torch.nn.Module], dict[str, float]]:
+    """Error of v on unvaried recordings of the validation fold, at fixed angles and noise, all conditions given."""
+    rows = np.arange(len(latents))
+
+    def draw(part: np.ndarray) -> Batch:
+        return latents.batch(part, np.zeros_like(part)) | {"sample_seed": torch.from_numpy(part.astype(np.int64))}
+
+    return lambda model: validation_error(model, rows, draw, weights, batch_size)
+
+
+def validation_error(
+    model: torch.nn.Module,
+    numbers: np.ndarray,
+    draw: Callable[[np.ndarray], Batch],
+    weights: np.ndarray | None,
+    batch_size: int = 64,
+) -> dict[str, float]:
+    """Loss and unweighted error of v of numbered examples, each at its own fixed angle.
+
+    Args:
+        model: the denoiser.
+        numbers: (n,) of the examples.
+        draw: examples by number, with the seeds of their noise.
+        weights: of the channels.
+        batch_size: examples at a time.
+    """
+    losses, counts = [], []
+    for start in range(0, len(numbers), batch_size):
+        part = numbers[start : start + batch_size]
+        batch = draw(part) | repeated_weight(weights, len(part))
+        batch["phi"] = torch.from_numpy(VALIDATION_PHI[part % len(VALIDATION_PHI)].astype(np.float32))
+        with torch.autocast("cpu", torch.bfloat16):
+            parts = denoising_loss(model, batch)
+        losses.append([parts["loss"].item(), parts["mse"].item()])
+        counts.append(len(part))
+    loss, mse = np.average(losses, axis=0, weights=counts).tolist()
+    return {"loss": loss, "mse": mse}
+
+
+def _card(
+    cache: "SignalCache", recipe: DefaultRecipe, codec_digest: str, overrides: Mapping[str, str] | None
+) -> dict[str, Any]:
+    """Facts for ``card.json``."""
+    source = cache.manifest["source"]
+    changes = "".join(f" --set {key}={value}" for key, value in (overrides or {}).items())
+    return {
+        "recipe": "diffusion/default",
+        "command": f"physiogen train diffusion/default --data CACHE --out RUN{changes}",
+        "settings": asdict(recipe),
+        "seed": recipe.training.seed,
+        "codec": recipe.codec,
+        "codec_digest": codec_digest,
+        "data": f"{source['name']} and simulated ECGs (gen.simulate)",
+        "licence": source.get("licence"),
+        "citation": source.get("citation"),
+        "split_digest": cache.digest,
+        "split": "trained on folds 1-8, chosen on fold 9",
+    }

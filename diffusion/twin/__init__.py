@@ -1,0 +1,1 @@
+"""A person's ECG in another condition."""

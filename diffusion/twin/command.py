@@ -1,0 +1,205 @@
+"""``physiogen twin``: one ECG of a person and a change in, the ECGs this person would show out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gen.records import EcgRecord, InputError
+
+if TYPE_CHECKING:
+    from diffusion.twin.change import Change
+    from diffusion.twin.pipeline import ECGTwinPipeline, Reference
+    from diffusion.twin.scores import TwinScores
+
+#: Twins drawn by --plot.
+_PLOTS = 16
+
+
+def twin(
+    reference: Annotated[list[Path], typer.Argument(metavar="REFERENCE...", help="ECG files of one person.")],
+    out: Annotated[Path, typer.Option(help="Folder of the record set to write.")],
+    text: Annotated[str | None, typer.Option(help="Findings of the twin, in place of the person's own.")] = None,
+    add: Annotated[str | None, typer.Option(help="Findings that come to the person's own.")] = None,
+    remove: Annotated[str | None, typer.Option(help="Findings that go.")] = None,
+    hr: Annotated[float | None, typer.Option(help="Heart rate in bpm, 20 to 300.")] = None,
+    age: Annotated[float | None, typer.Option(help="Age in years, 0 to 120.")] = None,
+    same: Annotated[bool, typer.Option("--same", help="Another recording in the person's own condition.")] = False,
+    report: Annotated[str | None, typer.Option(help="Findings of the reference; its own report by default.")] = None,
+    number: Annotated[int, typer.Option("-n", "--number", help="ECGs to make.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Names the samples.")] = 0,
+    strength: Annotated[
+        float, typer.Option(help="1: from noise, knowing the person; less: an edit that stays nearer to the reference.")
+    ] = 1.0,
+    steps: Annotated[int | None, typer.Option(help="Sampling steps, 1 to 1000.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="ddpm, ddim, dpm++, sde-dpm++, unipc, euler or heun.")] = None,
+    guidance: Annotated[
+        str | None, typer.Option(help="How strongly to follow: 3, or by group: text=4,rate=2,reference=1.5.")
+    ] = None,
+    negative: Annotated[str | None, typer.Option(help="Findings to stay away from.")] = None,
+    format: Annotated[str, typer.Option(help="wfdb, edf, dicom, csv, npz, parquet or webdataset.")] = "wfdb",
+    checkpoint: Annotated[Path | None, typer.Option(help="Weights of your own instead of the shipped ones.")] = None,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw twins over the reference into OUT/plots.")] = False,
+    fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Go on where nothing in a text was understood.")
+    ] = False,
+    float32: Annotated[bool, typer.Option("--float32", help="Compute in float32: slower.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Generate the ECG that a person would show in another condition.
+
+    Example: physiogen twin strip.hea --text "left bundle branch block" --hr 95 -n 4 --seed 3 --out TWINS --plot
+
+    What the reference shows by itself is measured. Two scores are printed for every twin: identity kept and change
+    achieved. Synthetic; not for diagnosis.
+    """
+    from diffusion.conditions.condition import Condition
+    from diffusion.twin.change import Change
+    from gen.io import RecordSetWriter
+    from gen.io.formats import writable
+
+    writable(format)
+    change = Change(text=text, add=add, remove=remove, heart_rate=hr, age=age, same=same).checked(allow_unknown)
+    Condition(age=age, heart_rate=hr)  # refuses numbers out of range before anything is loaded
+    settings = _settings(number, strength, steps, sampler, guidance, negative, float32)
+    records = _read(reference, fs, unit)
+    with RecordSetWriter(out, format=format, overwrite=overwrite) as writer:
+        pipeline, sampling = _pipeline(checkpoint, settings)
+        pipeline.set_progress_bar_config(disable=True)
+        person = pipeline.prepare(records, report=report)
+        _tell(person, change)
+        twins = pipeline.twins(person, change, sampling, num=number, seed=seed, strength=strength)
+        scores = pipeline.scores(person, twins, change)
+        for record, found in zip(twins, scores, strict=True):
+            writer.add(replace(record, metadata={**record.metadata, "scores": found.as_dict()}))
+        if plot:
+            _plot(person, twins, writer.folder / "plots")
+    _print(out, person, twins, scores, plot, seed, json)
+
+
+def _settings(
+    number: int,
+    strength: float,
+    steps: int | None,
+    sampler: str | None,
+    guidance: str | None,
+    negative: str | None,
+    float32: bool,
+) -> dict[str, Any]:
+    """Options as arguments of `ECGPipeline.sampling`, checked before any weight is loaded."""
+    from diffusion.process.guidance import Guidance, scales_of
+    from diffusion.process.samplers import check_steps, make_scheduler
+    from gen.text import read_text
+
+    if number < 1:
+        raise InputError(f"-n {number}: expected at least 1")
+    if not 0 <= strength <= 1:
+        raise InputError(f"--strength {strength:g}: expected 0 (the reference) to 1 (from noise)")
+    if steps is not None:
+        check_steps(steps)
+    if sampler is not None:
+        make_scheduler(sampler)
+    if sampler is not None and strength < 1:
+        raise InputError("--sampler: an edit (--strength below 1) has its own, deterministic one")
+    scale = None if guidance is None else scales_of(guidance)
+    if scale is not None:
+        Guidance.of(scale)
+    if negative and read_text(negative).empty:
+        raise InputError(f"--negative: text not understood at all: {', '.join(read_text(negative).unknown[:12])}")
+    chosen = {"scheduler": sampler, "num_inference_steps": steps, "guidance_scale": scale}
+    return {**chosen, "negative_prompt": negative or None, "bfloat16": not float32}
+
+
+def _read(paths: Sequence[Path], fs: float | None, unit: str | None) -> list[EcgRecord]:
+    """Recordings of all files; every one has to be readable and of the same person."""
+    from diffusion.twin.change import one_person
+    from gen.io import expand_inputs
+    from gen.io.blocks import read_files
+
+    bad: list[str] = []
+    records = list(read_files(expand_inputs(list(paths)), bad, fs_hz=fs, unit=unit))
+    if bad:
+        raise InputError(bad[0])
+    one_person(records)
+    return records
+
+
+def _pipeline(checkpoint: Path | None, settings: Mapping[str, Any]) -> "tuple[ECGTwinPipeline, Any]":
+    from diffusion.twin.pipeline import load
+
+    pipeline = load(checkpoint)
+    return pipeline, pipeline.sampling(**settings)
+
+
+def _tell(person: "Reference", change: "Change") -> None:
+    """Say on stderr what was done to the reference, and what contradicts itself or was not understood."""
+    from diffusion.twin.change import target_condition
+    from gen.text import ReadText, contradictions, read_text
+
+    for line in person.notes:
+        _say(f"warning: {line}")
+    target = target_condition(person.condition, change)
+    read = read_text(target.text) if isinstance(target.text, str) else target.text or ReadText()
+    numbers = {"heart_rate": target.heart_rate} if target.heart_rate is not None else {}
+    for line in contradictions(replace(read, numbers={**read.numbers, **numbers})):
+        _say(f"warning: contradiction: {line}")
+    unknown = [word for text in (change.text, change.add, change.remove) if text for word in read_text(text).unknown]
+    if unknown:
+        _say(f"warning: not understood: {', '.join(unknown[:20])}")
+
+
+def _plot(person: "Reference", twins: Sequence[EcgRecord], folder: Path) -> None:
+    from gen.plot import plot_ecg, save
+
+    folder.mkdir(exist_ok=True)
+    for record in twins[:_PLOTS]:
+        save(plot_ecg(record, overlay=person.record, overlay_label="reference"), folder / f"{record.record_id}.png")
+
+
+def _print(
+    out: Path,
+    person: "Reference",
+    twins: Sequence[EcgRecord],
+    scores: "Sequence[TwinScores]",
+    plot: bool,
+    seed: int,
+    as_json: bool,
+) -> None:
+    from diffusion.conditions.request import request_of
+
+    if as_json:
+        import json
+
+        result = {
+            "out": str(out),
+            "seed": seed,
+            "reference": {"condition": request_of(person.condition), "notes": list(person.notes)},
+            "twins": [{"record": r.record_id, **s.as_dict()} for r, s in zip(twins, scores, strict=True)],
+        }
+        typer.echo(json.dumps(result))
+        return
+    typer.echo(f"{len(twins)} synthetic ECG{'s' if len(twins) != 1 else ''} of one person in {out}")
+    for record, found in zip(twins, scores, strict=True):
+        typer.echo(f"{record.record_id}: {_words(found)}")
+    if plot:
+        typer.echo(f"plots over the reference in {out / 'plots'}")
+
+
+def _words(found: "TwinScores") -> str:
+    limit = "" if found.threshold is None else f" (one person from {found.threshold:.2f})"
+    if found.achieved is None:
+        change = "nothing that can be measured was asked for"
+    else:
+        missed = [name for name, met in found.checks.items() if not met]
+        met = f"{sum(found.checks.values())} of {len(found.checks)}"
+        change = f"change achieved {met}" + (f", missed: {', '.join(missed)}" if missed else "")
+    return f"identity kept {found.identity:.2f}{limit}; {change}"
+
+
+def _say(line: str) -> None:
+    typer.echo(" ".join(line.split()), err=True)

@@ -1,0 +1,470 @@
+"""`ECGTwinPipeline`: one ECG of a person and a target condition in, the ECG this person would show out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import pi
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from diffusion.checkpoints import INDEX, WEIGHTS, load_parts, module_digest
+from diffusion.conditions.condition import Condition, collate
+from diffusion.conditions.request import request_of
+from diffusion.pipeline import OUTPUTS, ECGPipeline, _seeds
+from diffusion.process import samplers
+from diffusion.process.noising import noisy
+from diffusion.process.settings import Sampling
+from diffusion.twin.change import Change, one_person, own_condition, target_condition
+from diffusion.twin.identity import IdentityEncoder
+from diffusion.twin.scores import TwinScores, checks_of, score
+from diffusion.twin.sources import GAP_FEATURES, base_input
+from gen import registry
+from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, save_checkpoint
+from gen.files import read_json, write_json
+from gen.leads import LEADS_8, LEADS_12, LeadError
+from gen.quality import bad_leads, quality_report
+from gen.records import EcgRecord, InputError
+from gen.signals import fill_gaps
+
+SHORTEST_S, WINDOW_S = 4.0, 10.0
+#: A lead with fewer missing samples has its holes filled; with more it is rebuilt from the others.
+_HOLES = 0.2
+#: Correlation of the beats with their median beat: white noise gives .35 to .6, 99 of 100 of PTB-XL's ECGs over .93.
+_ALIKE = 0.7
+_FAILURES = {
+    "few_beats": "fewer than two QRS complexes were found",
+    "noise": "no heartbeat stands out from the noise",
+    "flat": "no lead moves",
+    "missing": "more than half of the samples are missing",
+    "too_short": "too short",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A person as the generator knows them.
+
+    Attributes:
+        record: twelve leads at the codec's rate, the first recording where there are several.
+        condition: the person's own, as reported and measured.
+        base: (1, width) unit vector.
+        notes: what was done to the recording, one line each.
+    """
+
+    record: EcgRecord
+    condition: Condition
+    base: torch.Tensor
+    notes: tuple[str, ...] = ()
+
+
+class ECGTwinPipeline(ECGPipeline):
+    """Generates a person's ECG in another condition; without a reference, it is the text-to-ECG pipeline.
+
+        pipe = ECGTwinPipeline.from_pretrained("CHECKPOINT")
+        twins = pipe(gen.read("strip.hea"), "left bundle branch block", heart_rate=95, num=4, seed=3)
+
+    Args:
+        denoiser, codec, scheduler: see `ECGPipeline`; the denoiser takes a base vector.
+        identity: the Individual Base Extractor that it was trained with.
+    """
+
+    identity: Any
+
+    def __init__(
+        self, denoiser: torch.nn.Module, codec: torch.nn.Module, scheduler: Any, identity: torch.nn.Module
+    ) -> None:
+        super().__init__(denoiser, codec, scheduler)
+        self.register_modules(identity=identity.eval())
+        self.identity_card: dict[str, Any] = {}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the checkpoints behind ``denoiser``, ``codec`` and ``identity``."""
+        known = super().digests
+        if "identity" not in known:
+            known["identity"] = module_digest(self.identity)
+        return known
+
+    @torch.inference_mode()
+    def prepare(self, records: EcgRecord | Sequence[EcgRecord], *, report: str | None = None) -> Reference:
+        """Read a person off one recording or several.
+
+        Missing and flat leads are rebuilt first; rate, intervals and axis are measured.
+
+        Args:
+            records: any leads and rate, four seconds or more; the first ten seconds count.
+            report: findings of the (first) recording, where it holds none or others.
+
+        Raises:
+            InputError: a recording is no usable ECG, or they are of different people.
+        """
+        many = [records] if isinstance(records, EcgRecord) else list(records)
+        if not many:
+            raise InputError("no reference: give at least one ECG")
+        one_person(many)
+        ready, notes = zip(*(usable(record, self.fs_hz) for record in many), strict=True)
+        measured = _measure(ready)
+        for record, found in zip(ready, measured, strict=True):
+            failure = found.failure or ("noise" if found.quality < _ALIKE else None)
+            if failure is not None:
+                raise InputError(f"{name_of(record)}: not usable as a reference: {_FAILURES.get(failure, failure)}")
+        conditions = [
+            own_condition(record, found, report if k == 0 else None)
+            for k, (record, found) in enumerate(zip(ready, measured, strict=True))
+        ]
+        bases = self.bases(ready, conditions)
+        base = F.normalize(bases.mean(dim=0, keepdim=True), dim=-1)
+        return Reference(ready[0], conditions[0], base, tuple(line for lines in notes for line in lines))
+
+    @torch.inference_mode()
+    def bases(self, records: Sequence[EcgRecord], conditions: Sequence[Condition]) -> torch.Tensor:
+        """Base vectors (n, width) of recordings with all leads at the codec's rate, each with its own condition."""
+        device = next(self.identity.parameters()).device
+        found = [
+            self.identity(self._encoded(record, WINDOW_S).to(device), collate([condition]).to(device)).cpu()
+            for record, condition in zip(records, conditions, strict=True)
+        ]
+        return torch.cat(found)
+
+    def _encoded(self, record: EcgRecord, longest_s: float) -> torch.Tensor:
+        """Latent (1, channel, position) of a recording's first seconds."""
+        signal = record.to_8().signal_mv[:, : round(longest_s * self.fs_hz)]
+        extra = -signal.shape[1] % int(self.codec.downsample)
+        padded = np.pad(fill_gaps(signal), ((0, 0), (0, extra)), mode="edge")
+        device = next(self.denoiser.parameters()).device
+        return self.codec.encode(torch.from_numpy(np.ascontiguousarray(padded))[None].float().to(device)).float()
+
+    def __call__(  # type: ignore[override]
+        self,
+        reference: "EcgRecord | Sequence[EcgRecord] | Reference | None",
+        prompt: str | None = None,
+        *,
+        add: str | None = None,
+        remove: str | None = None,
+        age: float | None = None,
+        heart_rate: float | None = None,
+        pr_ms: float | None = None,
+        qrs_ms: float | None = None,
+        qt_ms: float | None = None,
+        axis_deg: float | None = None,
+        rms_mv: float | None = None,
+        same: bool = False,
+        report: str | None = None,
+        strength: float = 1.0,
+        num: int = 1,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | Mapping[str, float] | None = None,
+        guidance_rescale: float | None = None,
+        guidance_interval: tuple[float, float] | None = None,
+        negative_prompt: str | None = None,
+        scheduler: str | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        duration_s: float = 10.0,
+        fs_hz: float | None = None,
+        output_type: str = "records",
+        batch_size: int = 32,
+        bfloat16: bool = True,
+        allow_unknown: bool = False,
+        callback_on_step_end: Callable[[Any, int, torch.Tensor], None] | None = None,
+        **population: Any,
+    ) -> Any:
+        """Generate twins.
+
+        Args:
+            reference: one or several recordings of a person, what `prepare` made of them, or None for nobody.
+            prompt: findings of the twin; see `Change` for these, ``add``, ``remove``, ``age``, ``heart_rate`` and
+                ``same``.
+            pr_ms, qrs_ms, qt_ms, axis_deg, rms_mv: values of `QUANTITIES` asked for.
+            report: findings of the reference.
+            strength: 1 generates from noise; less starts from the reference, noised so far (0 returns it as the codec
+                holds it). Sample k of a seed has the same noise at any strength and for any change.
+            guidance_scale: as for `ECGPipeline`, and by the group ``reference``.
+            num, num_inference_steps, guidance_rescale, guidance_interval, negative_prompt, scheduler, seed, generator,
+            duration_s, fs_hz, output_type, batch_size, bfloat16, allow_unknown, callback_on_step_end: see
+                `ECGPipeline`.
+            population: further arguments of `ECGPipeline`, without a reference.
+
+        Raises:
+            InputError: the reference cannot be used, nothing was asked for, or a setting is out of its range.
+        """
+        numbers = {"pr_ms": pr_ms, "qrs_ms": qrs_ms, "qt_ms": qt_ms, "axis_deg": axis_deg, "rms_mv": rms_mv}
+        chosen: dict[str, Any] = {
+            "scheduler": scheduler,
+            "num_inference_steps": num_inference_steps,
+            "guidance_scale": guidance_scale,
+            "guidance_rescale": guidance_rescale,
+            "guidance_interval": guidance_interval,
+            "negative_prompt": negative_prompt,
+            "duration_s": duration_s,
+            "fs_hz": fs_hz,
+            "bfloat16": bfloat16,
+        }
+        common: dict[str, Any] = {"num": num, "seed": seed, "generator": generator, "output_type": output_type}
+        common |= {"batch_size": batch_size, "callback_on_step_end": callback_on_step_end}
+        if reference is None:
+            values = {"age": age, "heart_rate": heart_rate, "allow_unknown": allow_unknown, **numbers, **population}
+            return super().__call__(prompt, **values, **chosen, **common)
+        if population:
+            raise InputError(f"{', '.join(population)}: not for a twin, who takes it from the reference")
+        given = tuple((name, value) for name, value in numbers.items() if value is not None)
+        change = Change(
+            text=prompt, add=add, remove=remove, age=age, heart_rate=heart_rate, same=same, numbers=given
+        ).checked(allow_unknown)
+        person = reference if isinstance(reference, Reference) else self.prepare(reference, report=report)
+        return self.twins(person, change, self.sampling(**chosen), strength=strength, **common)
+
+    def twins(
+        self,
+        person: Reference,
+        change: Change,
+        settings: Sampling,
+        *,
+        num: int = 1,
+        seed: int | None = 0,
+        strength: float = 1.0,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        output_type: str = "records",
+        batch_size: int = 32,
+        callback_on_step_end: Callable[[Any, int, torch.Tensor], None] | None = None,
+    ) -> Any:
+        """Twins of a prepared reference; see `__call__`."""
+        if num < 1 or batch_size < 1:
+            raise InputError(f"num {num}, batch_size {batch_size}: expected at least 1")
+        if output_type not in OUTPUTS:
+            raise InputError(f"output_type {output_type!r}: expected one of {', '.join(OUTPUTS)}")
+        if not 0 <= strength <= 1:
+            raise InputError(f"strength {strength:g}: expected 0 (the reference) to 1 (from noise)")
+        target = target_condition(person.condition, change)
+        start = self.start(person, settings) if strength < 1 else None
+        base = self.known(person, change)
+        seed, seeds = _seeds(seed, generator, range(num))
+        many = [target] * num
+        told = [target.affirmed()] * num  # numbers that findings leave open follow from the person
+
+        def latents(part: slice) -> torch.Tensor:
+            return self.person_latents(told[part], seeds[part], settings, base, start, strength, callback_on_step_end)
+
+        def records(latent: torch.Tensor, part: slice) -> list[EcgRecord]:
+            made = self.records(latent, many[part], told[part], range(num)[part], seed, settings)
+            return [self.signed(record, person, target, strength) for record in made]
+
+        return self._collected(num, batch_size, output_type, settings, latents, records)
+
+    def known(self, person: Reference, change: Change) -> torch.Tensor:
+        """What the denoiser is given of a person (1, base_width); the time gap where another age is asked for."""
+        gap = np.array([np.nan])
+        if change.age is not None and person.condition.age is not None:
+            gap[0] = change.age - person.condition.age
+        return torch.from_numpy(base_input(person.base.numpy(), gap))
+
+    @torch.inference_mode()
+    def person_latents(
+        self,
+        told: Sequence[Condition],
+        seeds: torch.Tensor,
+        settings: Sampling,
+        base: torch.Tensor,
+        start: torch.Tensor | None = None,
+        strength: float = 1.0,
+        callback: Callable[[Any, int, torch.Tensor], None] | None = None,
+    ) -> torch.Tensor:
+        """Latents (batch, channel, position) of one person under several conditions, or of several people.
+
+        Args:
+            told: a condition for each sample, as `told` gives it.
+            seeds: (batch,) int64, which fix all noise.
+            settings: of sampling.
+            base: (1, base_width), see `known`, or one for each sample.
+            start: (1, channel, position) latent to start from, or one for each; None starts from noise.
+            strength: part of the way to noise that ``start`` goes.
+            callback: told each step.
+        """
+        count = len(told)
+        noise = self._noise(seeds, settings)
+        velocity = self._velocity(told, settings, base.to(noise.device).expand(count, -1))
+        step = None if callback is None else lambda i, x: callback(self, i, x)
+        with self._precision(noise.device, settings):
+            if start is None or strength == 1:
+                scheduler = self._scheduler(settings)
+                return samplers.sample(velocity, noise, scheduler, settings.steps, seeds, self.progress_bar, step)
+            return edit(velocity, start.to(noise.device).expand(count, -1, -1), noise, strength, settings.steps, step)
+
+    def start(self, person: Reference, settings: Sampling) -> torch.Tensor:
+        """Latent (1, channel, position) of a reference that an edit starts from.
+
+        Raises:
+            InputError: the reference is shorter than the ECG asked for.
+        """
+        wanted = round(settings.duration_s * self.fs_hz)
+        if person.record.num_samples < wanted - 1:
+            raise InputError(
+                f"{name_of(person.record)}: {person.record.duration_s:.2f} s; an edit (strength below 1) "
+                f"of {settings.duration_s:g} s needs a reference as long"
+            )
+        with torch.inference_mode():
+            return self._encoded(person.record, settings.duration_s)
+
+    @staticmethod
+    def signed(record: EcgRecord, person: Reference, target: Condition, strength: float) -> EcgRecord:
+        """A twin's record, which says whose twin it is."""
+        source = person.record
+        name = record.record_id.replace("synthetic_", f"{source.record_id}_twin_")
+        facts = {
+            "generator": "physiogen twin",
+            "reference": name_of(source),
+            "reference_condition": request_of(person.condition),
+            "strength": strength,
+        }
+        if person.notes:
+            facts["reference_notes"] = list(person.notes)
+        patient = replace(source.patient, age=target.age, sex=target.sex)
+        return replace(record, record_id=name, patient=patient, metadata={**record.metadata, **facts})
+
+    def scores(self, person: Reference, twins: Sequence[EcgRecord], change: Change) -> list[TwinScores]:
+        """Identity kept and change achieved, for each twin."""
+        at_rate = [record.at(self.fs_hz) for record in twins]
+        target, measured = target_condition(person.condition, change), _measure(at_rate)
+        seen = []
+        for record, found in zip(at_rate, measured, strict=True):
+            facts = own_condition(replace(record, report=None, statements={}), found)
+            seen.append(replace(facts, text=target.text))
+        cosines = (self.bases(at_rate, seen) @ person.base.T)[:, 0].tolist()
+        validation = (self.identity_card.get("metrics") or {}).get("validation") or {}
+        threshold = validation.get("threshold")
+        checks = [checks_of(person.condition, target, found) for found in measured]
+        return [score(cosine, threshold, met) for cosine, met in zip(cosines, checks, strict=True)]
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:  # type: ignore[override]
+        """Write a folder that `from_pretrained` and ``gen.load`` read."""
+        super().save_pretrained(save_directory, **options)
+        folder = Path(save_directory)
+        save_checkpoint(
+            folder / "identity", config=model_config(self.identity), model=self.identity, card=self.identity_card
+        )
+        kind = {"identity": [type(self.identity).__module__, type(self.identity).__name__], "pipeline": "twin"}
+        write_json(folder / INDEX, read_json(folder / INDEX) | kind)
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls, pretrained_model_name_or_path: str | Path, *, scheduler: Any = None
+    ) -> "ECGTwinPipeline":
+        """Load a folder with ``denoiser`` and ``identity`` (and ``codec``, where it is not the shipped one).
+
+        Raises:
+            InputError: a part is missing, or they do not belong together.
+        """
+        folder = Path(pretrained_model_name_or_path)
+        if not (folder / "identity").is_dir() or not (folder / "denoiser").is_dir():
+            raise InputError(f"{folder}: no twin's weights; expected the folders denoiser and identity in it")
+        parts = load_parts(folder if (folder / "codec").is_dir() else folder / "denoiser")
+        identity: Any = load_model(IdentityEncoder, folder / "identity")
+        digest, expected = checkpoint_digest(folder / "identity"), parts.card.get("identity_digest")
+        if expected is not None and expected != digest:
+            raise InputError(f"{folder}: trained with identity encoder {str(expected)[:12]}, but holds {digest[:12]}")
+        width = getattr(getattr(parts.denoiser, "config", None), "base_width", 0)
+        if width != identity.base_width + GAP_FEATURES:
+            raise InputError(
+                f"{folder}: the denoiser takes a base vector of {width}; the identity encoder gives "
+                f"{identity.base_width + GAP_FEATURES} with the time gap"
+            )
+        pipeline = cls(parts.denoiser, parts.codec, samplers.chosen_scheduler(scheduler, parts.card), identity)
+        pipeline.card, pipeline.codec_card = parts.card, parts.codec_card
+        pipeline.identity_card = load_checkpoint(folder / "identity").card
+        pipeline._digests = {**parts.digests, "identity": digest}
+        return pipeline
+
+
+def edit(
+    velocity: samplers.Velocity,
+    start: torch.Tensor,
+    noise: torch.Tensor,
+    strength: float,
+    steps: int,
+    after_step: Callable[[int, torch.Tensor], None] | None = None,
+) -> torch.Tensor:
+    """Noise a latent part of the way and come back under other conditions (SDEdit, Meng et al. 2022).
+
+    The way back is DDIM's, which in angles is a rotation: x(phi - d) = cos(d) x(phi) - sin(d) v(phi).
+
+    Args:
+        velocity: (x, phi) -> v.
+        start: (batch, channel, position) of the reference.
+        noise: (batch, channel, position), the same as from-noise generation starts from.
+        strength: 0 to 1, as a share of the quarter turn from data to noise.
+        steps: of a whole quarter turn; an edit takes its share of them, at least one.
+        after_step: told the number of each step and the state after it.
+    """
+    if strength <= 0:
+        return start.float().clone()
+    count = max(1, round(strength * steps))
+    phi = start.new_full((len(start),), 0.5 * pi * strength)
+    angle = torch.tensor(0.5 * pi * strength / count)
+    x = noisy(start.float(), noise, phi)
+    for i in range(count):
+        x = angle.cos() * x - angle.sin() * velocity(x, phi - i * angle)
+        if after_step is not None:
+            after_step(i, x)
+    return x
+
+
+def usable(record: EcgRecord, fs_hz: float) -> tuple[EcgRecord, list[str]]:
+    """A reference with twelve leads at a rate, and what had to be done to it.
+
+    Raises:
+        InputError: it is too short, in another unit, has exchanged leads, or has no lead to rebuild the others from.
+    """
+    name = name_of(record)
+    if record.duration_s < SHORTEST_S:
+        raise InputError(f"{name}: {record.duration_s:.2f} s long; a reference needs {SHORTEST_S:g} s")
+    quality = quality_report(record)
+    of_all = [line for line in quality.reasons if not line.startswith("lead ")]  # single leads can be rebuilt
+    if of_all or all(lead.problem for lead in quality.leads.values()):
+        raise InputError(f"{name}: not usable as a reference: {'; '.join(quality.reasons)}")
+    notes = [f"{name}: the electrodes of the arms look exchanged"] if quality.arms_reversed else []
+    wrong = bad_leads(record, max_nan_share=_HOLES)
+    good = [lead for lead in record.leads if lead not in wrong]
+    try:
+        whole = record.select(good).select(LEADS_8)
+    except LeadError:
+        return _rebuilt(record, good, fs_hz, notes)
+    filled = replace(whole, signal_mv=fill_gaps(whole.signal_mv))
+    return filled.to_12().at(fs_hz), notes
+
+
+def _rebuilt(record: EcgRecord, good: Sequence[str], fs_hz: float, notes: list[str]) -> tuple[EcgRecord, list[str]]:
+    """Missing leads from those that are there, by the shipped reconstruction."""
+    rebuild = registry.load("reconstruct")
+    seen = record.select(good)
+    whole = rebuild(seen, allow_bad_leads=True).record
+    lost = [lead for lead in LEADS_12 if lead not in good]
+    line = f"{name_of(record)}: leads {', '.join(lost)} are missing or unusable and were rebuilt from {', '.join(good)}"
+    filled = replace(whole, signal_mv=fill_gaps(whole.signal_mv), report=record.report, statements=record.statements)
+    return filled.at(fs_hz), [*notes, line]
+
+
+def name_of(record: EcgRecord) -> str:
+    """File of a recording, or its name."""
+    return str(record.metadata.get("source_file", record.record_id))
+
+
+def _measure(records: Sequence[EcgRecord]) -> list[Any]:
+    return registry.get("gen.metrics", "measure")(list(records))
+
+
+def load(path: str | Path | None = None) -> ECGTwinPipeline:
+    """The twin pipeline with the shipped weights, or those of a folder.
+
+    Raises:
+        InputError: no weights are there, or they are of something else.
+    """
+    folder = WEIGHTS / "twin" if path is None else Path(path)
+    if path is None and not folder.is_dir():
+        raise InputError(
+            f"{folder}: this installation ships no weights for twins; train some (physiogen train diffusion/identity, "
+            "then diffusion/twin) and give their folder (--checkpoint RUN/pipeline)"
+        )
+    return ECGTwinPipeline.from_pretrained(folder)

@@ -1,0 +1,81 @@
+"""Two scores of a twin: is it still the same person, and does it show what was asked for.
+
+Identity is the cosine of base vectors, read against the threshold at which the extractor confuses held-out persons
+least. It comes from the network that the generator was told about the person by, so it is a check and no proof;
+the benchmark judges identity with an extractor of its own. Achievement is measured on the signal.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from diffusion.conditions.condition import Condition
+from diffusion.twin.change import codes_of
+from metrics.measurement.criteria import CRITERIA
+
+RATE_TOLERANCE_BPM = 5.0
+#: How much more of it a twin has to show to count as moved: about what two ECGs of one condition differ by.
+MOVED = 1.1
+
+
+def moved(code: str, before: Any, after: Any, sex: str | None = None) -> bool:
+    """Whether what a statement is measured on went its way by a tenth or more, from one ECG to another.
+
+    Raises:
+        ValueError: the statement's criterion has no degree.
+    """
+    degree = CRITERIA[code].degree
+    if degree is None:
+        raise ValueError(f"{code}: its criterion is not measured on one number")
+    return bool(degree(after, sex) >= MOVED * degree(before, sex))
+
+
+@dataclass(frozen=True)
+class TwinScores:
+    """Scores of one twin.
+
+    Attributes:
+        identity: cosine of its base vector and the reference's, -1 to 1.
+        threshold: cosine from which on two ECGs are taken as one person's, None where unknown.
+        achieved: share of the checks that are met, None where nothing asked for can be checked.
+        checks: name -> whether it is met.
+    """
+
+    identity: float
+    threshold: float | None
+    achieved: float | None
+    checks: Mapping[str, bool]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "identity": round(self.identity, 4),
+            "identity_threshold": None if self.threshold is None else round(self.threshold, 4),
+            "achieved": self.achieved,
+            "checks": dict(self.checks),
+        }
+
+
+def checks_of(own: Condition, target: Condition, measured: Any) -> dict[str, bool]:
+    """Which of the changes from ``own`` to ``target`` the measured parameters show.
+
+    Statements in both conditions are no change and are not asked; a removed one is met when its criterion is not.
+    """
+    asked, had = target.with_numbers_of_text(), own.with_numbers_of_text()
+    found: dict[str, bool] = {}
+    if asked.heart_rate is not None:
+        rate = measured.hr_bpm
+        found["heart_rate"] = bool(isfinite(rate) and abs(rate - asked.heart_rate) <= RATE_TOLERANCE_BPM)
+    after, before = codes_of(asked.text), codes_of(had.text)
+    for code in sorted((after - before) & set(CRITERIA)):
+        found[code] = bool(CRITERIA[code].met(measured, target.sex))
+    for code in sorted((before - after) & set(CRITERIA)):
+        found[f"no {code}"] = measured.failure is None and not CRITERIA[code].met(measured, target.sex)
+    return found
+
+
+def score(cosine: float, threshold: float | None, checks: Mapping[str, bool]) -> TwinScores:
+    """Both scores from their parts."""
+    achieved = sum(checks.values()) / len(checks) if checks else None
+    return TwinScores(float(cosine), threshold, achieved, dict(checks))

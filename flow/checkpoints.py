@@ -1,0 +1,87 @@
+"""The folder of a cmr pipeline: three checkpoints that belong together, the volume reader, and which is which."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flow.networks.velocity import VelocityDiT
+from flow.volumes.reader import VolumeReader
+from gen.checkpoint import CONFIG, checkpoint_digest, load_checkpoint
+from gen.files import read_json, replace_folder, write_json
+from gen.records import InputError
+
+PARTS = ("encoder", "codec", "network")
+INDEX = "model_index.json"
+
+
+def save_pipeline(
+    folder: Path,
+    *,
+    encoder: Path,
+    codec: Path,
+    network: Path,
+    volumes: VolumeReader,
+    card: Mapping[str, Any] | None = None,
+    steps: int = 8,
+    solver: str = "euler",
+) -> Path:
+    """Put three checkpoints together, byte by byte.
+
+    Raises:
+        InputError: encoder or codec is not the one that the network was trained with.
+    """
+    with replace_folder(folder) as temporary:
+        for name, source in (("encoder", encoder), ("codec", codec), ("network", network)):
+            shutil.copytree(source, temporary / name)
+        write_index(temporary, volumes, card or {}, steps, solver)
+        checked_index(temporary)
+    return folder
+
+
+def write_index(folder: Path, volumes: VolumeReader, card: Mapping[str, Any], steps: int, solver: str) -> None:
+    """Write index and card beside the three parts."""
+    network = read_json(folder / "network" / CONFIG)
+    index = {
+        "_class_name": "ECGToCMRPipeline",
+        "pipeline": "cmr",
+        "parts": {name: checkpoint_digest(folder / name) for name in PARTS},
+        "alpha": network["alpha"],
+        "steps": steps,
+        "solver": solver,
+        "volumes": volumes.to_json(),
+    }
+    write_json(folder / INDEX, index)
+    write_json(folder / "card.json", dict(card))
+
+
+def checked_index(folder: Path) -> dict[str, Any]:
+    """The index of a pipeline folder whose parts belong together.
+
+    Raises:
+        InputError: a part or the index is missing, damaged or foreign.
+    """
+    if not (folder / INDEX).is_file():
+        raise InputError(f"{folder}: no {INDEX}; a cmr pipeline holds it beside {', '.join(PARTS)}")
+    index = read_json(folder / INDEX)
+    if index.get("_class_name") != "ECGToCMRPipeline":
+        raise InputError(f"{folder}: pipeline of {index.get('_class_name')}; expected ECGToCMRPipeline")
+    stored = index.get("parts") or {}
+    for name in PARTS:
+        if checkpoint_digest(folder / name) != stored.get(name):
+            raise InputError(f"{folder / name}: is not the part this pipeline was saved with (digest differs)")
+    config = load_checkpoint(folder / "network", VelocityDiT).config
+    for name in ("encoder", "codec"):
+        if config[f"{name}_digest"] != stored[name]:
+            raise InputError(f"{folder / name}: the network was trained with another {name} (digest differs)")
+    if config["alpha"] != index.get("alpha"):
+        raise InputError(f"{folder}: alpha {index.get('alpha')}, but the network was trained with {config['alpha']}")
+    return index
+
+
+def index_digest(index: Mapping[str, Any]) -> str:
+    """Names everything in a pipeline that its volumes depend on."""
+    facts = json.dumps({"parts": index["parts"], "volumes": index.get("volumes")}, sort_keys=True)
+    return hashlib.sha256(facts.encode()).hexdigest()

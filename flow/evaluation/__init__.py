@@ -1,0 +1,1 @@
+"""Measurements of generated cines on hearts with known volumes."""

@@ -1,0 +1,104 @@
+"""Hearts for many ECGs of a cache at once, with only what scoring needs kept."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from flow.networks.conditions import NUMBERS
+from flow.networks.objective import Context, sample
+from flow.pipeline import FIELD_MM, ECGToCMRPipeline
+
+#: Conditions that an ECG alone does not tell.
+_PATIENT = [NUMBERS.index(name) for name in ("age", "sex", "height", "weight")]
+
+
+@dataclass(frozen=True, eq=False)
+class Generated:
+    """Generated hearts.
+
+    Attributes:
+        curve_ml: (n, K, frame) volume of the left ventricle.
+        mass_g: (n, K).
+        loops: (n, frame, row, col) uint8, the first sample of each; empty where not asked for.
+    """
+
+    curve_ml: np.ndarray
+    mass_g: np.ndarray
+    loops: np.ndarray
+
+    @property
+    def edv_ml(self) -> np.ndarray:
+        """(n, K) largest volumes."""
+        return self.curve_ml.max(axis=2)
+
+    @property
+    def esv_ml(self) -> np.ndarray:
+        """(n, K) smallest volumes."""
+        return self.curve_ml.min(axis=2)
+
+    @property
+    def ef(self) -> np.ndarray:
+        """(n, K) ejection fractions, 0..1."""
+        return 1.0 - self.esv_ml / self.edv_ml
+
+
+def generate(
+    pipeline: ECGToCMRPipeline,
+    conditions: dict[str, np.ndarray],
+    *,
+    num_samples: int,
+    seed: int = 0,
+    first: int = 0,
+    patient: bool = False,
+    guidance: float = 1.0,
+    steps: int | None = None,
+    keep_loops: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Generated:
+    """Draw hearts.
+
+    Args:
+        pipeline: the model.
+        conditions: ``tokens``, ``summary``, ``numbers`` of the ECGs, see `flow.training.latents.encode_ecgs`.
+        num_samples: per ECG; sample k of row n depends on (seed, n, k) alone.
+        seed: of the samples.
+        first: number of the first row, where the conditions are a piece of a larger set.
+        patient: tell the network age, sex, height and weight; without, the ECG alone speaks.
+        guidance, steps: see `flow.networks.objective.sample`.
+        keep_loops: keep the pictures of each first sample.
+        progress: called with the number of finished rows.
+    """
+    curves, masses, loops = [], [], []
+    numbers = np.array(conditions["numbers"], dtype=np.float32)
+    if not patient:
+        numbers[:, _PATIENT] = np.nan
+    area = (FIELD_MM / pipeline.codec.size) ** 2
+    for row in range(len(numbers)):
+        draws = [np.random.default_rng(np.random.SeedSequence((seed, first + row, k))) for k in range(num_samples)]
+        noise = np.stack([g.standard_normal(pipeline.network.size, dtype=np.float32) for g in draws])
+        tokens, summary, known = (
+            torch.from_numpy(np.repeat(value[row : row + 1].astype(np.float32), num_samples, axis=0))
+            for value in (conditions["tokens"], conditions["summary"], numbers)
+        )
+        context = Context(tokens, summary, known, torch.ones(num_samples, dtype=torch.bool))
+        packed = sample(
+            pipeline.network,
+            torch.from_numpy(noise),
+            context,
+            steps=steps or pipeline.steps,
+            solver=pipeline.solver,
+            guidance=guidance,
+        )
+        drawn = [pipeline.render(latent) for latent in packed]
+        curve, mass = pipeline.volumes.read(np.stack([masks for _, masks in drawn]), area)
+        curves.append(curve)
+        masses.append(mass)
+        if keep_loops:
+            loops.append(np.rint(255 * drawn[0][0]).astype(np.uint8))
+        if progress is not None:
+            progress(row + 1)
+    size = pipeline.codec.size
+    kept = np.stack(loops) if loops else np.empty((0, curves[0].shape[1], size, size), np.uint8)
+    return Generated(np.stack(curves), np.stack(masses), kept)

@@ -1,0 +1,236 @@
+"""What is measured of a cmr pipeline on unseen simulated hearts; `flow.evaluation.cmr` puts it together."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from flow.evaluation.features import frame_features, loop_features
+from flow.evaluation.generate import Generated
+from flow.evaluation.scores import (
+    boosting,
+    end_systole,
+    expectation_figure,
+    frame_gap,
+    group_table,
+    mean_figure,
+    r_difference,
+    r_figure,
+    r_ratio,
+    ridge,
+)
+from flow.networks.objective import Context, sample
+from flow.pipeline import ECGToCMRPipeline
+from flow.training.latents import encode_cines
+from flow.training.pair_cache import PairCache, Part, unpack_masks
+from flow.training.validation import codec_scores, ecg_validator, fid, held_out, periodicity_gap
+from gen.cine import LV_CAVITY
+from gen.simulate.cine import GROUPS
+from gen.simulate.cine.ceiling import CEILINGS
+
+QUANTITIES = ("edv_ml", "esv_ml", "ef", "mass_g")
+_CEILING = {"edv_ml": "lv_edv_ml", "esv_ml": "lv_esv_ml", "ef": "ef_outside_mi_lbbb", "mass_g": "lv_mass_g"}
+_PATIENT = ("age", "male", "height_cm", "weight_kg")
+
+
+def information(
+    cache: PairCache,
+    part: Part,
+    rows: np.ndarray,
+    right: Generated,
+    wrong: Generated,
+    patient: bool,
+) -> dict[str, dict[str, Any]]:
+    """Correlation with the truth of generated hearts, of the best regressor and of generation from a wrong ECG."""
+    regressed = regressors(cache, part, rows, patient)
+    out = {}
+    for name in QUANTITIES:
+        truth = part.fact(name)[rows].astype(float)
+        made, control = (getattr(g, name).mean(axis=1) for g in (right, wrong))
+        scores = {k: r_figure(v, truth).value for k, v in regressed[name].items()}
+        best = max(scores, key=lambda k: scores[k])
+        baseline = regressed[name][best]
+        out[name] = {
+            "r_generated": r_figure(made, truth),
+            "r_single_sample": r_figure(getattr(right, name)[:, 0], truth),
+            "r_best_regressor": r_figure(baseline, truth),
+            "best_regressor": best,
+            "share_of_regressor": r_ratio(made, baseline, truth),
+            "r_expectation": expectation_figure(getattr(right, name), truth),
+            "share_of_expectation": expectation_figure(getattr(right, name), truth, baseline),
+            "r_other_ecg": r_figure(control, truth),
+            "right_minus_other": r_difference(made, control, truth),
+            "ceiling_r": float(np.sqrt(CEILINGS[_CEILING[name]])),
+        }
+    return out
+
+
+def regressors(cache: PairCache, part: Part, rows: np.ndarray, patient: bool) -> dict[str, dict[str, np.ndarray]]:
+    """Guesses (n,) of each quantity by ridge regression and boosted trees on the averaged beat.
+
+    They learn from the same ECGs as the encoder: parts ``train`` and ``ecgs``.
+    """
+    parts = [cache.part(name) for name in ("train", "ecgs") if name in cache.manifest["counts"]]
+    beats = np.concatenate([np.asarray(p.beat[p.hearts], dtype=np.float32).reshape(len(p.hearts), -1) for p in parts])
+    centre = beats.mean(axis=0)
+    few = np.random.default_rng(0).permutation(len(beats))[:3000]
+    _, _, directions = np.linalg.svd(beats[few] - centre, full_matrices=False)
+
+    def inputs(p: Part, chosen: np.ndarray) -> np.ndarray:
+        beat = np.asarray(p.beat[chosen], dtype=np.float32)
+        components = (beat.reshape(len(beat), -1) - centre) @ directions[:60].T
+        sokolow = -beat[:, 2].min(axis=1) + np.maximum(beat[:, 6].max(axis=1), beat[:, 7].max(axis=1))
+        cornell = (beat[:, 0] - 0.5 * beat[:, 1]).max(axis=1) - beat[:, 4].min(axis=1)
+        columns = [components, np.ptp(beat, axis=2), sokolow, cornell, p.fact("rr_s")[chosen]]
+        columns += [p.fact(name)[chosen] for name in _PATIENT] if patient else []
+        return np.column_stack(columns).astype(np.float64)
+
+    x, new = np.concatenate([inputs(p, p.hearts) for p in parts]), inputs(part, rows)
+    out = {}
+    for name in QUANTITIES:
+        y = np.concatenate([p.fact(name)[p.hearts] for p in parts]).astype(np.float64)
+        out[name] = {"ridge": ridge(x, y, new, 0.02), "boosted trees": boosting(x, y, new)}
+    return out
+
+
+def timing(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, right: Generated) -> dict[str, Any]:
+    """End-systole against the truth, phase of the encoder, smoothness of the loop; hard rhythms apart."""
+    frames = right.curve_ml.shape[2]
+    truth = end_systole(np.asarray(part.curve[rows]))
+    gap = frame_gap(end_systole(right.curve_ml.mean(axis=1)), truth, frames)
+    single = frame_gap(end_systole(right.curve_ml), truth[:, None], frames).mean(axis=1)
+    loops = right.loops.astype(np.float32) / 255.0
+    true_loops = part.frames[rows].astype(np.float32) / 255.0
+    out: dict[str, Any] = {
+        "end_systole_error_frames": mean_figure(gap.astype(float)),
+        "end_systole_error_frames_single": mean_figure(single),
+        "phase_error_median_deg": ecg_validator(part, len(rows))(pipeline.encoder)["phase_error_median_deg"],
+        "periodicity_gap": mean_figure(periodicity_gap(generated=loops)),
+        "periodicity_gap_truth": mean_figure(periodicity_gap(generated=true_loops)),
+    }
+    for name in ("af", "lbbb", "pvc"):
+        there = part.fact(name)[rows] > 0
+        if there.sum() >= 3:
+            out[f"end_systole_error_frames_{name}"] = mean_figure(gap[there].astype(float))
+    return out
+
+
+def groups(part: Part, rows: np.ndarray, right: Generated) -> list[dict[str, object]]:
+    """Means per disease group, true and generated."""
+    values = {name: (part.fact(name)[rows].astype(float), getattr(right, name).mean(axis=1)) for name in QUANTITIES}
+    return group_table(part.fact("group")[rows].astype(int), GROUPS, values)
+
+
+def swap_test(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray) -> dict[str, Any]:
+    """Anatomy of heart A with the motion of heart B: the cavity's curve must follow B, the shape at the R peak A."""
+    anatomy, motion = (torch.from_numpy(x) for x in encode_cines(pipeline.codec, part, rows))
+    partner = np.roll(np.arange(len(rows)), 1)
+    own = np.stack([_labels(pipeline, anatomy[k], motion[k]) for k in range(len(rows))])
+    mixed = np.stack([_labels(pipeline, anatomy[k], motion[partner[k]]) for k in range(len(rows))])
+    own_share, mixed_share = _share(own), _share(mixed)
+    own_ef, mixed_ef = 1 - own_share.min(axis=1), 1 - mixed_share.min(axis=1)
+    return {
+        "curve_error_to_motion": mean_figure(np.abs(mixed_share - own_share[partner]).mean(axis=1)),
+        "curve_error_to_anatomy": mean_figure(np.abs(mixed_share - own_share).mean(axis=1)),
+        "r_emptying_with_motion": r_figure(mixed_ef, own_ef[partner]),
+        "r_emptying_with_anatomy": r_figure(mixed_ef, own_ef),
+        "dice_r_peak_with_anatomy": mean_figure(_overlap(mixed[:, 0], own[:, 0])),
+        "dice_r_peak_with_motion": mean_figure(_overlap(mixed[:, 0], own[partner, 0])),
+    }
+
+
+@torch.no_grad()
+def _labels(pipeline: ECGToCMRPipeline, anatomy: torch.Tensor, motion: torch.Tensor) -> np.ndarray:
+    with torch.autocast("cpu", torch.bfloat16):
+        return pipeline.codec.decode(anatomy[None], motion[None]).masks()[0].numpy()
+
+
+def _share(masks: np.ndarray) -> np.ndarray:
+    """Cavity area over that at the R peak, (n, frame)."""
+    area = (masks == LV_CAVITY).sum(axis=(2, 3)).astype(float)
+    return area / np.maximum(area[:, :1], 1.0)
+
+
+def _overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    a, b = (np.isin(x, (1, 2)) for x in (first, second))
+    return 2.0 * (a & b).sum(axis=(1, 2)) / np.maximum(a.sum(axis=(1, 2)) + b.sum(axis=(1, 2)), 1)
+
+
+def realism(
+    pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, right: Generated, real: Path | None
+) -> dict[str, float]:
+    """Fréchet distances of frames (one per heart) and loops to simulated truth; references beside them."""
+    count = len(rows)
+    truth = part.frames[rows].astype(np.float32) / 255.0
+    made = right.loops.astype(np.float32) / 255.0
+    with torch.no_grad():
+        rebuilt = np.stack([_rebuilt(pipeline, loop) for loop in truth])
+    pick = np.random.default_rng(0).integers(truth.shape[1], size=count)
+
+    def frames(loops: np.ndarray) -> np.ndarray:
+        return frame_features(loops[np.arange(len(loops)), pick[: len(loops)]])
+
+    half = count // 2
+    sets = {"generated": made, "codec": rebuilt}
+    out: dict[str, float] = {"hearts": float(count)}
+    true_frames, true_loops = frames(truth), loop_features(truth)
+    scale = true_frames.std(axis=0) + 1e-6, true_loops.std(axis=0) + 1e-6
+    out["frame_distance_halves"] = _distance(true_frames[:half], true_frames[half:], scale[0])
+    out["loop_distance_halves"] = _distance(true_loops[:half], true_loops[half:], scale[1])
+    for name, loops in sets.items():
+        out[f"frame_distance_{name}"] = _distance(true_frames, frames(loops), scale[0])
+        out[f"loop_distance_{name}"] = _distance(true_loops, loop_features(loops), scale[1])
+    records = held_out(real)
+    if records:
+        slices = np.concatenate([r.frames[2:-2] for r in records])
+        out["real_slices"] = float(len(slices))
+        out["frame_distance_sunnybrook"] = _distance(true_frames, frame_features(slices[:, 0]), scale[0])
+    return out
+
+
+def _rebuilt(pipeline: ECGToCMRPipeline, loop: np.ndarray) -> np.ndarray:
+    with torch.autocast("cpu", torch.bfloat16):
+        decoded = pipeline.codec.decode(*pipeline.codec.encode(torch.from_numpy(loop)[None]))
+    return decoded.frames[0].clamp(0, 1).float().numpy()
+
+
+def _distance(reference: np.ndarray, generated: np.ndarray, scale: np.ndarray) -> float:
+    """Fréchet distance of features in units of the reference's spread; NaN for fewer than eight rows."""
+    if min(len(reference), len(generated)) < 8:
+        return float("nan")
+    return float(fid(reference=reference / scale, generated=generated / scale))
+
+
+def codec_figures(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, real: Path | None) -> dict[str, Any]:
+    """PSNR, SSIM and Dice of the codec on unseen simulated hearts and on the held-out real study."""
+    few = rows[:60]
+    frames = part.frames[few].astype(np.float32) / 255.0
+    masks = unpack_masks(part.packed_masks[few]).astype(np.int64)
+    out: dict[str, Any] = {"simulated": codec_scores(pipeline.codec, frames, masks)}
+    for record in held_out(real):
+        out[record.record_id] = codec_scores(pipeline.codec, record.frames, None)
+    return out
+
+
+def speed(pipeline: ECGToCMRPipeline, told: dict[str, np.ndarray], batch: int = 4, repeats: int = 3) -> dict[str, Any]:
+    """Seconds per loop at a batch, solver and decoding together; median of repeats after one warm-up."""
+    take = np.arange(batch) % len(told["summary"])
+    tokens, summary, numbers = (
+        torch.from_numpy(told[key][take].astype(np.float32)) for key in ("tokens", "summary", "numbers")
+    )
+    context = Context(tokens, summary, numbers, torch.ones(batch, dtype=torch.bool))
+    noise = torch.randn(batch, pipeline.network.size, generator=torch.Generator().manual_seed(0))
+    seconds = []
+    for _ in range(1 + repeats):
+        start = time.perf_counter()
+        for latent in sample(pipeline.network, noise, context, steps=pipeline.steps, solver=pipeline.solver):
+            pipeline.render(latent)
+        seconds.append((time.perf_counter() - start) / batch)
+    return {
+        "seconds_per_loop": round(float(np.median(seconds[1:])), 3),
+        "batch": batch,
+        "threads": torch.get_num_threads(),
+        "steps": pipeline.steps,
+    }

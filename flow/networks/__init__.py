@@ -1,0 +1,1 @@
+"""Networks of ECG to cine MRI: ours, and the published ones as references."""

@@ -1,0 +1,1 @@
+"""Training of ECG to cine MRI: cohorts, pairs, latents, recipes."""

@@ -1,0 +1,122 @@
+"""Simulated patients as rows of a cache: the ECG at the networks' rate, its beats, the heart's figures and a slice."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flow.ecg.beats import BEAT_S, Beats, find_beats
+from gen.cine import CineRecord
+from gen.records import InputError
+from gen.simulate import simulate
+from gen.simulate.cine import GROUPS, LEVEL_SHARES, anatomy_of, cines_of
+from gen.simulate.cine.cohort import beat_of
+from gen.simulate.cohort import SimulatedBatch
+
+#: Rate and length of the ECG that the networks read.
+ECG_HZ, ECG_S = 200.0, 10.0
+ECG_SAMPLES = round(ECG_HZ * ECG_S)
+BEAT_SAMPLES = round((BEAT_S[1] - BEAT_S[0]) * ECG_HZ)
+#: Most R peaks and cycles that are kept of a record.
+MOST_BEATS = 48
+#: Columns of ``facts``.
+FACTS = (
+    *("usable", "rr_s", "age", "male", "height_cm", "weight_kg", "level"),
+    *("edv_ml", "esv_ml", "ef", "mass_g", "es_share", "group", "af", "lbbb", "pvc", "index"),
+)
+#: Codes of rhythms that make a beat hard to choose.
+_AF, _LBBB, _PVC = {"AFIB", "AFLT"}, {"CLBBB", "PACE"}, {"PVC", "BIGU", "TRIGU"}
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some patients; first axis patient, or slice of a patient where there are several (base first).
+
+    Attributes:
+        ecg: (n, 8, 2000) int16 microvolt at `ECG_HZ`.
+        beat: (n, 8, 160) float16 mV, the averaged beat; zero where no beat was found.
+        peaks, cycles: (n, 48), (n, 48, 2) float32 seconds, NaN behind the last.
+        facts: (n, len(FACTS)) float32.
+        cines: the slices as single-slice records, or None.
+    """
+
+    ecg: np.ndarray
+    beat: np.ndarray
+    peaks: np.ndarray
+    cycles: np.ndarray
+    facts: np.ndarray
+    cines: list[CineRecord] | None
+
+
+def draw_rows(
+    indices: np.ndarray, *, seed: int, visit: int = 0, cine: bool = True, size: int = 96, levels: str = "mid"
+) -> Rows:
+    """Patients of the simulated cohort, with light noise on the ECG; a cine has 50 frames.
+
+    Args:
+        indices: patients.
+        seed: of the cohort.
+        visit: examination.
+        cine: draw the cines (about 0.15 s each); without, only the ECG and the heart's figures.
+        size: rows and columns of the cine, 192 mm wide.
+        levels: ``"mid"``, or ``"three"``: then every patient has three rows, alike but for the slice and its level.
+    """
+    batch = simulate(indices, seed=seed, visit=visit, fs_hz=ECG_HZ, duration_s=ECG_S, noise="light")
+    ecg = np.clip(np.rint(1000.0 * batch.signal_mv), -32767, 32767).astype(np.int16)
+    n = len(ecg)
+    beat = np.zeros((n, 8, BEAT_SAMPLES), np.float16)
+    peaks = np.full((n, MOST_BEATS), np.nan, np.float32)
+    cycles = np.full((n, MOST_BEATS, 2), np.nan, np.float32)
+    facts = np.stack([_facts(batch, row) for row in range(n)])
+    for row in range(n):
+        signal = ecg[row].astype(np.float32) / 1000.0
+        try:
+            found = find_beats(signal, ECG_HZ)
+        except InputError:
+            facts[row, FACTS.index("usable")] = 0.0
+            continue
+        beat[row] = found.average(signal, ECG_HZ)
+        peaks[row], cycles[row] = padded(found)
+        facts[row, FACTS.index("rr_s")] = found.rr_s
+    if not cine:
+        return Rows(ecg, beat, peaks, cycles, facts, None)
+    shares = LEVEL_SHARES[levels]
+    stacks = cines_of(batch, size=size, spacing_mm=192.0 / size, levels=levels)
+    slices = [stack.select_slices([number]) for stack in stacks for number in range(len(shares))]
+    ecg, beat, peaks, cycles, facts = (np.repeat(x, len(shares), axis=0) for x in (ecg, beat, peaks, cycles, facts))
+    facts[:, FACTS.index("level")] = np.tile(shares, n)
+    return Rows(ecg, beat, peaks, cycles, facts, slices)
+
+
+def padded(beats: Beats) -> tuple[np.ndarray, np.ndarray]:
+    """Peaks (48,) and cycles (48, 2) of a record with NaN behind the last."""
+    peaks, cycles = np.full(MOST_BEATS, np.nan, np.float32), np.full((MOST_BEATS, 2), np.nan, np.float32)
+    count, chosen = min(len(beats.peaks_s), MOST_BEATS), min(len(beats.cycles), MOST_BEATS)
+    peaks[:count], cycles[:chosen] = beats.peaks_s[:count], beats.cycles[:chosen]
+    return peaks, cycles
+
+
+def _facts(batch: SimulatedBatch, row: int) -> np.ndarray:
+    heart, truth = batch.hearts[row], batch.truth[row]
+    anatomy, codes = anatomy_of(heart), set(truth.statements)
+    timing = beat_of(heart, truth, anatomy)
+    values: dict[str, Any] = {
+        "usable": 1.0,
+        "rr_s": timing.rr_s,
+        "age": heart.age,
+        "male": heart.sex == "M",
+        "height_cm": heart.height_cm,
+        "weight_kg": heart.weight_kg,
+        "level": LEVEL_SHARES["mid"][0],
+        "edv_ml": anatomy.edv_ml,
+        "esv_ml": anatomy.edv_ml * (1.0 - anatomy.ef),
+        "ef": anatomy.ef,
+        "mass_g": anatomy.mass_g,
+        "es_share": timing.end_systole_s / timing.rr_s,
+        "group": GROUPS.index(anatomy.group),
+        "af": bool(codes & _AF),
+        "lbbb": bool(codes & _LBBB),
+        "pvc": bool(codes & _PVC),
+        "index": heart.index,
+    }
+    return np.array([values[name] for name in FACTS], dtype=np.float32)

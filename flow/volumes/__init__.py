@@ -1,0 +1,1 @@
+"""Ventricular volumes of generated cines, with intervals."""

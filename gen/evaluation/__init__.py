@@ -1,0 +1,1 @@
+"""Measurements of the floor: report reader and simulated cohort."""

@@ -1,0 +1,1 @@
+"""Measurements of the judges and measuring tools themselves, and studies of generated sets."""

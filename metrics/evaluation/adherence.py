@@ -1,0 +1,270 @@
+"""Do generated ECGs show the statement that was asked for.
+
+``python -m metrics.evaluation.adherence GENERATED [--real REAL]``
+
+Each statement has a criterion that a reader would apply (`metrics.measurement.criteria`), read off the delineated
+ECG; and the shipped
+classifier's AUROC for the statement among all records of the set. The same figures of real ECGs with that statement
+stand beside them, since criteria are not met by every real one either.
+
+``--criteria AFIB,CLBBB,LVH`` asks another question: how many of ALL records meet a criterion, whatever they were asked
+for. After "no atrial fibrillation" that share should be near 0.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gen.files import write_json
+from gen.records import EcgRecord, InputError
+from metrics.conditioning import request_error
+from metrics.measurement.criteria import CRITERIA
+from metrics.measurement.parameters import Parameters
+from metrics.measurement.records import measure_records
+from metrics.statistics.bootstrap import bootstrap_mean
+from metrics.statistics.proportion import wilson
+from metrics.suite.sets import open_set
+
+
+@dataclass(frozen=True)
+class StatementRow:
+    """Figures of one statement: share of its ECGs that meet the criterion (95 % interval), AUROC; the same of real."""
+
+    code: str
+    n: int
+    met: float | None
+    low: float | None
+    high: float | None
+    auroc: float | None
+    real_n: int
+    real_met: float | None
+    real_auroc: float | None
+
+
+@dataclass(frozen=True)
+class CriterionRow:
+    """Share of all records that meet a criterion (95 % interval); ``measured`` of the n could be measured at all."""
+
+    code: str
+    n: int
+    measured: int
+    met: float
+    low: float
+    high: float
+    real_n: int
+    real_met: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A record set as the judges see it; a record without a patient counts as a patient of its own."""
+
+    patients: list[str]
+    codes: list[frozenset[str]]
+    sexes: list[str | None]
+    asked_bpm: npt.NDArray[np.float64]
+    parameters: list[Parameters]
+    probabilities: npt.NDArray[np.float64]
+    classes: tuple[str, ...]
+
+    @property
+    def rates_bpm(self) -> npt.NDArray[np.float64]:
+        """(n,) measured heart rates; NaN where not measurable."""
+        return np.array([p.hr_bpm for p in self.parameters])
+
+
+def judge(records: Sequence[EcgRecord]) -> Judged:
+    """Measure and classify 12-lead (or 8-lead) records.
+
+    Raises:
+        InputError: there is none.
+    """
+    from metrics.judges.classifier.model import shipped
+    from metrics.suite.sections.conditioning import requested_rate
+
+    if not records:
+        raise InputError("no record to judge; accepted: a record set with statements")
+    classifier = shipped()
+    eight = [record.to_8() for record in records]
+    blocks = []
+    for start in range(0, len(eight), 64):
+        part = eight[start : start + 64]
+        if len({(r.fs_hz, r.num_samples) for r in part}) > 1:
+            raise InputError("records of different rates or lengths; accepted: one rate and length in a set")
+        blocks.append(classifier.probabilities(np.stack([r.signal_mv for r in part]), part[0].fs_hz)["all"])
+    asked = [requested_rate(record) for record in records]
+    return Judged(
+        patients=[f"record {k}" if r.patient.id is None else r.patient.id for k, r in enumerate(records)],
+        codes=[frozenset(record.statements) for record in records],
+        sexes=[record.patient.sex for record in records],
+        asked_bpm=np.array([np.nan if rate is None else rate for rate in asked]),
+        parameters=measure_records(list(records)),
+        probabilities=np.concatenate(blocks),
+        classes=classifier.classes["all"],
+    )
+
+
+def statement_rows(generated: Judged, real: Judged | None, least: int = 5) -> list[StatementRow]:
+    """A row for each statement that at least ``least`` generated records were asked for and that can be judged."""
+    rows = []
+    for code in dict.fromkeys((*CRITERIA, *generated.classes)):
+        wanted = np.array([code in codes for codes in generated.codes])
+        if wanted.sum() < least:
+            continue
+        met = _met(generated, code)
+        interval = None if met is None else bootstrap_mean(met, replicates=1000, seed=0)
+        real_met = _met(real, code) if real is not None else None
+        rows.append(
+            StatementRow(
+                code,
+                int(wanted.sum()),
+                None if met is None else float(met.mean()),
+                None if interval is None else float(interval.low),
+                None if interval is None else float(interval.high),
+                _auroc(generated, code),
+                0 if real is None else sum(code in codes for codes in real.codes),
+                None if real_met is None or not len(real_met) else float(real_met.mean()),
+                None if real is None else _auroc(real, code),
+            )
+        )
+    return [row for row in rows if row.met is not None or row.auroc is not None]
+
+
+def known_criteria(codes: Sequence[str]) -> list[str]:
+    """The codes in capitals, each once.
+
+    Raises:
+        InputError: none is given, or one without a criterion.
+    """
+    asked = list(dict.fromkeys(code.strip().upper() for code in codes if code.strip()))
+    unknown = [code for code in asked if code not in CRITERIA]
+    if unknown or not asked:
+        raise InputError(f"criteria: no criterion of {(unknown or ['nothing'])[0]}; accepted: {', '.join(CRITERIA)}")
+    return asked
+
+
+def criterion_rows(generated: Judged, real: Judged | None, codes: Sequence[str]) -> list[CriterionRow]:
+    """A row for each criterion, over all records of the set.
+
+    Raises:
+        InputError: a statement without a criterion.
+    """
+    rows = []
+    for code in known_criteria(codes):
+        met = _met_by_all(generated, code)
+        interval = wilson(met, groups=generated.patients)
+        rows.append(
+            CriterionRow(
+                code=code,
+                n=len(met),
+                measured=sum(p.failure is None for p in generated.parameters),
+                met=interval.value,
+                low=interval.low,
+                high=interval.high,
+                real_n=0 if real is None else len(real.codes),
+                real_met=None if real is None else float(_met_by_all(real, code).mean()),
+            )
+        )
+    return rows
+
+
+def _met_by_all(judged: Judged, code: str) -> npt.NDArray[np.float64]:
+    """(n,) 1 where the criterion is met."""
+    pairs = zip(judged.parameters, judged.sexes, strict=True)
+    return np.array([float(CRITERIA[code].met(p, sex)) for p, sex in pairs])
+
+
+def _met(judged: Judged, code: str) -> npt.NDArray[np.float64] | None:
+    """(n with the statement,) 1 where its criterion is met; None without a criterion."""
+    if code not in CRITERIA:
+        return None
+    return _met_by_all(judged, code)[[code in codes for codes in judged.codes]]
+
+
+def _auroc(judged: Judged, code: str) -> float | None:
+    """AUROC of the classifier's probability of a statement among all records; None if it has no such class."""
+    from sklearn.metrics import roc_auc_score
+
+    if code not in judged.classes:
+        return None
+    wanted = np.array([code in codes for codes in judged.codes])
+    if not 0 < wanted.sum() < len(wanted):
+        return None
+    return float(roc_auc_score(wanted, judged.probabilities[:, judged.classes.index(code)]))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print heart-rate obedience and the table of statements or of criteria; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m metrics.evaluation.adherence", description=__doc__)
+    parser.add_argument("generated", help="records as for physiogen benchmark")
+    parser.add_argument("--real", help="real records with statements, to compare with, such as .data/ptb-xl:test")
+    parser.add_argument("--criteria", help="statements by comma: share of all records that meet each criterion")
+    parser.add_argument("--out", type=Path, help="also write the figures as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        facts = _figures(options.generated, options.real, options.criteria)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if options.out:
+        write_json(options.out, facts)
+    return 0
+
+
+def _figures(location: str, real_location: str | None, criteria: str | None) -> dict[str, object]:
+    """Judge, print, and give the figures as JSON values."""
+    codes = None if criteria is None else known_criteria(criteria.split(","))  # before the long part
+    generated = judge(list(open_set(location)))
+    real = judge(list(open_set(real_location))) if real_location else None
+    rows = statement_rows(generated, real)
+    facts: dict[str, object] = {"records": len(generated.codes), "statements": [asdict(row) for row in rows]}
+    if np.isfinite(generated.asked_bpm).sum() > 1:
+        stated = np.isfinite(generated.asked_bpm)
+        rate = request_error(reference=generated.asked_bpm[stated], generated=generated.rates_bpm[stated])
+        facts["heart_rate"] = asdict(rate)
+        print(
+            f"heart rate: MAE {rate.mae:.2f} bpm, bias {rate.bias:+.2f}, slope {rate.slope:.3f}, "
+            f"within 5 bpm {rate.within_5:.1%}, 10 bpm {rate.within_10:.1%}, n {rate.n}, measured {rate.coverage:.1%}"
+        )
+    if codes is None:
+        _print_statements(rows)
+    else:
+        shares = criterion_rows(generated, real, codes)
+        facts["criteria"] = [asdict(row) for row in shares]
+        _print_criteria(shares)
+    return facts
+
+
+def _print_criteria(rows: Sequence[CriterionRow]) -> None:
+    print("| criterion of | n (measured) | met by all records [95 %] | real n | real met | criterion |")
+    print("|---|---|---|---|---|---|")
+    for row in rows:
+        print(
+            f"| {row.code} | {row.n} ({row.measured}) | {_figure(row.met)} [{_figure(row.low)}, {_figure(row.high)}] | "
+            f"{row.real_n} | {_figure(row.real_met)} | {CRITERIA[row.code].words} |"
+        )
+
+
+def _print_statements(rows: Sequence[StatementRow]) -> None:
+    print("| statement | n | criterion met [95 %] | AUROC | real n | real met | real AUROC | criterion |")
+    print("|---|---|---|---|---|---|---|---|")
+    for row in rows:
+        span = f"{_figure(row.met)} [{_figure(row.low)}, {_figure(row.high)}]" if row.met is not None else ""
+        words = CRITERIA[row.code].words if row.code in CRITERIA else ""
+        print(
+            f"| {row.code} | {row.n} | {span} | {_figure(row.auroc)} | {row.real_n} | {_figure(row.real_met)} | "
+            f"{_figure(row.real_auroc)} | {words} |"
+        )
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}".removeprefix("0")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

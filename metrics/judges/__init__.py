@@ -1,0 +1,1 @@
+"""Trained judges: diagnosis classifier, ECG-text model, ECGFounder's network."""

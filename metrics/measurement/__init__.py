@@ -1,0 +1,1 @@
+"""ECG parameters and fiducials, measured; criteria of findings."""

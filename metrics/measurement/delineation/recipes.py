@@ -1,0 +1,149 @@
+"""Training recipes: ``physiogen train metrics/delineator`` (simulated truth) and ``metrics/delineator-ludb``.
+
+    physiogen train metrics/delineator --out PRE
+    physiogen train metrics/delineator-ludb --data .data/ludb --set init=PRE/best --out RUN
+
+The first takes about seven minutes on two cores, the second four. The second learns from LUDB's records 1 to 50 alone
+(the last eight of them choose the weights); 51 and above are for tests.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gen.checkpoint import load_checkpoint, load_weights
+from gen.records import InputError
+from gen.training import TrainingConfig, apply_overrides, train
+from metrics.measurement.delineation.data import DelineationSource, LabelledEcgs, annotated, noise_bank, simulated
+from metrics.measurement.delineation.ludb import read_ludb
+from metrics.measurement.delineation.network import Delineator
+
+#: LUDB's records for learning and for the choice of weights; none of them is in the test (51 to 200).
+LEARN, CHOOSE = (1, 42), (43, 50)
+_VALIDATION_SEED = 1_000_003
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelineatorRecipe:
+    """Settings of both recipes; ``--set key=value`` changes any of them."""
+
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(
+            steps=3000,
+            batch_size=24,
+            lr=2.5e-3,
+            weight_decay=0.02,
+            warmup=100,
+            lr_floor=0.01,
+            precision="bf16",
+            ema_decay=0.995,
+            checkpoint_dtype="fp16",
+            validate_every=250,
+            save_every=250,
+            max_minutes=6.5,
+            schedule_by_time=True,
+            threads=2,
+        )
+    )
+    simulated_records: int = 4000
+    noise_records: int = 600
+    rows: int = 5
+    """Leads per sample, drawn from the twelve."""
+    samples: int = 1744
+    """Length of a sample at 250 Hz: seven seconds hold several beats of any rhythm."""
+    real_share: float = 0.0
+    """Share of the samples that are annotated recordings."""
+    dropout: float = 0.05
+    init: str = ""
+    """Checkpoint folder to start from; empty starts from random weights."""
+
+
+def delineator(
+    *, data: Path | None = None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Train on simulated truth alone; needs no data."""
+    del data  # simulated
+    recipe = apply_overrides(DelineatorRecipe(), overrides or {})
+    ecgs = simulated(recipe.simulated_records, recipe.training.seed, margins=False)
+    source = _source(recipe, ecgs, None)
+    held_out = _source(recipe, simulated(240, _VALIDATION_SEED, margins=False), None)
+    card = {
+        "data": f"{recipe.simulated_records} simulated ECGs (gen.simulate, seed {recipe.training.seed})",
+        "licence": "Apache-2.0 (simulated)",
+    }
+    return _run(recipe, source, _validator(held_out, 240), out, resume, card)
+
+
+def delineator_ludb(
+    *, data: Path | None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Go on from weights of `delineator` with LUDB's first fifty records among the simulated ones."""
+    training = TrainingConfig(
+        steps=700,
+        batch_size=24,
+        lr=8e-4,
+        weight_decay=0.02,
+        warmup=20,
+        lr_floor=0.01,
+        precision="bf16",
+        ema_decay=0.99,
+        checkpoint_dtype="fp16",
+        validate_every=100,
+        save_every=100,
+        max_minutes=3.5,
+        schedule_by_time=True,
+        threads=2,
+    )
+    recipe = DelineatorRecipe(training=training, simulated_records=1500, real_share=0.6, dropout=0.1)
+    recipe = apply_overrides(recipe, overrides or {})
+    if data is None:
+        raise InputError("metrics/delineator-ludb needs --data, the folder of LUDB")
+    real = annotated(list(read_ludb(data, *LEARN)))
+    chosen = annotated(list(read_ludb(data, *CHOOSE)))
+    if not len(real) or not len(chosen):
+        raise InputError(f"{data}: LUDB's records 1 to 50 are needed, 43 to 50 among them")
+    source = _source(recipe, simulated(recipe.simulated_records, recipe.training.seed + 1, margins=True), real)
+    held_out = DelineationSource(chosen, chosen, noise_bank(2, 1), real_share=1.0, rows=12)
+    card = {
+        "data": f"LUDB 1.0.1 records {LEARN[0]}-{LEARN[1]} (learning) and {CHOOSE[0]}-{CHOOSE[1]} (choice of weights), "
+        f"{recipe.simulated_records} simulated ECGs; started from simulated truth",
+        "split_digest": "by record number: 1-50 learned from, 51-200 never seen",
+        "licence": "trained on LUDB (ODC-By 1.0, Kalyakulina et al. 2020, IEEE Access 8:186181)",
+    }
+    return _run(recipe, source, _validator(held_out, 96), out, resume, card)
+
+
+def _source(recipe: DelineatorRecipe, ecgs: LabelledEcgs, real: LabelledEcgs | None) -> DelineationSource:
+    bank = noise_bank(recipe.noise_records, recipe.training.seed)
+    return DelineationSource(ecgs, real, bank, real_share=recipe.real_share, rows=recipe.rows, samples=recipe.samples)
+
+
+def _validator(source: DelineationSource, count: int) -> Callable[[torch.nn.Module], Mapping[str, float]]:
+    """Loss on fixed samples of records that are not learned from."""
+    numbers = torch.arange(count).numpy()
+    batches = [source.batch(part, _VALIDATION_SEED) for part in (numbers[k : k + 24] for k in range(0, count, 24))]
+
+    def validate(model: torch.nn.Module) -> dict[str, float]:
+        with torch.autocast("cpu", torch.bfloat16):
+            values = [model.loss(batch) for batch in batches]  # type: ignore[operator]
+        return {name: float(torch.stack([v[name] for v in values]).mean()) for name in values[0]}
+
+    return validate
+
+
+def _run(
+    recipe: DelineatorRecipe,
+    source: DelineationSource,
+    validate: Callable[[torch.nn.Module], Mapping[str, float]],
+    out: Path,
+    resume: bool,
+    card: Mapping[str, Any],
+) -> dict[str, Any]:
+    model = Delineator(dropout=recipe.dropout)
+    if recipe.init:
+        load_weights(model, load_checkpoint(recipe.init, Delineator).tensors, recipe.init)
+    result = train(model, source, config=recipe.training, out=out, validate=validate, resume=resume, card=card)
+    return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}

@@ -1,0 +1,1 @@
+"""Copies, membership inference and re-identification."""

@@ -1,0 +1,94 @@
+"""Several systems in one table: ``python -m metrics.report.leaderboard default=REPORT1 simulated=REPORT2 ...``.
+
+Each is the report of `physiogen benchmark` on the same real records. The first line is what two halves of the real
+records would score, where the reports know it (at half the records: compare it with a distance at the same n only).
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gen.page import format_value
+from gen.records import InputError
+from metrics.report.write import read_report
+
+FIGURES = (
+    "fid",
+    "fid_infinity",
+    "kid",
+    "precision_k3",
+    "recall_k3",
+    "density",
+    "coverage",
+    "two_sample_auroc",
+    "fid@random-conv",
+    "two_sample_auroc@random-conv",
+)
+
+
+def league(reports: Mapping[str, Mapping[str, Any]], figures: Sequence[str]) -> str:
+    """Markdown: a line for each system, a column for each figure with its interval.
+
+    Args:
+        reports: by the name of the system, as `metrics.report.write.read_report` gives them.
+        figures: names of figures.
+
+    Raises:
+        InputError: the reports judge against other real records, or none of them has a figure of that name.
+    """
+    against = {name: report["settings"]["sets"]["real"]["digest"] for name, report in reports.items()}
+    first = next(iter(against))
+    for name, digest in against.items():
+        if digest != against[first]:
+            raise InputError(f"{name}: other real records than {first}; accepted: reports on the same real set")
+    for figure in figures:
+        if not any(figure in report["metrics"] for report in reports.values()):
+            known = ", ".join(reports[first]["metrics"])
+            raise InputError(f"figure {figure!r}: in none of the reports; accepted: {known}")
+    lines = [f"| system | n | {' | '.join(figures)} |", "|---" * (len(figures) + 2) + "|"]
+    floors = [_floor(reports, figure) for figure in figures]
+    if any(floors):
+        lines.append(f"| two halves of the real records | | {' | '.join(floors)} |")
+    for name, report in reports.items():
+        count = report["settings"]["sets"]["generated"]["records"]
+        cells = [_cell(report["metrics"].get(figure, {})) for figure in figures]
+        lines.append(f"| {name} | {count} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _floor(reports: Mapping[str, Mapping[str, Any]], figure: str) -> str:
+    found = [r["metrics"].get(figure, {}).get("floor") for r in reports.values()]
+    return next((format_value(value) for value in found if value is not None), "")
+
+
+def _cell(entry: Mapping[str, Any]) -> str:
+    if entry.get("value") is None:
+        return ""
+    low, high = entry.get("ci") or (None, None)
+    span = "" if low is None or high is None else f" [{format_value(low)}, {format_value(high)}]"
+    return format_value(entry["value"]) + span
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m metrics.report.leaderboard", description=__doc__)
+    parser.add_argument("reports", nargs="+", metavar="NAME=REPORT", help="report.json, or the folder that holds it")
+    parser.add_argument("--figures", default=",".join(FIGURES), help="names of figures, by comma")
+    options = parser.parse_args(arguments)
+    try:
+        reports: dict[str, Mapping[str, Any]] = {}
+        for text in options.reports:
+            name, sign, path = text.partition("=")
+            if not (sign and name and path) or name in reports:
+                raise InputError(f"{text}: accepted: NAME=REPORT, every name once")
+            reports[name] = read_report(path)
+        print(league(reports, options.figures.split(",")))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

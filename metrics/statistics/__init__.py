@@ -1,0 +1,1 @@
+"""Intervals, proportions, rankings and distances that all figures share."""

@@ -1,0 +1,252 @@
+"""Distribution measures in feature space, each with its floor, its interval and what noise gets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gen.records import InputError
+from metrics.distribution.diversity import spread_ratio, vendi_score
+from metrics.distribution.extractors import Extractor
+from metrics.distribution.frechet import fd_infinity, fid
+from metrics.distribution.manifold import manifold_scores
+from metrics.distribution.mmd import kid, rbf_mmd
+from metrics.distribution.two_sample import two_sample_test
+from metrics.report.entries import Entry, entry, skip
+from metrics.statistics.arrays import Array
+from metrics.suite.halves import Compute, HalfScores, half_scores
+from metrics.suite.job import Job
+
+SECTION = "Distribution of features"
+#: Below this many records a side no Fréchet distance is printed: it would be mostly small-sample bias.
+FID_MINIMUM = 100
+_OUTLIER_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Measures that are computed together.
+
+    Attributes:
+        names: keys of what ``compute`` returns.
+        compute: from features (n, d), (n, d) and a seed.
+        minimum: records a side below which it is skipped.
+        slow: takes a second or more, so fewer splits stand behind floor and interval.
+        bounds: of the values.
+    """
+
+    names: tuple[str, ...]
+    compute: Compute
+    minimum: int
+    slow: bool = False
+    bounds: tuple[float, float] = (-np.inf, np.inf)
+
+
+def _fid(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
+    return {"fid": fid(reference=real, generated=fake)}
+
+
+def _kid(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
+    return {"kid": kid(reference=real, generated=fake)}
+
+
+def _manifold(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
+    scores = manifold_scores(reference=real, generated=fake)
+    return {name: getattr(scores, name) for name in ("precision", "recall", "density", "coverage")}
+
+
+def _manifold_3(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
+    scores = manifold_scores(reference=real, generated=fake, k=3)
+    return {"precision_k3": scores.precision, "recall_k3": scores.recall}
+
+
+def _two_sample(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
+    found = two_sample_test(reference=real, generated=fake, replicates=100, seed=seed)
+    return {"two_sample_auroc": found.auroc.value}
+
+
+def _mmd(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
+    return {"mmd_rbf": rbf_mmd(reference=real, generated=fake, seed=seed)}
+
+
+def _spread(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
+    return {"spread_ratio": spread_ratio(reference=real, generated=fake)}
+
+
+def _vendi(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
+    centre, scale = real.mean(axis=0), real.std(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    # Cosines of features that are all positive are all near 1: directions are taken from the real mean.
+    return {"vendi_score": vendi_score(generated=(fake - centre) / scale)}
+
+
+MEASURES = (
+    Measure(("fid",), _fid, FID_MINIMUM, bounds=(0.0, np.inf)),
+    Measure(("kid",), _kid, 10),
+    Measure(("precision", "recall", "density", "coverage"), _manifold, 20, bounds=(0.0, np.inf)),
+    Measure(("two_sample_auroc",), _two_sample, 50, slow=True, bounds=(0.0, 1.0)),
+)
+THOROUGH = (
+    Measure(("precision_k3", "recall_k3"), _manifold_3, 20, bounds=(0.0, 1.0)),
+    Measure(("mmd_rbf",), _mmd, 10),
+)
+DIVERSITY = (
+    Measure(("spread_ratio",), _spread, 20, bounds=(0.0, np.inf)),
+    Measure(("vendi_score",), _vendi, 20, bounds=(1.0, np.inf)),
+)
+_OTHERS: Mapping[str, Mapping[str, Any]] = {
+    "precision_k3": {"better": "higher", "ideal": 1.0, "summary": "Precision at k = 3, as the family's papers use it."},
+    "recall_k3": {"better": "higher", "ideal": 1.0, "summary": "Recall at k = 3, as the family's papers use it."},
+    "mmd_rbf": {"ideal": 0.0, "summary": "Unbiased squared MMD, Gaussian kernel of the median distance."},
+    "spread_ratio": {
+        "better": "higher",
+        "ideal": 1.0,
+        "summary": "Mean pairwise feature distance over the real one; below .5 is collapse.",
+    },
+    "vendi_score": {"better": "higher", "summary": "Effective number of different samples."},
+}
+_SHARES = ("precision", "recall", "coverage")
+
+
+def features_section(job: Job) -> list[Entry]:
+    """FID, FD-infinity, KID, precision, recall, density, coverage, two-sample AUROC; for every extractor."""
+    measures = (*MEASURES, *THOROUGH) if job.preset.thorough else MEASURES
+    out: list[Entry] = []
+    for number, extractor in enumerate(job.extractors):
+        suffix = "" if number == 0 else f"@{extractor.name}"
+        try:
+            out += _scores(job, extractor, measures, suffix, SECTION)
+            out.append(_infinity(job, extractor, suffix))
+        except InputError as error:
+            names = [name for measure in measures for name in measure.names]
+            out += [skip(name + suffix, str(error), SECTION) for name in (*names, "fid_infinity")]
+        job.progress.advance(1 / len(job.extractors))
+    if not job.extractors:
+        reason = f"no features: the sets hold leads {','.join(job.real.leads)}, extractors need the 8 independent ones"
+        names = [name for measure in measures for name in measure.names]
+        out = [skip(name, reason, SECTION) for name in (*names, "fid_infinity")]
+    return out
+
+
+def diversity_section(job: Job) -> list[Entry]:
+    """Spread and effective number of samples, beside the real set's."""
+    if not job.extractors:
+        return [skip(name, "no features", "Diversity") for measure in DIVERSITY for name in measure.names]
+    out = _scores(job, job.extractors[0], DIVERSITY, "", "Diversity")
+    spread = next(each for each in out if each.name == "spread_ratio")
+    if spread.value is not None and spread.value < 0.5:
+        job.warnings.append(f"collapse: the generated set spreads {spread.value:.2f} times as far as the real one")
+    return out
+
+
+def _scores(job: Job, extractor: Extractor, measures: tuple[Measure, ...], suffix: str, section: str) -> list[Entry]:
+    real, fake = (job.features(extractor, which) for which in ("real", "generated"))
+    noise = job.features(extractor, "noise")
+    rows = job.equal_rows
+    _warn_of_outliers(job, real, extractor)
+    out: list[Entry] = []
+    for measure in measures:
+        size = len(rows[0])
+        if size < measure.minimum:
+            reason = f"{size} records a side; accepted: at least {measure.minimum}"
+            out += [skip(name + suffix, reason, section) for name in measure.names]
+            continue
+        values = measure.compute(real[rows[0]], fake[rows[1]], job.seed)
+        halves = _halves(job, real, fake, measure)
+        trivial = measure.compute(real[: len(noise)], noise, job.seed)
+        for name in measure.names:
+            made = _entry(name, suffix, values[name], halves.get(name), trivial[name], measure, size, extractor)
+            out.append(_with_own_interval(job, made, real[rows[0]], fake[rows[1]]) if "auroc" in name else made)
+    return [_with_section(each, section) for each in out]
+
+
+def _warn_of_outliers(job: Job, real: Array, extractor: Extractor) -> None:
+    """FID and KID are moments: a few far records can decide them."""
+    size = ((real - real.mean(axis=0)) ** 2).sum(axis=1)
+    few = max(1, len(real) // 100)
+    share = float(np.sort(size)[-few:].sum() / max(size.sum(), 1e-300))
+    if share > _OUTLIER_SHARE:
+        job.warnings.append(
+            f"{extractor.name}: {few} of {len(real)} real records hold {share:.0%} of the feature variance; fid, kid "
+            "and fid_infinity on these features measure those records, read precision to coverage instead"
+        )
+
+
+def _halves(job: Job, real: Array, fake: Array, measure: Measure) -> dict[str, HalfScores]:
+    count = job.preset.slow_halvings if measure.slow else job.preset.halvings
+    splits = [split for split in job.splits[:count] if len(split.first) >= max(20, measure.minimum // 2)]
+    return half_scores(real, fake, splits, measure.compute) if splits else {}
+
+
+def _entry(
+    name: str,
+    suffix: str,
+    value: float,
+    halves: HalfScores | None,
+    trivial: float,
+    measure: Measure,
+    size: int,
+    extractor: Extractor,
+) -> Entry:
+    bounds = (0.0, 1.0) if name in _SHARES else measure.bounds
+    return entry(
+        name + suffix,
+        value=value,
+        ci=None if halves is None else halves.interval(value, *bounds),
+        n=size,
+        floor=None if halves is None else halves.floor,
+        floor_ci=None if halves is None else halves.floor_range,
+        at_floor_n=None if halves is None else halves.here,
+        floor_n=None if halves is None else halves.size,
+        baseline=trivial,
+        baseline_name="noise",
+        extra={"extractor": extractor.name},
+        **_OTHERS.get(name, {}),
+    )
+
+
+def _with_own_interval(job: Job, made: Entry, real: Array, fake: Array) -> Entry:
+    """The two-sample test bootstraps its own scores over patients; few halves would give a wider interval."""
+    rows = job.equal_rows
+    found = two_sample_test(
+        reference=real,
+        generated=fake,
+        reference_groups=[job.real.patients[i] for i in rows[0]],
+        generated_groups=[job.generated.patients[i] for i in rows[1]],
+        seed=job.seed,
+    )
+    extra = {**made.extra, "linear": found.linear, "local": found.local}
+    return replace(made, value=found.auroc.value, ci=(found.auroc.low, found.auroc.high), extra=extra)
+
+
+def _with_section(each: Entry, section: str) -> Entry:
+    return replace(each, section=section)
+
+
+def _infinity(job: Job, extractor: Extractor, suffix: str) -> Entry:
+    """FD-infinity; its floor needs no equal n, because it is extrapolated itself."""
+    rows = job.equal_rows
+    size = len(rows[0])
+    if size < FID_MINIMUM:
+        return skip(f"fid_infinity{suffix}", f"{size} records a side; accepted: at least {FID_MINIMUM}", SECTION)
+    real, fake = job.features(extractor, "real"), job.features(extractor, "generated")
+    found = fd_infinity(
+        reference=real[rows[0]], generated=fake[rows[1]], paired=job.paired_rows, seed=job.seed, repeats=2
+    )
+
+    def compute(first: Array, second: Array, seed: int) -> Mapping[str, float]:
+        return {"fid_infinity": fd_infinity(reference=first, generated=second, seed=seed, repeats=1, points=6).value}
+
+    measure = Measure(("fid_infinity",), compute, FID_MINIMUM, slow=True)
+    halves = _halves(job, real, fake, measure).get("fid_infinity")
+    noise = job.features(extractor, "noise")
+    trivial = fd_infinity(reference=real[: len(noise)], generated=noise, seed=job.seed, repeats=1, points=6).value
+    made = _entry("fid_infinity", suffix, found.value, halves, trivial, measure, size, extractor)
+    extra = {**made.extra, "trustworthy": found.trustworthy, "standard_error_of_fit": found.standard_error}
+    if not found.trustworthy:
+        job.warnings.append(
+            f"fid_infinity{suffix}: the fit reaches down to {min(found.sizes)} records, below the {extractor.dim} "
+            "features; the bias is not linear in 1/n there"
+        )
+    return replace(made, section=SECTION, extra=extra)

@@ -1,0 +1,1 @@
+"""What generated ECGs are good for: downstream training."""

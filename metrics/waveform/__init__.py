@@ -1,0 +1,1 @@
+"""Comparisons of waveforms: paired errors, alignment, ensembles, physics."""

@@ -1,0 +1,1 @@
+"""The ECG codec: eight leads to a short latent sequence and back."""

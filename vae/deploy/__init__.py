@@ -1,0 +1,1 @@
+"""Reconstruction on a device: streaming, ONNX and TorchScript."""

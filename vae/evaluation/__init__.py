@@ -1,0 +1,1 @@
+"""Measurements of lead reconstruction and of the ECG codec."""

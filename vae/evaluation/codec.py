@@ -1,0 +1,165 @@
+"""Measures the ECG codec: ``python -m vae.evaluation.codec --data CACHE --split test``.
+
+Every figure compares a record with decode of encode of it, at 500 Hz, all eight leads. Intervals are 95 % bootstrap
+intervals over patients.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gen import registry
+from gen.checkpoint import checkpoint_digest, load_model
+from gen.datasets.cache import SignalCache
+from gen.io import RecordSetWriter
+from gen.leads import LEADS_8
+from gen.timing import median_seconds
+from vae.codec.network import SHIPPED, EcgCodec
+from vae.codec.sources import reconstruct, record_errors
+from vae.evaluation.reconstruction import patient_interval
+
+#: Lower R waves (mV) are left out of relative errors.
+LEAST_R_MV = 0.1
+INTERVALS = ("hr_bpm", "pr_ms", "qrs_ms", "qt_ms", "p_ms", "axis_deg")
+BATCH = 32
+
+
+def evaluate(model: EcgCodec, signal_mv: np.ndarray, patients: Sequence[str]) -> dict[str, Any]:
+    """All figures of a codec on these records (n, 8, time) mV."""
+    rebuilt = reconstruct(model, signal_mv, BATCH)
+    errors = record_errors(rebuilt, signal_mv)
+    figures: dict[str, Any] = {"records": len(signal_mv), "patients": len(set(patients))}
+    figures["mae_mv"] = asdict(patient_interval(errors["mae"], patients))
+    figures["pearson_mean"] = asdict(patient_interval(errors["pearson"], patients))
+    figures["pearson_median"] = asdict(patient_interval(errors["pearson"], patients, "median"))
+    figures["pearson_5_percent"] = float(np.nanquantile(errors["pearson"], 0.05))
+    figures["clinical"] = clinical_errors(rebuilt, signal_mv, model.fs_hz, patients)
+    figures["latent"] = latent_figures(model, signal_mv)
+    return figures
+
+
+def clinical_errors(
+    rebuilt: np.ndarray, truth: np.ndarray, fs_hz: float, patients: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Absolute errors of measured parameters: per record; of R amplitudes per record and lead."""
+    measure = registry.get("gen.metrics", "measure")
+    pairs = list(zip(measure(truth, fs_hz), measure(rebuilt, fs_hz), strict=True))
+    found: dict[str, np.ndarray] = {}
+    for name in INTERVALS:
+        difference = np.array([getattr(b, name) - getattr(a, name) for a, b in pairs])
+        if name == "axis_deg":
+            difference = (difference + 180) % 360 - 180
+        found[name] = np.abs(difference)
+    true, got = (np.stack([pair[side].r_mv for pair in pairs]) for side in (0, 1))
+    found["r_percent"] = np.where(true >= LEAST_R_MV, 100 * np.abs(got - true) / np.maximum(true, LEAST_R_MV), np.nan)
+    highest = np.nanmax(np.nan_to_num(true), axis=1, keepdims=True)
+    found["r_percent_highest"] = np.where(true == highest, found["r_percent"], np.nan)
+    found["r_mv"] = np.where(true >= LEAST_R_MV, np.abs(got - true), np.nan)
+    return {
+        name: {
+            "median": asdict(patient_interval(values, patients, "median")),
+            "mean": float(np.nanmean(values)),
+            "bias": _bias(name, pairs, true, got),
+            "measured": int((~np.isnan(values)).sum()),
+        }
+        for name, values in found.items()
+    }
+
+
+def _bias(name: str, pairs: Sequence[tuple[Any, Any]], true: np.ndarray, got: np.ndarray) -> float | None:
+    """Mean signed error; of R amplitudes in mV over all leads, of angles and single leads none."""
+    if name in ("axis_deg", "r_percent", "r_percent_highest"):
+        return None
+    if name == "r_mv":
+        return float(np.nanmean((got - true)[true >= LEAST_R_MV]))
+    return float(np.nanmean([getattr(b, name) - getattr(a, name) for a, b in pairs]))
+
+
+@torch.no_grad()
+def latent_figures(model: EcgCodec, signal_mv: np.ndarray, noise: float = 0.05) -> dict[str, float]:
+    """Spread and tails of the latent, and what noise on it does to the decoded signal."""
+    signal = torch.from_numpy(signal_mv[:128])
+    latent = model.encode(signal)
+    disturbed = latent + noise * torch.randn(latent.shape, generator=torch.Generator().manual_seed(0))
+    spread = latent.std(dim=(0, 2))
+    return {
+        "sd_lowest": float(spread.min()),
+        "sd_highest": float(spread.max()),
+        "kurtosis_median": float((latent**4).mean((0, 2)).div((latent**2).mean((0, 2)) ** 2).median()),
+        "largest": float(latent.abs().max()),
+        f"mae_mv_at_noise_{noise}": float((model.decode(disturbed) - signal).abs().mean()),
+    }
+
+
+@torch.no_grad()
+def speed(model: EcgCodec, threads: int = 2, repeats: int = 9) -> dict[str, float]:
+    """Ten-second records per second of encode and decode at batch 32, median over repeats."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    signal = torch.randn(BATCH, 8, round(10 * model.fs_hz), generator=torch.Generator().manual_seed(0))
+    latent = model.encode(signal)
+    found = {"threads": float(threads), "batch": float(BATCH)}
+    found["encode_per_s"] = BATCH / median_seconds(lambda: model.encode(signal), repeats)
+    found["decode_per_s"] = BATCH / median_seconds(lambda: model.decode(latent), repeats)
+    torch.set_num_threads(before)
+    return found
+
+
+def write_decoded(model: EcgCodec, cache: SignalCache, rows: np.ndarray, folder: Path) -> None:
+    """Decode of encode of these recordings as a record set (NPZ) of twelve leads, marked synthetic."""
+    with RecordSetWriter(folder, format="npz") as out:
+        for row in rows:
+            record = cache.record(int(row)).select(LEADS_8)
+            signal = reconstruct(model, np.nan_to_num(record.signal_mv[None]))[0]
+            out.add(replace(record, signal_mv=signal, synthetic=True).to_12())
+
+
+def format_figures(figures: dict[str, Any]) -> str:
+    """Markdown table."""
+    lines = ["| figure | value | 95 % interval |", "|---|---|---|"]
+    entries = [(name, figures[name], 4) for name in ("mae_mv", "pearson_mean", "pearson_median")]
+    entries += [(f"{name}, median error", found["median"], 3) for name, found in figures["clinical"].items()]
+    for name, found, digits in entries:
+        lines.append(
+            f"| {name} | {found['value']:.{digits}f} | {found['low']:.{digits}f} to {found['high']:.{digits}f} |"
+        )
+    lines += [f"| latent: {name} | {value:.3f} | |" for name, value in figures["latent"].items()]
+    lines += [f"| speed: {name} | {value:.0f} | |" for name, value in figures["speed"].items()]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a table; write every figure as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m vae.evaluation.codec", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="cache made by `physiogen data prepare`")
+    parser.add_argument("--split", default="val", choices=("train", "val", "test"))
+    parser.add_argument(
+        "--checkpoint", type=Path, default=SHIPPED, help="folder of the codec; default: the shipped one"
+    )
+    parser.add_argument("--limit", type=int, help="first N records only")
+    parser.add_argument("--threads", type=int, default=2, help="of the speed test")
+    parser.add_argument("--json", type=Path, help="write all figures here")
+    parser.add_argument("--records", type=Path, help="write what was decoded here, as a record set for a benchmark")
+    options = parser.parse_args(arguments)
+    cache = SignalCache.open(options.data)
+    rows = cache.split(options.split)[: options.limit]
+    model = load_model(EcgCodec, options.checkpoint)
+    if options.records:
+        write_decoded(model, cache, rows, options.records)
+    figures = evaluate(model, np.nan_to_num(cache.batch(rows)), [str(p) for p in cache.table["patient_id"].iloc[rows]])
+    figures |= {"split": options.split, "weights": checkpoint_digest(options.checkpoint)}
+    figures["speed"] = speed(model, options.threads)
+    print(f"n = {len(rows)} records of split {options.split}\n")
+    print(format_figures(figures))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

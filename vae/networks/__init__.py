@@ -1,0 +1,1 @@
+"""Networks and linear methods of lead reconstruction, and their losses."""

@@ -1,0 +1,1 @@
+"""Training of lead reconstruction: sources, augmentation, masks, recipes, weight selection."""

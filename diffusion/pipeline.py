@@ -19,6 +19,7 @@ from diffusion.process.settings import Sampling
 from gen.checkpoint import checkpoint_digest, model_config, save_checkpoint
 from gen.files import replace_folder, write_json
 from gen.leads import LEADS_8_TO_12, LEADS_12
+from gen.precision import reduced_precision
 from gen.records import EcgRecord, InputError, Patient
 from gen.signals import resample
 from gen.text import ReadText
@@ -275,7 +276,7 @@ class ECGPipeline(DiffusionPipeline):
         return type(self.scheduler).from_config(self.scheduler.config)
 
     def _precision(self, device: torch.device, settings: Sampling) -> AbstractContextManager:
-        return torch.autocast(device.type, torch.bfloat16) if settings.bfloat16 else nullcontext()
+        return reduced_precision(device.type) if settings.bfloat16 else nullcontext()
 
     @torch.inference_mode()
     def signals(self, latent: torch.Tensor, settings: Sampling) -> np.ndarray:

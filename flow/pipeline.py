@@ -27,6 +27,7 @@ from flow.weights import pipeline_folder
 from gen.checkpoint import checkpoint_digest, load_model, model_config, save_checkpoint
 from gen.cine import CineRecord
 from gen.files import read_json, replace_folder
+from gen.precision import reduced_precision
 from gen.records import EcgRecord, InputError
 from gen.simulate.cine import LEVEL_SHARES, usual_length_mm
 
@@ -238,7 +239,7 @@ class ECGToCMRPipeline:
         One loop at a time, so that a heart does not depend on what it was drawn with.
         """
         anatomy, motion = self.codec.restore(*self.network.unpack(latent[None])[:2])
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced_precision():
             decoded = self.codec.decode(anatomy, motion)
         return decoded.frames[0].clamp(0, 1).float().numpy(), decoded.masks()[0].numpy()
 

@@ -25,7 +25,7 @@ FLOORS = (
         "gen.files",
     ),
     ("gen.datasets", "gen.simulate", "gen.text", "gen.io", "gen.quality", "gen.plot", "gen.page"),
-    ("gen.randomness", "gen.training", "gen.synthesis", "gen.checkpoint", "gen.pack"),
+    ("gen.randomness", "gen.precision", "gen.training", "gen.synthesis", "gen.checkpoint", "gen.pack"),
     ("metrics",),
     MODELS,
     ("gen.cli", "gen.commands", "gen.evaluation"),

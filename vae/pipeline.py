@@ -12,6 +12,7 @@ import torch
 
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.leads import LEADS_8, LEADS_8_TO_12, LEADS_12, canonical_leads
+from gen.precision import reduced_precision
 from gen.records import EcgRecord, InputError
 from gen.signals import resample
 from vae.networks import linear as baselines
@@ -347,7 +348,7 @@ class NetworkPredictor:
         )
         x, mask = torch.nn.functional.pad(x, (0, pad)), torch.nn.functional.pad(mask, (0, pad))
         augmented = None if extra.isnan().all() else torch.nn.functional.pad(extra, (0, pad), value=torch.nan)
-        with torch.autocast(self.device, torch.bfloat16):
+        with reduced_precision(self.device):
             mean, scale, draws = self._predict(x, mask, augmented, batch.seeds, num_samples)
         cut = (slice(None), slice(None), slice(0, length))
         return Prediction(

@@ -23,6 +23,7 @@ from diffusion.training.latents import (
 )
 from gen.checkpoint import load_checkpoint, load_weights
 from gen.checkpoint import model_config as config_of
+from gen.precision import reduced_precision
 from gen.records import InputError
 from gen.training import Batch, TrainingConfig, apply_overrides, train
 
@@ -194,7 +195,7 @@ def validation_error(
         part = numbers[start : start + batch_size]
         batch = draw(part) | repeated_weight(weights, len(part))
         batch["phi"] = torch.from_numpy(VALIDATION_PHI[part % len(VALIDATION_PHI)].astype(np.float32))
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced_precision():
             parts = denoising_loss(model, batch)
         losses.append([parts["loss"].item(), parts["mse"].item()])
         counts.append(len(part))

@@ -19,6 +19,7 @@ from diffusion.training.examples import OVERSAMPLE, WINDOW_S, Measure, described
 from diffusion.training.latents import Codec, Example, LatentSet, gathered, repeated_weight, write_latents
 from diffusion.twin.pairs import Pairs, Visits, visits_of_cache
 from gen.files import read_json, replace_folder
+from gen.precision import reduced_precision
 from gen.records import InputError
 from gen.training import Batch, sample_generator, shuffled_indices
 
@@ -224,7 +225,7 @@ def base_vectors(model: torch.nn.Module, persons: PersonSet, batch_size: int = 1
     for start in range(0, len(persons.latents), batch_size):
         rows = np.arange(start, min(start + batch_size, len(persons.latents)))
         batch = persons.latents.batch(rows, rows)
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced_precision():
             out.append(model(batch["latent"], ConditionBatch.from_dict(batch)).float().numpy())
     return np.concatenate(out)
 

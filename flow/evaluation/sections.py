@@ -27,6 +27,7 @@ from flow.training.latents import encode_cines
 from flow.training.pair_cache import PairCache, Part, unpack_masks
 from flow.training.validation import codec_scores, ecg_validator, fid, held_out, periodicity_gap
 from gen.cine import LV_CAVITY
+from gen.precision import reduced_precision
 from gen.simulate.cine import GROUPS
 from gen.simulate.cine.ceiling import CEILINGS
 
@@ -143,7 +144,7 @@ def swap_test(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray) -> dict[
 
 @torch.no_grad()
 def _labels(pipeline: ECGToCMRPipeline, anatomy: torch.Tensor, motion: torch.Tensor) -> np.ndarray:
-    with torch.autocast("cpu", torch.bfloat16):
+    with reduced_precision():
         return pipeline.codec.decode(anatomy[None], motion[None]).masks()[0].numpy()
 
 
@@ -191,7 +192,7 @@ def realism(
 
 
 def _rebuilt(pipeline: ECGToCMRPipeline, loop: np.ndarray) -> np.ndarray:
-    with torch.autocast("cpu", torch.bfloat16):
+    with reduced_precision():
         decoded = pipeline.codec.decode(*pipeline.codec.encode(torch.from_numpy(loop)[None]))
     return decoded.frames[0].clamp(0, 1).float().numpy()
 

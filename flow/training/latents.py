@@ -12,6 +12,7 @@ from flow.networks.pamae import PhaseAwareMAE, cycle_tokens, summary_of
 from flow.networks.velocity import VelocityDiT
 from flow.training.pair_cache import Part
 from flow.training.sources import raw_targets
+from gen.precision import reduced_precision
 
 _BLOCK = 16
 
@@ -47,7 +48,7 @@ def encode_cines(codec: CineCodec, part: Part, rows: np.ndarray) -> tuple[np.nda
     anatomies, motions = [], []
     for row in rows:
         frames = torch.from_numpy(part.frames[row].astype(np.float32) / 255.0)[None]
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced_precision():
             anatomy, motion = codec.encode(frames)
         anatomies.append(anatomy.float().numpy())
         motions.append(motion.float().numpy())

@@ -38,6 +38,7 @@ from flow.training.validation import (
 )
 from flow.volumes.reader import VolumeReader
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, save_checkpoint
+from gen.precision import reduced_precision
 from gen.records import InputError
 from gen.training import TrainingConfig, apply_overrides, train
 
@@ -204,7 +205,7 @@ def rebuilt_masks(model: CineCodec, anatomy: np.ndarray, motion: np.ndarray) -> 
     """Labels (n, frame, row, col) uint8 that the codec decodes from latents."""
     out = []
     for still, moving in zip(anatomy, motion, strict=True):
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced_precision():
             decoded = model.decode(torch.from_numpy(still)[None], torch.from_numpy(moving)[None])
         out.append(decoded.masks()[0].numpy())
     return np.stack(out)

@@ -13,6 +13,7 @@ from flow.networks.velocity import VelocityDiT
 from flow.training.pair_cache import Part, unpack_masks
 from flow.training.sources import EcgSource, LatentSource, raw_targets
 from gen.cine import CineRecord
+from gen.precision import reduced_precision
 from metrics.cine import periodicity_gap, psnr, ssim
 from metrics.distribution.frechet import fid
 
@@ -71,7 +72,7 @@ def codec_scores(codec: CineCodec, frames: np.ndarray, masks: np.ndarray | None)
     pictures, overlaps = [], []
     similar = []
     for number, loop in enumerate(frames):
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), reduced_precision():
             decoded = codec.decode(*codec.encode(torch.from_numpy(loop)[None]))
         drawn = decoded.frames[0].clamp(0, 1).float().numpy()
         pictures.append(psnr(reference=loop, generated=drawn, data_range=1.0).mean())

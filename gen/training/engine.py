@@ -12,6 +12,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast
 from diffusers.training_utils import EMAModel
 
+from gen.precision import bfloat16_pays
 from gen.records import InputError
 from gen.training.config import TrainingConfig
 from gen.training.data import Batch
@@ -140,12 +141,12 @@ class Engine:
 
 
 def _accelerator(config: TrainingConfig) -> Accelerator:
-    mixed = "bf16" if config.precision == "bf16" else "no"
     # accelerate keeps the precision for the whole process; a second run may want another.
     AcceleratorState._reset_state()
     ddp = DistributedDataParallelKwargs(find_unused_parameters=config.find_unused_parameters)
     # Where there is no accelerator, only an explicit cpu=True makes accelerate join the processes (over gloo).
     cpu = config.cpu or not torch.accelerator.is_available()
+    mixed = "bf16" if config.precision == "bf16" and bfloat16_pays("cpu" if cpu else "accelerator") else "no"
     accelerator = Accelerator(mixed_precision=mixed, cpu=cpu, kwargs_handlers=[ddp])
     expected = int(os.environ.get("WORLD_SIZE", "1"))
     if accelerator.num_processes != expected:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gen.leads import LEADS_8
+from gen.precision import reduced_precision
 from gen.records import InputError
 from gen.training import TrainingConfig, learning_rate
 from metrics.judges.classifier.data import Augmentation, to_network, vary
@@ -165,7 +166,7 @@ def fit(
             signal, target = _batch(sets, rows, labels, rng, config.window, control)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(schedule, step)
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bf16):
+            with reduced_precision(enabled=config.bf16):
                 logits = model(signal)
             loss = F.binary_cross_entropy_with_logits(logits.float(), target, pos_weight=weight.float())
             optimizer.zero_grad()

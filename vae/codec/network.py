@@ -21,6 +21,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from gen.checkpoint import load_model
+from gen.precision import reduced_precision
 from gen.records import InputError
 from gen.training import seeded_normal, seeded_uniform
 from vae.codec.objective import codec_loss
@@ -152,7 +153,7 @@ class EcgCodec(ModelMixin, ConfigMixin):
         """bfloat16 for the networks on a CPU; the linear paths stay in float32."""
         ambient = torch.is_autocast_enabled(x.device.type)
         wanted = ambient or x.device.type == "cpu"
-        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.reduced_precision and wanted)
+        return reduced_precision(x.device.type, self.reduced_precision and wanted)
 
 
 class Encoder(nn.Module):

@@ -7,6 +7,7 @@ import torch
 
 from gen.datasets.cache import SignalCache
 from gen.leads import LEADS_8
+from gen.precision import reduced_precision
 from gen.signals import resample
 from vae.networks.lead_vae import LeadVAE
 from vae.networks.wearecg import WearECG
@@ -51,7 +52,7 @@ def network_method(model: LeadVAE | WearECG, fs_hz: float, batch_size: int = 32)
             part = slice(start, start + batch_size)
             x = torch.nn.functional.pad(torch.from_numpy(signal[part]), (0, pad))
             mask = torch.nn.functional.pad(torch.from_numpy(observed[part]), (0, pad))
-            with torch.autocast("cpu", torch.bfloat16):
+            with reduced_precision():
                 out[part] = model.forward(x, mask).mean_mv[..., :length].float().numpy()
         return resample(out, network_hz, fs_hz)
 

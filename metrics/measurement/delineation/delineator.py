@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from gen.checkpoint import checkpoint_digest, load_model
+from gen.precision import reduced_precision
 from metrics.measurement.delineation.network import Delineator, fold_norms
 from metrics.measurement.delineation.preprocess import FS_HZ, pooled_leads, prepare
 from metrics.measurement.delineation.segments import Segments, segment, supported, without_flicker
@@ -174,7 +175,7 @@ def _forward(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     time = block.shape[-1]
     padded = np.pad(block, ((0, 0), (0, 0), (0, -time % network.stride)), mode="edge")
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), reduced_precision():
         logits = network(torch.from_numpy(padded), torch.from_numpy(pool), per_lead)
         leads, together = (torch.sigmoid(part[..., :time].float()).numpy() for part in logits)
         return leads, together

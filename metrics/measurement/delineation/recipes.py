@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from gen.checkpoint import load_checkpoint, load_weights
+from gen.precision import reduced_precision
 from gen.records import InputError
 from gen.training import TrainingConfig, apply_overrides, train
 from metrics.measurement.delineation.data import DelineationSource, LabelledEcgs, annotated, noise_bank, simulated
@@ -127,7 +128,7 @@ def _validator(source: DelineationSource, count: int) -> Callable[[torch.nn.Modu
     batches = [source.batch(part, _VALIDATION_SEED) for part in (numbers[k : k + 24] for k in range(0, count, 24))]
 
     def validate(model: torch.nn.Module) -> dict[str, float]:
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced_precision():
             values = [model.loss(batch) for batch in batches]  # type: ignore[operator]
         return {name: float(torch.stack([v[name] for v in values]).mean()) for name in values[0]}
 

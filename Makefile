@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PHYSIOGEN_DATA ?= .data
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-all lint bench clean
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -15,8 +15,12 @@ export PHYSIOGEN_DATA ?= .data
 demo: .venv/.installed
 	$(BIN)/physiogen demo --out demo --overwrite
 
+# One worker a core, a test file at a time each, so that a file's shared fixtures are made once.
 test: .venv/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+
+test-all: .venv/.installed
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -1,13 +1,39 @@
-"""Shared fixtures: where the real recordings are, and seeds."""
+"""Shared fixtures: where the real recordings are, and seeds; one thread a process, and a budget for each test."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
+if TYPE_CHECKING:
+    import numpy as np
+
+# Before numpy and torch are imported: workers share the cores, and threads that wait for each other by spinning cost
+# more than they save (a test of 12 s took over 300 s beside other work).
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 ROOT = Path(__file__).resolve().parent.parent
+#: Seconds of processor time that a test not marked ``slow`` may take, its child processes included.
+BUDGET_S = float(os.environ.get("PHYSIOGEN_TEST_BUDGET_S", "10"))
+
+
+def _spent_s() -> float:
+    """Processor seconds of this process and of the children it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A test over the budget fails unless it is marked slow: processor time, so that a busy machine fails nobody."""
+    before = _spent_s()
+    yield
+    spent = _spent_s() - before
+    if spent > BUDGET_S and item.get_closest_marker("slow") is None:
+        pytest.fail(f"took {spent:.1f} s of processor time, more than {BUDGET_S:g}: make it smaller or mark it slow")
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +50,8 @@ def data_dir() -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def rng() -> np.random.Generator:
+def rng() -> "np.random.Generator":
     """A generator with a fixed seed."""
+    import numpy as np
+
     return np.random.default_rng(0)

@@ -1,6 +1,7 @@
 """The beats of a recording as a `BeatPlan`, from its delineation."""
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,10 @@ from diffusion.rhythm.plan import ONSET_TO_REFERENCE_S, Array, BeatKind, BeatPla
 from gen.leads import LEADS_8, to_leads
 from gen.records import EcgRecord
 from gen.signals import bandpass, fill_gaps
+
+if TYPE_CHECKING:
+    from metrics.measurement.delineation.delineator import Delineation
+    from metrics.measurement.parameters import Parameters
 
 #: Ratio of an RR interval to the running median, and to the interval before, below which a beat is premature; the
 #: second where no statement speaks of premature beats (breathing alone comes down to .75).
@@ -34,9 +39,7 @@ def observed_plan(record: EcgRecord, codes: Collection[str] = ()) -> BeatPlan | 
 
 def observed_plans(records: list[EcgRecord], codes: "list[Collection[str]] | None" = None) -> list[BeatPlan | None]:
     """As `observed_plan`, of many recordings."""
-    from metrics.parameters import measure_and_delineate
-    from metrics.parameters_beat import Beats, associate
-    from metrics.parameters_wave import resemblance
+    from metrics.measurement.records import measure_and_delineate
 
     codes = [()] * len(records) if codes is None else codes
     out: list[BeatPlan | None] = []
@@ -44,30 +47,50 @@ def observed_plans(records: list[EcgRecord], codes: "list[Collection[str]] | Non
         if waves is None or measured.failure is not None:
             out.append(None)
             continue
-        beats: Beats = associate(*waves.consensus)
-        signal = fill_gaps(to_leads(record.signal_mv, record.leads, LEADS_8)).astype(np.float64)
-        like = resemblance(signal.astype(np.float32), record.fs_hz, beats)
-        times = references(signal, record.fs_hz, beats.qrs_on, beats.qrs_off, like > OTHER_FORM)
-        said = frozenset(said)
-        kinds = _kinds(times, beats.qrs_off - beats.qrs_on, like, said)
-        atrial = _atrial(said, measured.p_present, measured.rr_cv)
-        quiet = atrial in ("fibrillation", "flutter")
-        pr = np.full(len(times), np.nan) if quiet else np.where(_led(kinds), beats.qrs_on - beats.p_on, np.nan)
-        rise = times - beats.qrs_on
-        own = kinds == BeatKind.NORMAL
-        order = np.argsort(times, kind="stable")
-        out.append(
-            BeatPlan(
-                times_s=times[order],
-                kinds=kinds[order],
-                pr_s=pr[order],
-                p_times_s=np.empty(0) if quiet else np.unique(waves.consensus[0].onset),
-                atrial=atrial,
-                duration_s=record.duration_s,
-                onset_to_reference_s=float(np.median(rise[own])) if own.any() else ONSET_TO_REFERENCE_S,
-            )
-        )
+        signal = fill_gaps(to_leads(record.signal_mv, record.leads, LEADS_8))
+        out.append(plan_of(signal, record.fs_hz, measured, waves, said))
     return out
+
+
+def plan_of(
+    signal_mv: npt.NDArray[np.floating],
+    fs_hz: float,
+    measured: "Parameters",
+    waves: "Delineation",
+    codes: Collection[str] = (),
+) -> BeatPlan:
+    """Beats of a recording that is measured already.
+
+    Args:
+        signal_mv: (8, time) without gaps.
+        fs_hz: its rate.
+        measured, waves: of `metrics.measurement.records.measure_and_delineate`, without a failure.
+        codes: see `observed_plan`.
+    """
+    from metrics.measurement.amplitudes import resemblance
+    from metrics.measurement.beats import Beats, associate
+
+    beats: Beats = associate(*waves.consensus)
+    signal = signal_mv.astype(np.float64)
+    like = resemblance(signal.astype(np.float32), fs_hz, beats)
+    times = references(signal, fs_hz, beats.qrs_on, beats.qrs_off, like > OTHER_FORM)
+    said = frozenset(codes)
+    kinds = _kinds(times, beats.qrs_off - beats.qrs_on, like, said)
+    atrial = _atrial(said, measured.p_present, measured.rr_cv)
+    quiet = atrial in ("fibrillation", "flutter")
+    pr = np.full(len(times), np.nan) if quiet else np.where(_led(kinds), beats.qrs_on - beats.p_on, np.nan)
+    rise = times - beats.qrs_on
+    own = kinds == BeatKind.NORMAL
+    order = np.argsort(times, kind="stable")
+    return BeatPlan(
+        times_s=times[order],
+        kinds=kinds[order],
+        pr_s=pr[order],
+        p_times_s=np.empty(0) if quiet else np.unique(waves.consensus[0].onset),
+        atrial=atrial,
+        duration_s=signal_mv.shape[1] / fs_hz,
+        onset_to_reference_s=float(np.median(rise[own])) if own.any() else ONSET_TO_REFERENCE_S,
+    )
 
 
 def references(

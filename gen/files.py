@@ -11,48 +11,130 @@ from typing import Any
 
 from gen.records import InputError
 
+#: What marks the name of anything unfinished; the process and the target's own name (with its suffix) follow.
+PARTIAL = ".partial-"
+
 
 @contextmanager
-def replace_folder(folder: str | Path) -> Iterator[Path]:
-    """A temporary folder beside ``folder`` that takes its place when the block ends well, and vanishes otherwise."""
-    folder = Path(folder)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    try:
-        recover_folder(folder)
-        temporary.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
-    previous = folder.with_name(f".{folder.name}.old")
+def replacing(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
+    """A path beside ``path`` for a file or a folder; what stands there takes its place when the block ends well.
+
+    Otherwise it vanishes, and what was at ``path`` stays. The temporary name ends like the target's, so that writers
+    which go by the suffix do the same.
+
+    Args:
+        path: the target; its folder must be there.
+        durable: force the bytes to the disk before the target gets its name, for what must survive a power cut.
+
+    Raises:
+        OSError: the file system does not let it.
+    """
+    path = Path(path)
+    temporary = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    remove(temporary)
+    previous = _previous(path)
     try:
         yield temporary
-        if folder.exists():
-            folder.rename(previous)
-        temporary.rename(folder)
+        if durable:
+            _to_disk(temporary)
+        if temporary.is_dir():
+            if path.exists():
+                path.rename(previous)
+            temporary.rename(path)
+        else:
+            temporary.replace(path)
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if previous.exists() and not folder.exists():
-            previous.rename(folder)
+        remove(temporary)
+        if previous.exists() and not path.exists():
+            previous.rename(path)
         raise
-    shutil.rmtree(previous, ignore_errors=True)
+    remove(previous)
+
+
+@contextmanager
+def replace_folder(folder: str | Path, *, durable: bool = False) -> Iterator[Path]:
+    """A temporary folder beside ``folder`` that takes its place when the block ends well, and vanishes otherwise.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+    folder = Path(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        recover_folder(folder)
+        with replacing(folder, durable=durable) as temporary:
+            temporary.mkdir()
+            yield temporary
+    except OSError as error:
+        if error.filename is not None and not _lies_beside(Path(error.filename), folder):
+            raise  # of a file that was read, not of this folder
+        raise InputError(f"{folder}: cannot be written ({error.strerror or one_line(error)})") from error
+
+
+def _lies_beside(path: Path, folder: Path) -> bool:
+    return folder.absolute().parent.is_relative_to(path.absolute()) or path.absolute().is_relative_to(
+        folder.absolute().parent
+    )
 
 
 def recover_folder(folder: Path) -> None:
     """Put right what a process killed inside `replace_folder` left: bring the old folder back, drop the unfinished."""
-    previous = folder.with_name(f".{folder.name}.old")
+    previous = _previous(folder)
     if previous.exists():
         if folder.exists():
             shutil.rmtree(previous)
         else:
             previous.rename(folder)
-    for unfinished in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):
-        shutil.rmtree(unfinished)
+    remove_left_over(folder)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON under a temporary name, then rename; numbers keep every bit."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+def remove_left_over(path: Path) -> None:
+    """Remove what killed processes left of writing ``path``; what another living process is writing stays."""
+    for unfinished in path.parent.glob(f"{PARTIAL}*-{glob.escape(path.name)}"):
+        process = unfinished.name[len(PARTIAL) : -len(path.name) - 1]
+        if process.isdigit() and not _runs_elsewhere(int(process)):
+            remove(unfinished)
+
+
+def _runs_elsewhere(process: int) -> bool:
+    if process == os.getpid() or os.name == "nt":  # Windows has no way to ask without ending it
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
+
+
+def _previous(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
+
+
+def _to_disk(path: Path) -> None:
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file():
+            with file.open("rb+") as handle:
+                os.fsync(handle.fileno())
+
+
+def move(source: Path, target: Path) -> None:
+    """Give a finished file or folder another place on the same file system, in one step; a file there is replaced."""
+    source.replace(target)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder; nothing where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any, *, sort_keys: bool = False, durable: bool = False) -> None:
+    """Write JSON, whole or not at all; numbers keep every bit."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=sort_keys) + "\n", durable=durable)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -70,15 +152,17 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def write_text(path: Path, text: str, *, durable: bool = False) -> None:
+    """Write a text in UTF-8, whole or not at all."""
+    with replacing(path, durable=durable) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a whole file or nothing: a temporary name in the same folder, then a rename."""
+    """Write bytes, whole or not at all; the folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as temporary:
         temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def one_line(error: BaseException) -> str:
@@ -110,7 +194,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
 
 def _contents(folder: Path) -> list[Path]:
     """What is in a folder, apart from unfinished outputs and what a file system keeps for itself."""
-    return [item for item in folder.iterdir() if not item.name.startswith(".partial-") and item.name != "lost+found"]
+    return [item for item in folder.iterdir() if not item.name.startswith(PARTIAL) and item.name != "lost+found"]
 
 
 @contextmanager
@@ -132,7 +216,7 @@ def begin(path: Path) -> Path:
             os.path.ismount(path) or os.path.samefile(path, os.curdir) or not os.access(path.parent, os.W_OK)
         )
         for attempt in range(1000):
-            name = f".partial-{os.getpid()}-{attempt}"
+            name = f"{PARTIAL}{os.getpid()}-{attempt}"
             temporary = path / name if inside else path.parent / f".{path.name}{name}"
             try:
                 temporary.mkdir()
@@ -168,7 +252,7 @@ def _move_up(temporary: Path, path: Path) -> None:
     """Replace a folder's contents by those of a temporary folder inside it, the table last."""
     with _errors(path):
         new = sorted(temporary.iterdir(), key=lambda item: item.name == "metadata.csv")
-        old = temporary / ".partial-old"
+        old = temporary / f"{PARTIAL}old"
         old.mkdir()
         for item in _contents(path):
             item.rename(old / item.name)

@@ -56,7 +56,8 @@ def measure_typical(data: str | Path) -> list[dict[str, object]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     import pandas as pd
-    from gen.io.atomic import atomic_files
+
+    from gen.files import replacing
 
     parser = argparse.ArgumentParser(prog="python -m diffusion.conditions.implied", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="cache of 'physiogen data prepare'")
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         rows = measure_typical(options.data)
-        with atomic_files(options.out, overwrite=True) as temporary:
+        with replacing(options.out) as temporary:
             pd.DataFrame(rows).to_csv(temporary, index=False)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

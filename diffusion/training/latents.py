@@ -5,7 +5,6 @@ latents.npy       (record, channel, position) float16, unit variance
 latents.json      what was encoded, by which codec
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 
 from diffusion.conditions.condition import Condition, ConditionBatch, collate
-from gen.files import read_json, replace_folder
+from gen.files import read_json, replace_folder, write_json
 from gen.records import InputError
 from gen.training import Batch, sample_generator, shuffled_indices
 
@@ -78,8 +77,7 @@ def write_latents(
         np.save(temporary / "latents.npy", np.concatenate(latents))
         for name, arrays in conditions.items():
             np.save(temporary / f"{name}.npy", np.concatenate(arrays))
-        text = json.dumps(facts | {"records": sum(map(len, latents))}, indent=2, ensure_ascii=False)
-        (temporary / _MANIFEST).write_text(text + "\n", encoding="utf-8")
+        write_json(temporary / _MANIFEST, facts | {"records": sum(map(len, latents))})
     return folder
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gen.files import replacing
 from gen.records import InputError
 
 if TYPE_CHECKING:
@@ -189,13 +190,11 @@ def _digest(visits: Visits, both: np.ndarray, gap: np.ndarray, settings: Mapping
 
 def write_manifest(pairs: Pairs, visits: Visits, file: Path) -> Path:
     """Write the pairs as CSV (reference, target, person, gap) with the manifest in its first line, whole or not."""
-    temporary = file.with_name(f".{file.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as handle:
+    with replacing(file) as temporary, temporary.open("w", encoding="utf-8") as handle:
         handle.write("# " + json.dumps(dict(pairs.manifest)) + "\n")
         handle.write("person,reference,target,reference_row,target_row,gap_years,weak\n")
         for i, j, gap, weak in zip(pairs.reference, pairs.target, pairs.gap_years, pairs.weak, strict=True):
             years = "" if np.isnan(gap) else f"{gap:.4f}"
             names = f"{visits.persons[i]},{visits.recordings[i]},{visits.recordings[j]}"
             handle.write(f"{names},{i},{j},{years},{int(weak)}\n")
-    temporary.replace(file)
     return file

@@ -5,7 +5,6 @@ and
 whatever was computed for every row.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from diffusion.conditions.condition import ConditionBatch
 from diffusion.training.examples import OVERSAMPLE, WINDOW_S, Measure, described, draw_wish, recorded
 from diffusion.training.latents import Codec, Example, LatentSet, gathered, repeated_weight, write_latents
 from diffusion.twin.pairs import Pairs, Visits, visits_of_cache
-from gen.files import read_json, replace_folder
+from gen.files import read_json, replace_folder, write_json
 from gen.precision import reduced_precision
 from gen.records import InputError
 from gen.training import Batch, sample_generator, shuffled_indices
@@ -69,7 +68,7 @@ def write_persons(folder: Path, blocks: Iterator[Example], visits: Visits, codec
     }
     with replace_folder(folder) as temporary:
         write_latents(temporary / "latents", blocks, codec, facts)
-        (temporary / "persons.json").write_text(json.dumps(table), encoding="utf-8")
+        write_json(temporary / "persons.json", table)
     return folder
 
 

@@ -12,6 +12,7 @@ from flow.networks.pamae import PhaseAwareMAE, cycle_tokens, summary_of
 from flow.networks.velocity import VelocityDiT
 from flow.training.pair_cache import Part
 from flow.training.sources import raw_targets
+from gen.files import replacing
 from gen.precision import reduced_precision
 
 _BLOCK = 16
@@ -76,7 +77,6 @@ def latent_arrays(
     arrays = {"latent": latent, **encode_ecgs(encoder, part, rows)}
     if store is not None:
         store.parent.mkdir(parents=True, exist_ok=True)
-        temporary = store.with_name(f".{store.name}.tmp.npz")
-        np.savez(temporary, **arrays)  # type: ignore[arg-type]
-        temporary.replace(store)
+        with replacing(store) as temporary:
+            np.savez(temporary, **arrays)  # type: ignore[arg-type]
     return arrays

@@ -9,7 +9,6 @@ and an apical slice of every heart instead of a mid one; a row is then one slice
 """
 
 import argparse
-import os
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +20,7 @@ import numpy as np
 from flow.networks.conditions import FRAMES
 from flow.training.cohort import BEAT_SAMPLES, ECG_SAMPLES, FACTS, MOST_BEATS, draw_rows
 from gen.datasets.cache_format import manifest_digest
-from gen.files import read_json, write_json
+from gen.files import read_json, replacing, write_json
 from gen.records import InputError
 from gen.simulate.cine import LEVEL_SHARES
 
@@ -258,10 +257,8 @@ def _build_part(folder: Path, name: str, count: int, seed: int, size: int, level
 def _mapped(path: Path, shape: tuple[int, ...], kind: Any) -> np.memmap:
     """The array of a file, made of zeros where there is none; a file of another shape cannot be (see plan.json)."""
     if not path.is_file():
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        del_me = np.lib.format.open_memmap(temporary, mode="w+", dtype=kind, shape=shape)
-        del del_me
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            np.lib.format.open_memmap(temporary, mode="w+", dtype=kind, shape=shape).flush()
     return np.lib.format.open_memmap(path, mode="r+")
 
 

@@ -34,9 +34,9 @@ from gen.datasets.cache_format import (
     file_sha256,
     manifest_digest,
     table_sha256,
-    write_json,
 )
 from gen.datasets.cache_reader import SignalCache
+from gen.files import move, replacing, write_json
 from gen.leads import LEADS_8, LeadError
 from gen.quality import quality_report
 from gen.records import EcgRecord, InputError
@@ -157,7 +157,7 @@ def _enter(folder: Path, settings: dict[str, Any], overwrite: bool) -> Path:
         shutil.rmtree(build)
     (build / "blocks").mkdir(parents=True, exist_ok=True)
     if not (build / _SETTINGS).is_file():
-        write_json(build / _SETTINGS, settings)
+        write_json(build / _SETTINGS, settings, sort_keys=True, durable=True)
     return build
 
 
@@ -217,7 +217,7 @@ def _read_blocks(source: Source, build: Path, settings: dict[str, Any], progress
             file.flush()
             os.fsync(file.fileno())
             block = {"done": last, "rows": rows, "skipped": skipped}
-            write_json(build / "blocks" / f"{number:08d}.json", block)
+            write_json(build / "blocks" / f"{number:08d}.json", block, sort_keys=True, durable=True)
             tally.add(block)
             number += 1
     if progress is not None:
@@ -229,7 +229,7 @@ def _take_back(build: Path) -> None:
     """Undo a publication that was cut short between moving the signals and writing the manifest."""
     published = build.parent / SIGNALS
     if not (build / SIGNALS).exists() and published.exists() and not (build.parent / MANIFEST).exists():
-        published.replace(build / SIGNALS)
+        move(published, build / SIGNALS)
 
 
 def _convert(source: Source, index: int, settings: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]]:
@@ -278,9 +278,8 @@ def _finish(source: Source, build: Path, settings: dict[str, Any], tally: _Tally
     facts = pd.DataFrame(tally.rows)[list(_FACTS)].astype(_FACTS)
     table = source.table.iloc[facts["source_index"].to_numpy()].reset_index(drop=True)
     table = pd.concat([table, facts], axis=1)
-    temporary = build / (RECORDS + ".part")
-    table.to_parquet(temporary, index=False)
-    temporary.replace(build / RECORDS)
+    with replacing(build / RECORDS) as temporary:
+        table.to_parquet(temporary, index=False)
     manifest = {
         **settings,
         "num_records": len(table),
@@ -317,6 +316,6 @@ def _signal_digests(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
 def _publish(build: Path, folder: Path, manifest: dict[str, Any]) -> None:
     """Move the files to their names; until the manifest is there, the folder is no cache."""
     (folder / MANIFEST).unlink(missing_ok=True)
-    write_json(build / MANIFEST, manifest)
+    write_json(build / MANIFEST, manifest, sort_keys=True, durable=True)
     for name in (SIGNALS, RECORDS, MANIFEST):
-        (build / name).replace(folder / name)
+        move(build / name, folder / name)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from gen.files import write_text
 from gen.simulate import waves
 from gen.simulate.leadfield import LEADS_TO_SOURCE
 from gen.simulate.measure import Measured, measure
@@ -199,7 +200,7 @@ def main() -> None:
     measured = [measure(signal, FS_HZ) for signal in signals]
     model = fit(rows, measured)
     model["source"] = "PTB-XL 1.0.3 (CC BY 4.0), folds 1-8; python -m gen.simulate.fit --data .data/ptb-xl"
-    options.out.write_text(json.dumps(model), encoding="utf-8")
+    write_text(options.out, json.dumps(model))
     print(f"{options.out}: {model['records']} records, {options.out.stat().st_size / 1024:.0f} KiB")
 
 

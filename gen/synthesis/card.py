@@ -1,11 +1,12 @@
 """Data card of a synthetic set: what it is, how it was made, and what must not be done with it."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from gen.files import write_text
 
 LICENCE = (
     "Synthetic records carry no licence of their own; they may be bound by the terms of the data that the model was "
@@ -43,9 +44,7 @@ def write_card(
         "conditions_digest": manifest["conditions"],
     }
     for name, text in (("card.json", json.dumps(card, indent=2, ensure_ascii=False)), ("README.md", _readme(card))):
-        temporary = folder / f".partial-{name}-{os.getpid()}"
-        temporary.write_text(text.rstrip() + "\n", encoding="utf-8")
-        temporary.replace(folder / name)
+        write_text(folder / name, text.rstrip() + "\n")
 
 
 def _contents(rows: Iterable[Mapping[str, str]]) -> dict[str, Any]:

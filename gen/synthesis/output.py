@@ -13,13 +13,13 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gen import __version__
-from gen.files import one_line
+from gen.files import PARTIAL, one_line, remove, remove_left_over, replacing, write_json
 from gen.io import COLUMNS, formats
 from gen.io.writer import metadata_row, open_shard
 from gen.records import EcgRecord, InputError
@@ -199,7 +199,7 @@ def _begin(data: DataSet, out: Path, overwrite: bool) -> None:
             )
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
-    _write_text(out / MANIFEST, json.dumps(wanted, indent=2, ensure_ascii=False) + "\n")
+    write_json(out / MANIFEST, wanted)
 
 
 def _stored_manifest(out: Path) -> dict[str, Any] | None:
@@ -225,16 +225,10 @@ def _is_there(data: DataSet, out: Path, number: int) -> bool:
 
 def _make_shard(data: DataSet, generate: Generate, out: Path, number: int, tell: Callable[[int], None] | None) -> None:
     name = data.file(number)
-    for left_over in out.glob(f".partial-{name.partition('.')[0]}-*"):
-        _remove(left_over)
-    temporary = out / f".partial-{name.replace('.', f'-{os.getpid()}.', 1) if '.' in name else f'{name}-{os.getpid()}'}"
-    try:
+    remove_left_over(out / name)
+    # A shard may be there without its rows, of a run that was killed between the two: it is made again.
+    with replacing(out / name) as temporary:
         rows = _write_records(data, generate, temporary, number, tell)
-        _remove(out / name)  # of a run that was killed between the two renames
-        temporary.rename(out / name)
-    except BaseException:
-        _remove(temporary)
-        raise
     (out / PARTS).mkdir(exist_ok=True)
     _write_rows(out / PARTS / f"{number:05d}.csv", rows)
 
@@ -287,15 +281,13 @@ def _finish(data: DataSet, out: Path) -> bool:
         return False
     try:
         write_card(out, data.manifest(), data.requests.about, dict(data.card or {}), _merged(parts))
-        temporary = out / f".partial-table-{os.getpid()}"
-        _write_rows(temporary, _merged(parts))
-        temporary.rename(out / TABLE)
+        _write_rows(out / TABLE, _merged(parts))
     except FileNotFoundError:
         if not (out / TABLE).is_file():  # else another process was faster, and has removed the parts
             raise
-    _remove(out / PARTS)
-    for left_over in out.glob(".partial-*"):
-        _remove(left_over)
+    remove(out / PARTS)
+    for left_over in out.glob(f"{PARTIAL}*"):
+        remove(left_over)
     return True
 
 
@@ -306,23 +298,7 @@ def _merged(parts: Sequence[Path]) -> Iterator[dict[str, str]]:
 
 
 def _write_rows(path: Path, rows: "Iterator[dict[str, str]] | list[dict[str, str]]") -> None:
-    temporary = path.with_name(f".partial-{path.name}-{os.getpid()}")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    temporary.replace(path)
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".partial-{path.name}-{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(FileNotFoundError):
-            path.unlink()

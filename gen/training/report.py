@@ -1,13 +1,13 @@
 """What a run says while it goes on: ``log.jsonl``, TensorBoard, and progress on standard error."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from gen.files import write_text
 from gen.records import InputError
 
 _LINE_EVERY_S = 15.0
@@ -27,9 +27,7 @@ class RunLog:
         self._board = _summary_writer(out / "tensorboard", resumed_step) if tensorboard else None
         lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.is_file() else []
         kept = [line for line in lines if _step_of(line) <= resumed_step]
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
-        temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        temporary.replace(self._path)
+        write_text(self._path, "".join(line + "\n" for line in kept))
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Add one line; its numbers also go to TensorBoard under their names."""

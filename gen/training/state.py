@@ -1,7 +1,5 @@
 """The exact state of a run on disk: tensors as safetensors, numbers as JSON, always a complete one."""
 
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from gen.checkpoint import unique_tensors
-from gen.files import read_json, write_json
+from gen.files import read_json, remove, replace_folder, write_json
 from gen.records import InputError
 
 _TENSORS, _NUMBERS = "tensors.safetensors", "state.json"
@@ -65,22 +63,13 @@ def save_state(
 
 def _write(folder: Path, step: int, tensors: Mapping[str, torch.Tensor], numbers: dict[str, Any]) -> None:
     target = folder / f"step-{step:09d}"
-    temporary = folder / f".step-{step:09d}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    save_file(
-        {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, temporary / _TENSORS
-    )
-    write_json(temporary / _NUMBERS, numbers)
-    for file in temporary.iterdir():
-        with file.open("rb+") as handle:
-            os.fsync(handle.fileno())
-    if target.exists():  # the same step again: a run that was resumed and ended at once
-        shutil.rmtree(target)
-    temporary.rename(target)
+    stored = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    with replace_folder(target, durable=True) as temporary:  # it is there if a resumed run ended at once
+        save_file(stored, temporary / _TENSORS)
+        write_json(temporary / _NUMBERS, numbers)
     for old in folder.iterdir():
         if old != target:
-            shutil.rmtree(old)
+            remove(old)
 
 
 def latest_state(folder: Path) -> Path | None:

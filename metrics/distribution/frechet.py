@@ -6,7 +6,6 @@ A finite sample makes FD too large: two sets of n draws from one N(0, I_d) give 
 comparable at equal n, and `fd_infinity` extrapolates it to n = infinity (Chong & Forsyth 2020).
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from gen.files import replacing
 from gen.records import InputError
 from metrics.statistics.arrays import Array, feature_pair, features
 
@@ -79,10 +79,8 @@ class GaussianStatistics:
     def save(self, path: str | Path, *, label: str = "") -> None:
         """Write as .npz (no pickle), complete or not at all; ``label`` says where the numbers come from."""
         path = Path(path)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.part")  # two processes may fill one cache
-        with temporary.open("wb") as file:
+        with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, format=_FORMAT, label=label, count=self.count, mean=self.mean, scatter=self.scatter)
-        temporary.replace(path)
 
     @classmethod
     def load(cls, path: str | Path, *, label: str | None = None) -> "GaussianStatistics":

@@ -209,7 +209,7 @@ def test_recovery_after_a_kill_between_the_two_renames(saved):
     _, folder = saved
     digest = checkpoint_digest(folder)
     folder.rename(folder.with_name(".model.old"))
-    folder.with_name(".model.123.tmp").mkdir()
+    folder.with_name(f".partial-{os.getpid()}-model").mkdir()
     recover_folder(folder)
     assert checkpoint_digest(folder) == digest
     assert [p.name for p in folder.parent.iterdir()] == ["model"]

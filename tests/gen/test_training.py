@@ -276,7 +276,7 @@ def test_a_state_of_another_model_is_refused(tmp_path):
 
 def test_what_a_killed_writer_left_is_cleaned(tmp_path):
     train(Regression(), Line(), config=config(steps=10), out=tmp_path)
-    (tmp_path / "state" / ".step-000000015.tmp").mkdir()
+    (tmp_path / "state" / ".partial-1-step-000000015").mkdir()
     (tmp_path / "last").rename(tmp_path / ".last.old")
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"step": 15, "loss": 0.1}\n{"step": 1')

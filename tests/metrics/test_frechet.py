@@ -176,7 +176,7 @@ def test_cache_computes_once_and_keeps_data_and_extractors_apart(tmp_path, rng):
     cache.path(**keys).write_bytes(b"weights of something else")
     with pytest.raises(InputError, match="not readable"):
         cache.get(**keys)
-    assert not list(cache.folder.glob("*.part"))
+    assert not list(cache.folder.glob(".partial-*"))
 
 
 def test_digest_must_be_a_digest(tmp_path):

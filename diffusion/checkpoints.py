@@ -13,6 +13,9 @@ from typing import Any
 
 import torch
 
+from diffusion.networks.diffusets import DiffuSETSDenoiser
+from diffusion.networks.dit import LatentDiT
+from diffusion.networks.unet import LatentUNet
 from gen import registry
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, unique_tensors
 from gen.files import read_json
@@ -21,12 +24,8 @@ from gen.records import InputError
 WEIGHTS = Path(__file__).parent / "weights"
 INDEX = "model_index.json"
 DEFAULT_CODEC = "ecg"
-#: Denoisers by the class that a checkpoint names.
-DENOISERS: Mapping[str, str] = {
-    "LatentDiT": "diffusion.networks.dit:LatentDiT",
-    "LatentUNet": "diffusion.networks.unet:LatentUNet",
-    "DiffuSETSDenoiser": "diffusion.networks.diffusets:DiffuSETSDenoiser",
-}
+#: Denoisers by the class that a checkpoint names (diffusers does not type its base classes as modules).
+DENOISERS: Mapping[str, Any] = {kind.__name__: kind for kind in (LatentDiT, LatentUNet, DiffuSETSDenoiser)}
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def load_parts(folder: str | Path) -> Parts:
     name = str(stored.config.get("_class_name", "a nameless class"))
     if name not in DENOISERS:
         raise InputError(f"{place}: checkpoint of {name}; expected {' or '.join(DENOISERS)}")
-    denoiser = load_model(registry.get("", DENOISERS[name]), place)
+    denoiser = load_model(DENOISERS[name], place)
     card = stored.card
     settings = card.get("settings")
     codec_name = str(card.get("codec") or (settings or {}).get("codec") or DEFAULT_CODEC)

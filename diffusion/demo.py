@@ -7,6 +7,7 @@ import numpy as np
 
 from gen import registry
 from gen.records import EcgRecord
+from metrics.measurement.records import measure_records
 
 if TYPE_CHECKING:
     from gen.page import Page
@@ -33,7 +34,7 @@ def section(page: "Page", hearts: Sequence[EcgRecord], seed: int) -> list[str]:
     pipeline.set_progress_bar_config(disable=True)
     texts, ages, sexes, rates = (list(column) for column in zip(*PROMPTS, strict=True))
     records = pipeline(texts, age=ages, sex=sexes, heart_rate=rates, seed=seed)
-    measured = registry.get("gen.metrics", "measure")(records)
+    measured = measure_records(records)
     page.heading("ECGs from text")
     page.text(
         "A latent diffusion model, trained on PTB-XL's folds 1-8 and on simulated ECGs, was asked for the findings, "

@@ -25,7 +25,6 @@ import numpy as np
 from diffusion.conditions.condition import Condition
 from diffusion.conditions.request import check_asked
 from diffusion.pipeline import ECGPipeline, load
-from gen import registry
 from gen.datasets import open_source
 from gen.io import RecordSetWriter
 from gen.leads import LEADS_12
@@ -37,6 +36,8 @@ from gen.simulate.disease import KNOWN
 from gen.synthesis import TableRequests, read_table
 from gen.text import read_text, statements
 from metrics.measurement.criteria import CRITERIA, Criterion
+from metrics.measurement.parameters import Parameters
+from metrics.measurement.records import measure_records
 
 CONDITIONS = Path(__file__).with_name("requests_rare.csv")
 PAGE, PICTURES = "teaching.html", "plots"
@@ -162,7 +163,7 @@ def make_page(cases: Sequence[EcgRecord], measured: Sequence[Any], pictures: Ite
     return page
 
 
-def _answer(page: Page, record: EcgRecord, p: Any, counted: bool) -> None:
+def _answer(page: Page, record: EcgRecord, p: Parameters, counted: bool) -> None:
     told = {**record.metadata["request"], **record.metadata.get("implied", {})}
     rate = f"{told['heart_rate']:.0f} bpm" if "heart_rate" in told else "rate left open"
     page.text(f"Asked for: {record.report}; {patient_text(record)}, {rate}.")
@@ -176,7 +177,7 @@ def _answer(page: Page, record: EcgRecord, p: Any, counted: bool) -> None:
         page.note(f"This ECG could not be measured: {p.failure.replace('_', ' ')}.")
 
 
-def _finding(code: str, p: Any, sex: str | None, counted: bool) -> str:
+def _finding(code: str, p: Parameters, sex: str | None, counted: bool) -> str:
     """A finding, whether the ECG shows it, and how rare it is."""
     line = f"{statements()[code].description} ({code})."
     if code in SIGNS:
@@ -200,7 +201,7 @@ def score(location: Path) -> list[str]:
         InputError: no set there, or none of the statements in it.
     """
     records = list(open_source(location))
-    measured = registry.get("gen.metrics", "measure")(records)
+    measured = measure_records(records)
     lines = []
     for code, sign in RARE.items():
         met = [(code in r.statements, bool(sign.met(p, r.patient.sex))) for r, p in zip(records, measured, strict=True)]
@@ -223,7 +224,7 @@ def teach(
         InputError: a setting out of range, or the folder cannot be written.
     """
     cases = make_cases(pipeline, requests, seed=seed, steps=steps)
-    measured = registry.get("gen.metrics", "measure")(cases)
+    measured = measure_records(cases)
     pictures = []
     try:
         with writer as out:

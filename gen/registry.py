@@ -6,7 +6,7 @@ Each package announces itself in ``pyproject.toml`` under an entry-point group; 
 - ``gen.codecs``: name -> callable ``load(path=None) -> codec`` between signals and latents
 - ``gen.recipes``: ``package/name`` -> callable that trains, see `gen.training`
 - ``gen.commands``: name -> typer command of the command line
-- ``gen.metrics``: name -> callable (benchmark, measure)
+- ``gen.metrics``: name -> callable (benchmark)
 - ``gen.demos``: name -> callable ``(page, hearts, seed) -> lines`` that adds a section to ``physiogen demo``
 """
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from gen import registry
 from gen.records import EcgRecord
+from metrics.measurement.parameters import Parameters
+from metrics.measurement.records import measure_records
 
 #: Half of the window in which QRS shapes are compared, and how far it may be shifted, seconds.
 HALF_S, REACH_S = 0.06, 0.03
@@ -17,7 +17,7 @@ HALF_S, REACH_S = 0.06, 0.03
 class Seen:
     """An ECG as it is compared: its `Parameters`, and its median beat (8, time) in mV around QRS."""
 
-    parameters: Any
+    parameters: Parameters
     beat_mv: np.ndarray
     fs_hz: float
 
@@ -26,7 +26,7 @@ def look(records: Sequence[EcgRecord]) -> list[Seen]:
     """Measure ECGs."""
     from gen.simulate.measure import representative_beat
 
-    parameters = registry.get("gen.metrics", "measure")(list(records))
+    parameters = measure_records(records)
     return [
         Seen(found, representative_beat(record.to_8().signal_mv, record.fs_hz)[0], record.fs_hz)
         for record, found in zip(records, parameters, strict=True)

@@ -26,10 +26,13 @@ from diffusion.twin.scores import RATE_TOLERANCE_BPM
 from gen.files import write_json
 from gen.leads import LEADS_12
 from gen.records import EcgRecord, InputError
+from metrics.measurement.parameters import Parameters
 
 if TYPE_CHECKING:
     from diffusion.twin.pipeline import ECGTwinPipeline
 
+#: Of the measured edit, the measured reference and its rate in bpm.
+Check = Callable[[Parameters, Parameters, float], bool]
 #: A cohort of its own; see `diffusion.twin.recipes` for those of training and selection.
 COHORT = 5_500_021
 #: RR variation up to which a rhythm counts as regular.
@@ -54,7 +57,7 @@ class Edit:
     after: tuple[str, ...]
     change: Change
     kept: tuple[str, ...]
-    shown: Mapping[str, Callable[[Any, Any, float], bool]]
+    shown: Mapping[str, Check]
     rate: Literal["own", "other"] | None = None
 
 
@@ -62,15 +65,15 @@ _QRS = ("QRS shape, 1 - r", "QRS shape, residual", "QRS duration", "QRS axis", "
 _ATRIA = ("RR variation", "P before beats", "PR")
 
 
-def _lateral_st(p: Any) -> float:
+def _lateral_st(p: Parameters) -> float:
     return float(np.mean(p.st_mv[_LATERAL]))
 
 
-def _same_rate(p: Any, reference: Any, rate: float) -> bool:
+def _same_rate(p: Parameters, reference: Parameters, rate: float) -> bool:
     return abs(p.hr_bpm - reference.hr_bpm) <= RATE_TOLERANCE_BPM
 
 
-_NO_FIBRILLATION: Mapping[str, Callable[[Any, Any, float], bool]] = {
+_NO_FIBRILLATION: Mapping[str, Check] = {
     "P before most beats": lambda p, *_: p.p_present >= 0.5,
     f"RR variation < {REGULAR:g}": lambda p, *_: p.rr_cv < REGULAR,
 }
@@ -262,7 +265,10 @@ def simulated(statements: Sequence[str], rates: np.ndarray, visit: int) -> list[
 
 
 def _met(
-    check: Callable[[Any, Any, float], bool], ecgs: Sequence[Seen], references: Sequence[Seen], rates: np.ndarray
+    check: Check,
+    ecgs: Sequence[Seen],
+    references: Sequence[Seen],
+    rates: np.ndarray,
 ) -> np.ndarray:
     rows = zip(ecgs, references, rates.tolist(), strict=True)
     return np.array([float(check(a.parameters, b.parameters, rate)) for a, b, rate in rows])

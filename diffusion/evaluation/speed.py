@@ -26,7 +26,7 @@ OTHERS = (("dpm++", 16), ("heun", 12), ("ddim", 50), ("ddpm", 100))
 def published(count: int, repeats: int) -> float:
     """Seconds for ``count`` ECGs of the published system."""
     network = DiffuSETSUNet().eval()
-    decoder = registry.get("", "vae.codec.diffusets:DiffusetsVAE")().eval()
+    decoder = registry.get("gen.codecs", "diffusets")(untrained=True).eval()
     latent, text, patient = torch.randn(count, 4, 128), torch.randn(count, 1536), torch.randn(count, 3)
 
     def steps() -> None:

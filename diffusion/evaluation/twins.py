@@ -24,10 +24,10 @@ from diffusion.evaluation.intervals import interval, retrieved, separation
 from diffusion.twin.batch import BATCH, twins_of
 from diffusion.twin.change import Change, own_condition
 from diffusion.twin.scores import moved
-from gen import registry
 from gen.records import EcgRecord, InputError
 from gen.training import sample_generator
 from metrics.measurement.criteria import CRITERIA
+from metrics.measurement.records import measure_records
 
 if TYPE_CHECKING:
     from diffusion.process.settings import Sampling
@@ -94,7 +94,7 @@ def evaluate(
     seen = {name: torch.cat([_seen(pipeline, record) for record in records]) for name, records in made.items()}
     figures: dict[str, Any] = {"hearts": count, "steps": settings.steps, "seed": seed, "base_noise": base_noise}
     for name, records in made.items():
-        rate = np.array([p.hr_bpm for p in _measured(records)])
+        rate = np.array([p.hr_bpm for p in measure_records(records)])
         figures[f"{name}_rate_mae_bpm"] = interval(np.abs(rate - wanted))
     for name, vectors in (*seen.items(), ("reference", own)):
         figures[f"{name}_identity"] = retrieved(other, vectors)
@@ -180,14 +180,14 @@ def _achieved(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Of references that do not meet a criterion: shares whose twins do, and whose twins moved towards it."""
     met = CRITERIA[code].met
-    parameters = _measured([person.record for person in people])
+    parameters = measure_records([person.record for person in people])
     without = [
         (person, found)
         for person, found in zip(people, parameters, strict=True)
         if not met(found, person.condition.sex)
     ]
     twins = twins_of(pipeline, [p for p, _ in without], [change] * len(without), settings, seed=seed, first=first)
-    after = _measured(twins)
+    after = measure_records(twins)
     found = [(person.condition.sex, own, made) for (person, own), made in zip(without, after, strict=True)]
     return (
         interval(np.array([float(met(made, sex)) for sex, _, made in found])),
@@ -198,11 +198,7 @@ def _achieved(
 def _seen(pipeline: "ECGTwinPipeline", record: EcgRecord) -> torch.Tensor:
     """Base vector (1, width) of any ECG, with what is known and measured of it."""
     at_rate = record.to_12().at(pipeline.fs_hz)
-    return pipeline.bases([at_rate], [own_condition(at_rate, _measured([at_rate])[0])])
-
-
-def _measured(records: Sequence[EcgRecord]) -> list[Any]:
-    return registry.get("gen.metrics", "measure")(list(records))
+    return pipeline.bases([at_rate], [own_condition(at_rate, measure_records([at_rate])[0])])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

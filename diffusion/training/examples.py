@@ -8,11 +8,11 @@ import numpy as np
 
 from diffusion.conditions.condition import QUANTITIES, Condition
 from diffusion.training.latents import Example
-from gen import registry
 from gen.datasets import SignalCache
 from gen.leads import LEADS_8
 from gen.signals import fill_gaps, rms_mv
 from gen.text import ReadText, StatementRead, read_text
+from metrics.measurement.records import measure_records
 
 if TYPE_CHECKING:
     from gen.simulate import SimulatedBatch
@@ -48,7 +48,7 @@ Measure = Callable[[np.ndarray, float], list[dict[str, float]]]
 
 def measured(signal_mv: np.ndarray, fs_hz: float) -> list[dict[str, float]]:
     """A `Measure`: what the installed metrics package reads off (n, 8, time) mV; NaN where not measurable."""
-    parameters = registry.get("gen.metrics", "measure")(signal_mv, fs_hz=fs_hz, leads=LEADS_8)
+    parameters = measure_records(signal_mv, fs_hz=fs_hz, leads=LEADS_8)
     return [{name: getattr(p, theirs) for name, theirs in MEASURED.items()} for p in parameters]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from diffusion.conditions.implied import _COLUMNS, _OF_ALL, _RANGE, IMPLIED, LEAST, LEVELS
 from gen.records import InputError
 from metrics.measurement.criteria import CRITERIA
+from metrics.measurement.records import measure_records
 
 
 def measure_typical(data: str | Path) -> list[dict[str, object]]:
@@ -19,7 +20,6 @@ def measure_typical(data: str | Path) -> list[dict[str, object]]:
     Raises:
         InputError: no cache, or no record in its training split.
     """
-    from gen import registry
     from gen.datasets import SignalCache
     from gen.leads import LEADS_8
     from gen.signals import rms_mv
@@ -28,14 +28,13 @@ def measure_typical(data: str | Path) -> list[dict[str, object]]:
     rows = known.split("train")
     if not len(rows):
         raise InputError(f"{data}: no record in the training split; accepted: a cache with one")
-    measure = registry.get("gen.metrics", "measure")
     sexes = known.table.sex.tolist()
     found: dict[tuple[str, str], list[float]] = {(c, q): [] for c, names in IMPLIED.items() for q in names}
     for start in range(0, len(rows), 64):
         chosen = rows[start : start + 64]
         signal = known.batch(chosen)
         power = rms_mv(signal, known.fs_hz)
-        parameters = measure(signal, fs_hz=known.fs_hz, leads=LEADS_8)
+        parameters = measure_records(signal, fs_hz=known.fs_hz, leads=LEADS_8)
         for row, p, rms in zip(chosen.tolist(), parameters, power, strict=True):
             values = {"heart_rate": p.hr_bpm, "pr_ms": p.pr_ms, "qrs_ms": p.qrs_ms, "axis_deg": p.axis_deg}
             values |= {"rms_mv": rms, "qtc_ms": p.qtcb_ms}
@@ -59,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from gen.files import replacing
 
-    parser = argparse.ArgumentParser(prog="python -m diffusion.conditions.implied", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m diffusion.training.implied_table", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="cache of 'physiogen data prepare'")
     parser.add_argument("--out", type=Path, required=True, help="table to write")
     options = parser.parse_args(arguments)

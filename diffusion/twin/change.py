@@ -12,6 +12,7 @@ from diffusion.training.examples import MEASURED
 from gen.records import EcgRecord, InputError
 from gen.signals import rms_mv
 from gen.text import ReadText, StatementRead, read_text
+from metrics.measurement.parameters import Parameters
 
 #: Rhythms; one of them takes the place of another, and the rate is left open where none was asked for.
 RHYTHMS = frozenset({"SR", "SARRH", "AFIB", "AFLT", "STACH", "SBRAD", "SVTAC", "PSVT", "PACE", "2AVB", "3AVB"})
@@ -85,7 +86,7 @@ class Change:
         return self
 
 
-def own_condition(record: EcgRecord, measured: Any, report: str | None = None) -> Condition:
+def own_condition(record: EcgRecord, measured: Parameters, report: str | None = None) -> Condition:
     """What is known of a reference: its report or statements, the patient, and what was measured on it.
 
     Args:

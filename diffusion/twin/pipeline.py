@@ -28,6 +28,7 @@ from gen.leads import LEADS_8, LEADS_12, LeadError
 from gen.quality import bad_leads, quality_report
 from gen.records import EcgRecord, InputError
 from gen.signals import fill_gaps
+from metrics.measurement.records import measure_records
 
 SHORTEST_S, WINDOW_S = 4.0, 10.0
 #: A lead with fewer missing samples has its holes filled; with more it is rebuilt from the others.
@@ -106,7 +107,7 @@ class ECGTwinPipeline(ECGPipeline):
             raise InputError("no reference: give at least one ECG")
         one_person(many)
         ready, notes = zip(*(usable(record, self.fs_hz) for record in many), strict=True)
-        measured = _measure(ready)
+        measured = measure_records(ready)
         for record, found in zip(ready, measured, strict=True):
             failure = found.failure or ("noise" if found.quality < _ALIKE else None)
             if failure is not None:
@@ -327,7 +328,7 @@ class ECGTwinPipeline(ECGPipeline):
     def scores(self, person: Reference, twins: Sequence[EcgRecord], change: Change) -> list[TwinScores]:
         """Identity kept and change achieved, for each twin."""
         at_rate = [record.at(self.fs_hz) for record in twins]
-        target, measured = target_condition(person.condition, change), _measure(at_rate)
+        target, measured = target_condition(person.condition, change), measure_records(at_rate)
         seen = []
         for record, found in zip(at_rate, measured, strict=True):
             facts = own_condition(replace(record, report=None, statements={}), found)
@@ -449,10 +450,6 @@ def _rebuilt(record: EcgRecord, good: Sequence[str], fs_hz: float, notes: list[s
 def name_of(record: EcgRecord) -> str:
     """File of a recording, or its name."""
     return str(record.metadata.get("source_file", record.record_id))
-
-
-def _measure(records: Sequence[EcgRecord]) -> list[Any]:
-    return registry.get("gen.metrics", "measure")(list(records))
 
 
 def load(path: str | Path | None = None) -> ECGTwinPipeline:

@@ -30,7 +30,6 @@ from diffusion.twin.sources import (
     recorded_persons,
     write_persons,
 )
-from gen import registry
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.checkpoint import model_config as config_of
 from gen.files import replace_folder, write_json
@@ -316,7 +315,7 @@ def _twin_network(recipe: TwinRecipe, channels: int, base_width: int) -> nn.Modu
     if recipe.init == "none":
         if recipe.network not in ("LatentDiT", "LatentUNet"):
             raise InputError(f"network {recipe.network!r}: expected LatentDiT or LatentUNet")
-        kind = registry.get("", DENOISERS[recipe.network])
+        kind = DENOISERS[recipe.network]
         paths = {"text_path": recipe.text_path, "numbers_path": recipe.numbers_path, "base_path": recipe.base_path}
         model = kind(latent_channels=channels, base_width=base_width, **paths)
     else:
@@ -338,7 +337,7 @@ def personalised(folder: Path, base_width: int, base_path: str) -> nn.Module:
     name = str(stored.config.get("_class_name"))
     if name not in ("LatentDiT", "LatentUNet"):
         raise InputError(f"{folder}: checkpoint of {name}; expected LatentDiT or LatentUNet")
-    kind = registry.get("", DENOISERS[name])
+    kind = DENOISERS[name]
     settings = {k: v for k, v in stored.config.items() if not k.startswith("_") and k != "pipeline"}
     model = kind.from_config({**settings, "base_width": base_width, "base_path": base_path})
     missing, foreign = model.load_state_dict(stored.tensors, strict=False)

@@ -13,13 +13,14 @@ from typing import Any
 from diffusion.conditions.condition import Condition
 from diffusion.twin.change import codes_of
 from metrics.measurement.criteria import CRITERIA
+from metrics.measurement.parameters import Parameters
 
 RATE_TOLERANCE_BPM = 5.0
 #: How much more of it a twin has to show to count as moved: about what two ECGs of one condition differ by.
 MOVED = 1.1
 
 
-def moved(code: str, before: Any, after: Any, sex: str | None = None) -> bool:
+def moved(code: str, before: Parameters, after: Parameters, sex: str | None = None) -> bool:
     """Whether what a statement is measured on went its way by a tenth or more, from one ECG to another.
 
     Raises:
@@ -57,7 +58,7 @@ class TwinScores:
         }
 
 
-def checks_of(own: Condition, target: Condition, measured: Any) -> dict[str, bool]:
+def checks_of(own: Condition, target: Condition, measured: Parameters) -> dict[str, bool]:
     """Which of the changes from ``own`` to ``target`` the measured parameters show.
 
     Statements in both conditions are no change and are not asked; a removed one is met when its criterion is not.

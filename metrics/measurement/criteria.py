@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from gen.leads import LEADS_12
+from metrics.measurement.parameters import Parameters
 
 #: Lower limits of voltage criteria for left ventricular hypertrophy in mV: Sokolow-Lyon; Cornell for women and men.
 SOKOLOW_MV, CORNELL_MV = 3.5, {"F": 2.0, "M": 2.8}
@@ -14,8 +14,8 @@ SOKOLOW_MV, CORNELL_MV = 3.5, {"F": 2.0, "M": 2.8}
 LOW_MV = 0.6
 _LIMB = [LEADS_12.index(lead) for lead in ("I", "II", "III", "aVR", "aVL", "aVF")]
 
-#: Of measured parameters (`gen.metrics` entry point "measure", NaN where not measurable) and the sex, if known.
-Degree = Callable[[Any, str | None], float]
+#: Of measured parameters (NaN where not measurable) and the sex, if known.
+Degree = Callable[[Parameters, str | None], float]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Criterion:
     """
 
     words: str
-    met: Callable[[Any, str | None], bool]
+    met: Callable[[Parameters, str | None], bool]
     degree: Degree | None = None
 
 
@@ -38,15 +38,15 @@ def _cornell_limit(sex: str | None) -> float:
     return CORNELL_MV.get(sex or "", CORNELL_MV["M"])
 
 
-def _hypertrophic(p: Any, sex: str | None) -> bool:
+def _hypertrophic(p: Parameters, sex: str | None) -> bool:
     return bool(p.sokolow_mv >= SOKOLOW_MV or p.cornell_mv > _cornell_limit(sex))
 
 
-def _hypertrophy(p: Any, sex: str | None) -> float:
+def _hypertrophy(p: Parameters, sex: str | None) -> float:
     return float(np.fmax(p.sokolow_mv / SOKOLOW_MV, p.cornell_mv / _cornell_limit(sex)))
 
 
-def _limb_height_mv(p: Any) -> float:
+def _limb_height_mv(p: Parameters) -> float:
     """Highest QRS complex of the limb leads, peak to peak; NaN where none could be measured."""
     return float(np.fmax.reduce(p.r_mv[_LIMB] + np.maximum(p.s_mv[_LIMB], p.q_mv[_LIMB])))
 

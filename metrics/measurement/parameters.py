@@ -3,16 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from math import nan
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from gen.leads import LEADS_12
-
-if TYPE_CHECKING:
-    pass
-
 
 Array = npt.NDArray[np.float64]
 

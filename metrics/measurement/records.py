@@ -1,6 +1,6 @@
 """ECG parameters of records: rate, intervals, axis and amplitudes from the delineation of all leads together.
 
-    from metrics.parameters import measure_records
+    from metrics.measurement.records import measure_records
     parameters = measure_records(records)                       # EcgRecord objects, any rates and lead sets
     parameters = measure_records(array, fs_hz=500, leads=LEADS_12)   # (n, 8 or 12, time) mV
     parameters[0].qrs_ms, parameters[0].failure

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from gen import registry
+from gen.checkpoint import model_config, save_checkpoint
 from gen.records import InputError
 from vae.codec.diffusets import DiffusetsVAE
 
@@ -45,3 +47,13 @@ def test_other_shapes_are_refused(model):
         model.encode(torch.zeros(1, 8, 1024))
     with pytest.raises(InputError, match="multiple of 8"):
         model.encode(torch.zeros(1, 12, 1001))
+
+
+def test_it_is_a_codec_by_name_but_never_untrained_by_accident(tmp_path):
+    loader = registry.get("gen.codecs", "diffusets")
+    with pytest.raises(InputError, match="no weights are shipped"):
+        loader()
+    assert loader(untrained=True).latent_channels == 4
+    saved = DiffusetsVAE(fs_hz=100.0)
+    save_checkpoint(tmp_path / "codec", config=model_config(saved), model=saved)
+    assert loader(tmp_path / "codec").fs_hz == 100.0

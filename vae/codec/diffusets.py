@@ -2,15 +2,17 @@
 
 Twelve leads of 1,024 samples in 10 s (102.4 Hz) to a latent of 4 x 128 and back. The encoder is WearECG's; the decoder
 is narrower at full rate. Encoder 12.22 M, decoder 17.33 M parameters. Mended here, as in `vae.networks.wearecg`:
-attention
-applies its norm, and scaling the latent changes no tensor in place.
+attention applies its norm, and scaling the latent changes no tensor in place.
 """
+
+from pathlib import Path
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
+from gen.checkpoint import load_model
 from gen.records import InputError
 from gen.training import seeded_normal
 from vae.networks.losses import kl_standard
@@ -31,6 +33,8 @@ class DiffusetsVAE(ModelMixin, ConfigMixin):
     latent_channels = LATENT_CHANNELS
     #: Three halvings of the time axis.
     downsample = 8
+    #: Where the weights are from, once loaded.
+    folder: Path | None = None
 
     @register_to_config
     def __init__(self, fs_hz: float = 102.4, kl_weight: float = 1.0) -> None:
@@ -99,6 +103,25 @@ class DiffusetsVAE(ModelMixin, ConfigMixin):
         rebuilt = self.decode((mean + (0.5 * log_var).exp() * noise) * LATENT_SCALE)
         sse, kl = (rebuilt - truth).square().sum() / len(truth), kl_standard(mean, log_var)
         return {"loss": sse + self.kl_weight * kl, "sse": sse, "kl": kl}
+
+
+def load(folder: str | Path | None = None, *, untrained: bool = False) -> DiffusetsVAE:
+    """The published codec from a checkpoint folder; the suite ships no weights of it.
+
+    Args:
+        folder: of a checkpoint.
+        untrained: with its first weights, which say nothing; to time it or count its parameters.
+
+    Raises:
+        InputError: no folder, or its weights do not fit exactly.
+    """
+    if untrained:
+        return DiffusetsVAE()
+    if folder is None:
+        raise InputError("codec 'diffusets': no weights are shipped; accepted: the folder of a checkpoint")
+    codec = load_model(DiffusetsVAE, folder)
+    codec.folder = Path(folder)
+    return codec
 
 
 def _stage(width_in: int, width: int, blocks: int) -> list[nn.Module]:

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from gen import registry
 from gen.checkpoint import checkpoint_digest, load_model
 from gen.datasets.cache import SignalCache
 from gen.io import RecordSetWriter
 from gen.leads import LEADS_8
 from gen.timing import median_seconds
+from metrics.measurement.parameters import Parameters
+from metrics.measurement.records import measure_records
 from vae.codec.network import SHIPPED, EcgCodec
 from vae.codec.sources import reconstruct, record_errors
 from vae.evaluation.reconstruction import patient_interval
@@ -48,8 +49,7 @@ def clinical_errors(
     rebuilt: np.ndarray, truth: np.ndarray, fs_hz: float, patients: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """Absolute errors of measured parameters: per record; of R amplitudes per record and lead."""
-    measure = registry.get("gen.metrics", "measure")
-    pairs = list(zip(measure(truth, fs_hz), measure(rebuilt, fs_hz), strict=True))
+    pairs = list(zip(measure_records(truth, fs_hz), measure_records(rebuilt, fs_hz), strict=True))
     found: dict[str, np.ndarray] = {}
     for name in INTERVALS:
         difference = np.array([getattr(b, name) - getattr(a, name) for a, b in pairs])
@@ -72,7 +72,7 @@ def clinical_errors(
     }
 
 
-def _bias(name: str, pairs: Sequence[tuple[Any, Any]], true: np.ndarray, got: np.ndarray) -> float | None:
+def _bias(name: str, pairs: Sequence[tuple[Parameters, Parameters]], true: np.ndarray, got: np.ndarray) -> float | None:
     """Mean signed error; of R amplitudes in mV over all leads, of angles and single leads none."""
     if name in ("axis_deg", "r_percent", "r_percent_highest"):
         return None

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gen import registry
 from gen.io import read_set
 from gen.leads import LEADS_8, LEADS_12, derivable, limb_lead_residual
 from gen.quality import quality_report
 from gen.records import EcgRecord, InputError
+from metrics.measurement.records import measure_records
 
 #: No ECG reaches this.
 LARGEST_MV = 10.0
@@ -81,7 +81,7 @@ def plausibility(record: EcgRecord) -> Plausibility:
 
 def heart_rates(records: Sequence[EcgRecord]) -> list[float | None]:
     """Beats per minute of records by the suite's delineation; None where it cannot be measured."""
-    found = registry.get("gen.metrics", "measure")(records)
+    found = measure_records(records)
     return [None if np.isnan(each.hr_bpm) else float(each.hr_bpm) for each in found]
 
 

@@ -17,6 +17,7 @@ from diffusion.networks.diffusets import DiffuSETSDenoiser
 from diffusion.networks.dit import LatentDiT
 from diffusion.networks.unet import LatentUNet
 from gen import registry
+from gen.card import part
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, unique_tensors
 from gen.files import read_json
 from gen.records import InputError
@@ -63,11 +64,10 @@ def load_parts(folder: str | Path) -> Parts:
         raise InputError(f"{place}: checkpoint of {name}; expected {' or '.join(DENOISERS)}")
     denoiser = load_model(DENOISERS[name], place)
     card = stored.card
-    settings = card.get("settings")
-    codec_name = str(card.get("codec") or (settings or {}).get("codec") or DEFAULT_CODEC)
+    codec_name = str(part(card, "codec").get("name") or DEFAULT_CODEC)
     own = folder / "codec" if index is not None else None
     codec, digest, codec_card = load_codec(codec_name, own)
-    expected = card.get("codec_digest")
+    expected = part(card, "codec").get("digest")
     if expected is not None and expected != digest:
         where = own or f"the installed codec {codec_name!r}"
         raise InputError(

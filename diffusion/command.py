@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gen.card import trained_on
 from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def _generator(
 def _facts(pipeline: "ECGPipeline") -> dict[str, Any]:
     """What the weights' card says that a data card should repeat."""
     card = pipeline.card
-    return {"name": "physiogen diffusion", "trained_on": card.get("data"), "training_licence": card.get("licence")}
+    return {"name": "physiogen diffusion", "trained_on": trained_on(card), "training_licence": card.get("licence")}
 
 
 def _warn(asked: Mapping[str, Any], conditions: Path | None, like: Path | None, negative: str | None) -> None:

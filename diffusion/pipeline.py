@@ -16,6 +16,7 @@ from diffusion.conditions.request import check_asked, conditions_of, report_of, 
 from diffusion.process import samplers
 from diffusion.process.guidance import Guidance, GuidedVelocity
 from diffusion.process.settings import Sampling
+from gen.card import part, with_parts
 from gen.checkpoint import checkpoint_digest, model_config, save_checkpoint
 from gen.files import replace_folder, write_json
 from gen.leads import LEADS_8_TO_12, LEADS_12
@@ -337,7 +338,7 @@ class ECGPipeline(DiffusionPipeline):
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:  # type: ignore[override]
         """Write a folder that `from_pretrained` and ``gen.load`` read: safetensors and JSON, whole or not at all."""
         del options
-        codec_name = str(self.card.get("codec") or DEFAULT_CODEC)
+        codec_name = str(part(self.card, "codec").get("name") or DEFAULT_CODEC)
         with replace_folder(save_directory) as folder:
             codec = save_checkpoint(
                 folder / "codec", config=model_config(self.codec), model=self.codec, card=self.codec_card
@@ -346,7 +347,7 @@ class ECGPipeline(DiffusionPipeline):
                 folder / "denoiser",
                 config=model_config(self.denoiser),
                 model=self.denoiser,
-                card={**self.card, "codec": codec_name, "codec_digest": checkpoint_digest(codec)},
+                card=with_parts(self.card, codec={"name": codec_name, "digest": checkpoint_digest(codec)}),
             )
             self.scheduler.save_pretrained(folder / "scheduler")
             index = {"_class_name": type(self).__name__, "pipeline": "synthesize"}

@@ -25,6 +25,7 @@ import numpy as np
 from diffusion.conditions.condition import Condition
 from diffusion.conditions.request import check_asked
 from diffusion.pipeline import ECGPipeline, load
+from gen.card import data_digest
 from gen.datasets import open_source
 from gen.io import RecordSetWriter
 from gen.leads import LEADS_12
@@ -233,7 +234,7 @@ def teach(
                 figure = plot_ecg(unlabelled(record))
                 save(figure, out.folder / PICTURES / f"{record.record_id}.png")
                 pictures.append(render(figure, dpi=127))
-            counted = pipeline.card.get("split_digest") == COUNTED
+            counted = data_digest(pipeline.card) == COUNTED
             make_page(cases, measured, pictures, counted).write(out.folder / PAGE)
     except OSError as error:
         raise InputError(f"{writer.path}: cannot write ({error.strerror})") from error

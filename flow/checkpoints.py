@@ -9,6 +9,7 @@ from typing import Any
 
 from flow.networks.velocity import VelocityDiT
 from flow.volumes.reader import VolumeReader
+from gen.card import check_card
 from gen.checkpoint import CONFIG, checkpoint_digest, load_checkpoint
 from gen.files import read_json, replace_folder, write_json
 from gen.records import InputError
@@ -54,7 +55,9 @@ def write_index(folder: Path, volumes: VolumeReader, card: Mapping[str, Any], st
         "volumes": volumes.to_json(),
     }
     write_json(folder / INDEX, index)
-    write_json(folder / "card.json", dict(card))
+    if card:
+        check_card(card, str(folder / "card.json"))
+        write_json(folder / "card.json", dict(card))
 
 
 def checked_index(folder: Path) -> dict[str, Any]:

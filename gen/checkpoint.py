@@ -15,11 +15,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from gen.card import check_card
 from gen.files import read_json, replace_folder, write_json
 from gen.records import InputError
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "card.json"
-CARD_KEYS = ("data", "split_digest", "seed", "command", "metrics", "licence")
 _DIFFUSERS_WEIGHTS = "diffusion_pytorch_model.safetensors"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
@@ -53,19 +53,22 @@ def save_checkpoint(
         folder: where to.
         config: JSON values that rebuild the model; ``_class_name`` names its class.
         model: the module, or its tensors by name.
-        card: what it was trained on and how good it is; `CARD_KEYS` that are not given are stored as null.
+        card: what it is for, what it was trained on and how good it is, see `gen.card`; None or empty writes none.
         dtype: storage of floating-point weights ('fp32', 'bf16', 'fp16', or 'int8': matrices with one scale a row,
             the rest in fp16); None keeps each as it is.
 
     Raises:
-        InputError: a weight is not finite in the storage type, or the folder cannot be written.
+        InputError: a weight is not finite in the storage type, the card does not keep its schema, or the folder cannot
+            be written.
     """
     folder = Path(folder)
+    if card:
+        check_card(card, str(folder / CARD))
     tensors = _stored(model if isinstance(model, Mapping) else unique_tensors(model), dtype, folder)
-    full_card = {**dict.fromkeys(CARD_KEYS), **(card or {})}
     with replace_folder(folder) as temporary:
         write_json(temporary / CONFIG, dict(config))
-        write_json(temporary / CARD, full_card)
+        if card:
+            write_json(temporary / CARD, dict(card))
         save_file(tensors, temporary / WEIGHTS, metadata={"format": "pt"})
     return folder
 

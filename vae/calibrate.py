@@ -97,7 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fitted = calibrate(predictor, resample(signal, cache.fs_hz, predictor.fs_hz))
     found = load_checkpoint(options.checkpoint)
     extra = json.loads(options.card.read_text()) if options.card else {}
-    card = {**found.card, "bands": "fitted on fold 9 by python -m vae.calibrate", **extra}
+    card = dict(found.card)
+    if card:
+        card = {**card, "facts": {**card.get("facts", {}), "bands": "fitted on fold 9"}, **extra}
     save_checkpoint(
         options.out,
         config={**found.config, **fitted},

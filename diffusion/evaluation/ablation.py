@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusion.evaluation.intervals import words
+from gen.card import validation_metrics
 from gen.checkpoint import checkpoint_digest, load_checkpoint
 from gen.files import read_json, write_json
 from gen.records import InputError
@@ -61,17 +62,17 @@ def described(folder: Path) -> dict[str, Any]:
     """Network, paths of the conditions and size of a pipeline's denoiser, and how long and how well it was trained."""
     stored = load_checkpoint(folder / "denoiser")
     config, card = stored.config, stored.card
-    validation = (card.get("metrics") or {}).get("validation") or {}
+    run, found = card.get("training") or {}, validation_metrics(card)
     return {
         "class": config.get("_class_name"),
         "base_path": config.get("base_path"),
         "text_path": config.get("text_path"),
-        "parameters": card.get("parameters"),
-        "command": card.get("command"),
-        "training_steps": card.get("step"),
-        "minutes": card.get("minutes"),
-        "loss": validation.get("loss"),
-        "loss_without_reference": validation.get("loss_without_reference"),
+        "parameters": run.get("parameters"),
+        "command": next(iter(run.get("commands") or []), None),
+        "training_steps": run.get("steps"),
+        "minutes": run.get("minutes"),
+        "loss": found.get("loss"),
+        "loss_without_reference": found.get("loss_without_reference"),
     }
 
 

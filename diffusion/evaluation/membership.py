@@ -25,6 +25,7 @@ from diffusion.process.noising import noisy, velocity
 from diffusion.process.objective import Denoiser
 from diffusion.training.examples import Measure, measured, recorded
 from diffusion.training.latents import channel_weights
+from gen.card import data_digest, training_config
 from gen.files import atomic_files
 from gen.records import InputError
 from gen.training import sample_seeds, seeded_normal
@@ -117,12 +118,12 @@ def recording_losses(
     """
     if cache.fs_hz != pipeline.fs_hz:
         raise InputError(f"{cache.path}: {cache.fs_hz:g} Hz; this codec needs {pipeline.fs_hz:g} Hz")
-    settings = pipeline.card.get("settings") or {}
+    settings = training_config(pipeline.card)
     weight = None
     if settings.get("weigh_channels"):
         window = next(recorded(cache, cache.split("val")[:_PROBED], measure, variants=0, seed=0))
         weight = torch.from_numpy(channel_weights(pipeline.codec, _encoded(pipeline, window.signal_mv))).float()
-    drawn_in_training = {"variants": probe.variants, "seed": int(pipeline.card.get("seed") or 0)}
+    drawn_in_training = {"variants": probe.variants, "seed": int(pipeline.card.get("training", {}).get("seed") or 0)}
     out = np.zeros((len(rows), len(probe.levels)))
     for start in range(0, len(rows), _BLOCK):
         part = slice(start, start + _BLOCK)
@@ -209,7 +210,7 @@ def _run(options: argparse.Namespace) -> dict[str, np.ndarray]:
 
     probe = Probe(levels=tuple(options.levels), draws=options.draws, variants=options.variants, seed=options.seed)
     cache, pipeline = SignalCache.open(options.data), load(options.checkpoint)
-    learned = pipeline.card.get("split_digest")
+    learned = data_digest(pipeline.card)
     if learned != cache.digest:
         print(
             f"warning: the weights name training data {str(learned)[:12]}, this cache is {cache.digest[:12]}; "

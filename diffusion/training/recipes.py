@@ -1,7 +1,7 @@
 """Training recipes: ``physiogen train diffusion/default`` and the configurations it is compared with."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import pi
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from diffusion.training.latents import (
     repeated_weight,
     write_latents,
 )
+from gen.card import SIMULATED, About, source_of, training_card
 from gen.checkpoint import load_checkpoint, load_weights
 from gen.checkpoint import model_config as config_of
 from gen.precision import reduced_precision
@@ -32,6 +33,20 @@ if TYPE_CHECKING:
 
 #: Angles at which validation asks for the error of v.
 VALIDATION_PHI = np.linspace(0.06, 0.94, 12) * pi / 2
+
+
+ABOUT = About(
+    name="diffusion/default",
+    task="Clinical text, age, sex, heart rate, intervals, axis and voltage in, twelve-lead ECGs out.",
+    intended_use=(
+        "Research: augmentation data sets, teaching, benchmarks of methods. Everything generated is marked synthetic. "
+        "Not a diagnostic device, and no substitute for recordings in clinical validation."
+    ),
+    limits=(
+        "Learned from 2,330 recordings of one collection of adults at rest and from simulated ECGs; rare findings come "
+        "mostly from the simulation and some are not shown. See the evaluations for which."
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,19 +221,12 @@ def validation_error(
 def _card(
     cache: "SignalCache", recipe: DefaultRecipe, codec_digest: str, overrides: Mapping[str, str] | None
 ) -> dict[str, Any]:
-    """Facts for ``card.json``."""
-    source = cache.manifest["source"]
-    changes = "".join(f" --set {key}={value}" for key, value in (overrides or {}).items())
-    return {
-        "recipe": "diffusion/default",
-        "command": f"physiogen train diffusion/default --data CACHE --out RUN{changes}",
-        "settings": asdict(recipe),
-        "seed": recipe.training.seed,
-        "codec": recipe.codec,
-        "codec_digest": codec_digest,
-        "data": f"{source['name']} and simulated ECGs (gen.simulate)",
-        "licence": source.get("licence"),
-        "citation": source.get("citation"),
-        "split_digest": cache.digest,
-        "split": "trained on folds 1-8, chosen on fold 9",
-    }
+    """The model card."""
+    source = source_of(cache.manifest["source"], split="trained on folds 1-8, chosen on fold 9", digest=cache.digest)
+    return training_card(
+        ABOUT,
+        data=[source, *([SIMULATED] if recipe.recorded_share < 1 else [])],
+        config=recipe,
+        changes=overrides,
+        parts={"codec": {"name": recipe.codec, "digest": codec_digest}},
+    )

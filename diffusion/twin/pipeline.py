@@ -22,6 +22,7 @@ from diffusion.twin.identity import IdentityEncoder
 from diffusion.twin.scores import TwinScores, checks_of, score
 from diffusion.twin.sources import GAP_FEATURES, base_input
 from gen import registry
+from gen.card import part, validation_metrics
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, save_checkpoint
 from gen.files import read_json, write_json
 from gen.leads import LEADS_8, LEADS_12, LeadError
@@ -334,8 +335,7 @@ class ECGTwinPipeline(ECGPipeline):
             facts = own_condition(replace(record, report=None, statements={}), found)
             seen.append(replace(facts, text=target.text))
         cosines = (self.bases(at_rate, seen) @ person.base.T)[:, 0].tolist()
-        validation = (self.identity_card.get("metrics") or {}).get("validation") or {}
-        threshold = validation.get("threshold")
+        threshold = validation_metrics(self.identity_card).get("threshold")
         checks = [checks_of(person.condition, target, found) for found in measured]
         return [score(cosine, threshold, met) for cosine, met in zip(cosines, checks, strict=True)]
 
@@ -363,7 +363,7 @@ class ECGTwinPipeline(ECGPipeline):
             raise InputError(f"{folder}: no twin's weights; expected the folders denoiser and identity in it")
         parts = load_parts(folder if (folder / "codec").is_dir() else folder / "denoiser")
         identity: Any = load_model(IdentityEncoder, folder / "identity")
-        digest, expected = checkpoint_digest(folder / "identity"), parts.card.get("identity_digest")
+        digest, expected = checkpoint_digest(folder / "identity"), part(parts.card, "identity").get("digest")
         if expected is not None and expected != digest:
             raise InputError(f"{folder}: trained with identity encoder {str(expected)[:12]}, but holds {digest[:12]}")
         width = getattr(getattr(parts.denoiser, "config", None), "base_width", 0)

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from diffusion.twin.sources import (
     recorded_persons,
     write_persons,
 )
+from gen.card import SIMULATED, About, source_of, training_card
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.checkpoint import model_config as config_of
 from gen.files import replace_folder, write_json
@@ -38,6 +39,29 @@ from gen.training import Batch, TrainingConfig, apply_overrides, train
 
 #: Cohorts by seed: those of training and of selection share no heart with each other or with `diffusion/default`.
 TRAINED_COHORT, HELD_OUT_COHORT = 3_000_017, 4_000_037
+
+
+IDENTITY = About(
+    name="diffusion/identity",
+    task="An ECG and its condition in, a vector that names the person and leaves the condition out.",
+    intended_use="Research: conditioning of twins, judging whether two ECGs could be one person's. No identification.",
+    limits=(
+        "The vector is biometric: keep it like the recording itself. It tells age and sex fully and some of the "
+        "health; verified on few recorded people."
+    ),
+)
+TWIN = About(
+    name="diffusion/twin",
+    task="One ECG of a person and a change of condition in, that person's ECG in the other condition out.",
+    intended_use=(
+        "Research: augmentation for one person, teaching, counterfactual studies. Everything generated is marked "
+        "synthetic. Not a diagnostic device and no forecast of a person's future."
+    ),
+    limits=(
+        "Follows findings and rate better than it keeps the person; edits change the QRS more than a repeat "
+        "visit does; learned mostly from simulated visits."
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +175,7 @@ def identity(
 ) -> dict[str, Any]:
     """Train the Individual Base Extractor on simulated visits and, with ``--data``, on a cache's patients."""
     recipe = apply_overrides(IdentityRecipe(), overrides or {})
-    sets, shares, facts = _training_sets(recipe.data, data, out)
+    sets, shares, learned = _training_sets(recipe.data, data, out)
     channels = sets["simulated"].latents.batch(np.arange(1), np.zeros(1, np.int64))["latent"].shape[1]
     model = _identity_network(recipe, channels)
     names = _drawn(sets)
@@ -163,7 +187,7 @@ def identity(
         out=out,
         validate=_retrieval_validator(sets["held-out"]),
         resume=resume,
-        card=_card("diffusion/identity", recipe, facts, overrides),
+        card=training_card(IDENTITY, config=recipe, changes=overrides, **learned),
         model_config=config_of(model),
     )
     return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
@@ -179,7 +203,7 @@ def twin(
             "this recipe needs an identity encoder: --set identity=RUN/best, trained by diffusion/identity"
         )
     extractor = load_model(IdentityEncoder, recipe.identity)
-    sets, shares, facts = _training_sets(recipe.data, data, out)
+    sets, shares, learned = _training_sets(recipe.data, data, out)
     names = _drawn(sets)
     pairs = {name: _pairs(sets[name], recipe, "train") for name in names}
     pairs["held-out"] = _pairs(sets["held-out"], recipe, "val")
@@ -189,7 +213,8 @@ def twin(
     weights = channel_weights(codec, some) if recipe.weigh_channels else None
     model = _twin_network(recipe, some.shape[1], extractor.base_width + GAP_FEATURES)
     identity_digest = checkpoint_digest(recipe.identity)
-    facts |= {"identity_digest": identity_digest, "pairs": {name: dict(p.manifest) for name, p in pairs.items()}}
+    learned["parts"] |= {"identity": {"name": "diffusion/identity", "digest": identity_digest}}
+    learned["facts"] = {"pairs": {name: dict(p.manifest) for name, p in pairs.items()}}
     result = train(
         model,
         PairSource([sets[n] for n in names], [pairs[n] for n in names], [bases[n] for n in names], shares, weights),
@@ -197,7 +222,7 @@ def twin(
         out=out,
         validate=_twin_validator(sets["held-out"], pairs["held-out"], bases["held-out"], weights),
         resume=resume,
-        card=_card("diffusion/twin", recipe, facts, overrides),
+        card=training_card(TWIN, config=recipe, changes=overrides, **learned),
         model_config=config_of(model),
     )
     for name, made in pairs.items():
@@ -219,7 +244,7 @@ def assemble(folder: Path, *, denoiser: Path, identity: Path) -> Path:
 def _training_sets(
     settings: PersonData, data: Path | None, out: Path
 ) -> tuple[dict[str, PersonSet], list[float], dict[str, Any]]:
-    """Sets by name, shares of those that are drawn from (simulated, then recorded), and facts for the card."""
+    """Sets by name, shares of those that are drawn from (simulated, then recorded), data and parts for the card."""
     codec, digest, _ = load_codec(settings.codec)
     folder = Path(settings.latents) if settings.latents else out.with_name(f"{out.name}-persons")
     hearts, visits, seed = settings.hearts, settings.visits, TRAINED_COHORT
@@ -232,13 +257,12 @@ def _training_sets(
         ),
         "held-out": _held_out(folder / "held-out", settings.held_out_hearts, digest, codec),
     }
-    facts = {"codec": settings.codec, "codec_digest": digest, "data": "simulated visits (gen.simulate)"}
+    parts = {"codec": {"name": settings.codec, "digest": digest}}
     if data is None:
-        return sets, [1.0], facts
+        return sets, [1.0], {"data": [SIMULATED], "parts": parts}
     from gen.datasets import SignalCache
 
     cache = SignalCache.open(data)
-    source = cache.manifest["source"]
     wanted = {"set": "train", "codec": digest, "split_digest": cache.digest, "variants": settings.variants, "seed": 0}
     rows = cache.split("train")
     sets["train"] = _persons(
@@ -247,14 +271,13 @@ def _training_sets(
         lambda: recorded_persons(cache, rows, measured, variants=settings.variants, seed=0),
         codec,
     )
-    facts |= {
-        "data": f"{source['name']} and {facts['data']}",
-        "licence": source.get("licence"),
-        "citation": source.get("citation"),
-        "split_digest": cache.digest,
-        "split": "trained on folds 1-8 by patient, chosen on hearts of another cohort",
-    }
-    return sets, [1 - settings.recorded_share, settings.recorded_share], facts
+    split = "trained on folds 1-8 by patient, chosen on hearts of another cohort"
+    source = source_of(cache.manifest["source"], split=split, digest=cache.digest)
+    return (
+        sets,
+        [1 - settings.recorded_share, settings.recorded_share],
+        {"data": [source, SIMULATED], "parts": parts},
+    )
 
 
 def _held_out(folder: Path, hearts: int, digest: str, codec: Codec) -> PersonSet:
@@ -383,14 +406,3 @@ def _twin_validator(
         return {"loss": error(model, True), "loss_without_reference": error(model, False)}
 
     return validate
-
-
-def _card(name: str, recipe: Any, facts: Mapping[str, Any], overrides: Mapping[str, str] | None) -> dict[str, Any]:
-    changes = "".join(f" --set {key}={value}" for key, value in (overrides or {}).items())
-    return {
-        "recipe": name,
-        "command": f"physiogen train {name} --data CACHE --out RUN{changes}",
-        "settings": asdict(recipe),
-        "seed": recipe.training.seed,
-        **facts,
-    }

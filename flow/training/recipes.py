@@ -12,7 +12,7 @@ about 40 minutes on two CPU cores.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from flow.training.validation import (
     real_training,
 )
 from flow.volumes.reader import VolumeReader
+from gen.card import About, Source, fact, training_card, validation_metrics, with_run
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, save_checkpoint
 from gen.precision import reduced_precision
 from gen.records import InputError
@@ -56,6 +57,39 @@ def _config(**settings: Any) -> TrainingConfig:
         "checkpoint_dtype": "fp16",
     }
     return TrainingConfig(**{**common, **settings})
+
+
+_USE = (
+    "Research: augmentation, pretraining, benchmarks of methods. Trained on simulated hearts. Not a diagnostic device."
+)
+_LIMITS = "Nobody's ECG has been compared with their own MRI; mid short-axis slices only; groups are drawn to the mean."
+ENCODER = About(
+    name="flow/pamae",
+    task="An ECG in, features on phases of the beat and four figures of the heart out.",
+    intended_use=_USE,
+    limits=_LIMITS,
+)
+CODEC = About(
+    name="flow/codec",
+    task="A cine loop with labels to one anatomy latent and a motion latent a frame, and back.",
+    intended_use=_USE,
+    limits="Pictures are smoother than phantoms, and phantoms are not patients.",
+)
+NETWORK = About(
+    name="flow/amdf",
+    task="A twelve-lead ECG in, a cine short-axis loop in phase with it and volumes with intervals out.",
+    intended_use=_USE,
+    limits=_LIMITS,
+)
+RECORDED = Source(
+    name="recorded ECGs of a cache (no cine)", licence="as the cache's source states", split="training part alone"
+)
+SUNNYBROOK = Source(
+    name="Sunnybrook Cardiac Data",
+    licence="CC0",
+    citation="Radau P et al. Evaluation framework for algorithms segmenting short axis cardiac MRI. MIDAS J (2009)",
+    split="training studies alone",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +140,9 @@ def pamae(
         out=out,
         validate=ecg_validator(cache.part("val")),
         resume=resume,
-        card=_card(cache, recipe, "flow/pamae", overrides) | {"targets": list(TARGETS)},
+        card=_card(
+            ENCODER, cache, recipe, overrides, facts={"targets": list(TARGETS)}, real=RECORDED if recipe.real else None
+        ),
     )
     return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
 
@@ -144,9 +180,7 @@ def codec(
         kl_weight=recipe.kl_weight,
         swap_weight=recipe.swap_weight,
     )
-    card = _card(cache, recipe, "flow/codec", overrides)
-    if root is not None:
-        card["data"] += " and Sunnybrook Cardiac Data (CC0), training split"
+    card = _card(CODEC, cache, recipe, overrides, real=None if root is None else SUNNYBROOK)
     part = cache.part("train")
     result = train(
         model,
@@ -194,7 +228,10 @@ def _finish_codec(
     pixel_mm2 = (192.0 / model.size) ** 2
     reader = VolumeReader.fit(drawn, pixel_mm2, part.curve[mid], part.fact("mass_g")[mid])
     scores["volume_error_log"], scores["mass_error_log"] = reader.volume_error, reader.mass_error
-    facts = {**card, "metrics": {**(card.get("metrics") or {}), **scores}, "volumes": reader.to_json()}
+    facts = {
+        **with_run(card, validation={**validation_metrics(card), **scores}),
+        "facts": {"volumes": reader.to_json()},
+    }
     module: Any = model
     save_checkpoint(out, config=model_config(module), model=module, card=facts, dtype="fp16")
     return scores
@@ -244,7 +281,7 @@ def amdf(
     if not recipe.encoder or not recipe.codec:
         raise InputError("flow/amdf needs --set encoder=FOLDER (of flow/pamae) and --set codec=FOLDER (of flow/codec)")
     encoder, codec_ = load_model(PhaseAwareMAE, recipe.encoder), load_model(CineCodec, recipe.codec)
-    reader = VolumeReader.from_json(load_checkpoint(recipe.codec).card.get("volumes") or {})
+    reader = VolumeReader.from_json(fact(load_checkpoint(recipe.codec).card, "volumes", {}))
     digests = checkpoint_digest(recipe.encoder), checkpoint_digest(recipe.codec)
     network = VelocityDiT(
         anatomy_shape=codec_.anatomy_shape,
@@ -268,7 +305,7 @@ def amdf(
     stores = {part: out.with_name(f"{out.name}.latents") / f"{part}-{key}.npz" for part in ("train", "val")}
     arrays = {p: latent_arrays(encoder, codec_, network, cache.part(p), store) for p, store in stores.items()}
     network.template.copy_(torch.from_numpy(arrays["train"]["latent"].mean(axis=0)))
-    card = _card(cache, recipe, "flow/amdf", overrides)
+    card = _card(NETWORK, cache, recipe, overrides)
     result = train(
         network,
         LatentSource(arrays["train"], recipe.feature_noise),
@@ -284,7 +321,7 @@ def amdf(
         codec=Path(recipe.codec),
         network=result.best_path,
         volumes=reader,
-        card=card | {"metrics": dict(result.metrics)},
+        card=with_run(card, validation=dict(result.metrics)),
     )
     return {"checkpoint": str(out / "pipeline"), "steps": result.steps, "seconds": result.seconds, **result.metrics}
 
@@ -299,16 +336,19 @@ def _open(data: Path | None) -> PairCache:
     return PairCache.open(data)
 
 
-def _card(cache: PairCache, recipe: Any, name: str, overrides: Mapping[str, str] | None) -> dict[str, Any]:
-    changes = "".join(f" --set {key}={value}" for key, value in (overrides or {}).items())
-    return {
-        "recipe": name,
-        "command": f"physiogen train {name} --data CACHE --out RUN{changes}",
-        "settings": asdict(recipe),
-        "seed": recipe.training.seed,
-        "data": "physiogen simulated cohort (ECG and cine phantom of the same hearts)",
-        "licence": "Apache-2.0",
-        "split_digest": cache.digest,
-        "split": "trained on part train (and ecgs), chosen on part val; part test is untouched",
-        "notice": "Trained on simulated hearts. Not a diagnostic device.",
-    }
+def _card(
+    about: About,
+    cache: PairCache,
+    recipe: Any,
+    overrides: Mapping[str, str] | None,
+    *,
+    facts: Mapping[str, Any] | None = None,
+    real: Source | None = None,
+) -> dict[str, Any]:
+    cohort = Source(
+        name="simulated cohort, ECG and cine phantom of the same hearts (gen.simulate.cine)",
+        licence="Apache-2.0",
+        split="trained on part train (and ecgs), chosen on part val; part test is untouched",
+        digest=cache.digest,
+    )
+    return training_card(about, data=[cohort, *([real] if real else [])], config=recipe, changes=overrides, facts=facts)

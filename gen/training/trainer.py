@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from gen.card import NAMELESS, with_run
 from gen.checkpoint import model_config as config_of
 from gen.checkpoint import save_checkpoint
 from gen.records import InputError
@@ -17,7 +18,7 @@ from gen.training.data import Batch, BatchSource, Prefetch, Share, batches
 from gen.training.engine import Engine, derived_seed
 from gen.training.interrupt import Interrupt
 from gen.training.report import ProgressLine, RunLog, format_seconds, progress_stream
-from gen.training.run_folder import check_run_folder, command, prepare_run_folder, versions
+from gen.training.run_folder import check_run_folder, prepare_run_folder, versions
 from gen.training.schedule import learning_rate
 from gen.training.state import Progress, latest_state, load_state, save_state
 
@@ -74,7 +75,7 @@ def train(
             full precision; its values are logged and ``config.monitor`` selects the best.
         resume: go on from the saved state; a run that was never saved starts anew.
         overwrite: remove an earlier run in ``out`` first.
-        card: facts for the checkpoints' ``card.json`` (data, split_digest, licence, ...).
+        card: for the checkpoints' ``card.json``, see `gen.card.training_card`; without one they are nameless.
         log: called with every logged line.
         model_config: ``config.json`` of the checkpoints; the model's own configuration by default. A key
             ``pipeline`` names the pipeline that `gen.load` opens the checkpoint with.
@@ -88,7 +89,7 @@ def train(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     check_run_folder(out, config, settings, resume=resume, overwrite=overwrite)
-    return _Run(model, source, config, out, settings, validate, card or {}).run(log, overwrite)
+    return _Run(model, source, config, out, settings, validate, card or NAMELESS).run(log, overwrite)
 
 
 class _Run:
@@ -232,18 +233,17 @@ class _Run:
 
     def _save_checkpoint(self, name: str) -> None:
         progress = self.progress
-        facts = {
-            **self.card,
-            "seed": self.config.seed,
-            "command": command(),
-            "metrics": {**self.card.get("metrics", {}), "validation": dict(progress.metrics)},
-            "step": progress.step,
-            "samples": progress.step * self.config.batch_size,
-            "minutes": round(progress.seconds / 60, 2),
-            "processes": self.share.processes,
-            "parameters": sum(p.numel() for p in self.engine.model.parameters()),
-            "versions": versions(),
-        }
+        facts = with_run(
+            self.card,
+            seed=self.config.seed,
+            steps=progress.step,
+            samples=progress.step * self.config.batch_size,
+            minutes=round(progress.seconds / 60, 2),
+            processes=self.share.processes,
+            parameters=sum(p.numel() for p in self.engine.model.parameters()),
+            versions=versions(),
+            validation=dict(progress.metrics),
+        )
         with self.engine.averaged() as model:
             save_checkpoint(
                 self.out / name, config=self.settings, model=model, card=facts, dtype=self.config.checkpoint_dtype

@@ -9,11 +9,13 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gen.card import note_evaluation
 from gen.checkpoint import CARD
 from gen.datasets.cache import SignalCache
 from gen.files import read_json, write_json
@@ -79,7 +81,12 @@ def note_in_card(folder: Path, split: str, figures: dict[str, Any]) -> None:
         for level, scores in figures["levels"].items()
     }
     noted = {"records": figures["records"], "patients": figures["patients"], **means}
-    write_json(folder / CARD, {**card, "metrics": {**(card.get("metrics") or {}), split: noted}})
+    found = {
+        "name": f"classifier, {split}",
+        "command": "physiogen evaluate classifier",
+        "revision": version("physiogen"),
+    }
+    write_json(folder / CARD, note_evaluation(card, {**found, "values": noted}))
 
 
 def format_figures(figures: dict[str, Any]) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import torch
 
+from gen.card import NAMELESS
+
 #: Size of the tiny twin pipeline's base vectors.
 TWIN_BASE = 16
 
@@ -41,7 +43,7 @@ def twin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     extractor = IdentityEncoder(latent_channels=8, width=32, depth=1, heads=2, base_width=TWIN_BASE)
     _randomise(denoiser, codec, extractor)
     pipeline = ECGTwinPipeline(denoiser, codec, make_scheduler("dpm++"), extractor)
-    pipeline.identity_card = {"metrics": {"validation": {"threshold": 0.5}}}
+    pipeline.identity_card = {**NAMELESS, "training": {"validation": {"threshold": 0.5}}}
     folder = tmp_path_factory.mktemp("twin") / "tiny"
     pipeline.save_pretrained(folder)
     return folder

@@ -206,10 +206,12 @@ def test_bad_requests_get_one_line(pipe, prompt, options, words):
 def test_parts_that_do_not_belong_together(pipeline_folder, tmp_path):
     copy = shutil.copytree(pipeline_folder, tmp_path / "copy")
     card = json.loads((copy / "denoiser" / "card.json").read_text())
-    (copy / "denoiser" / "card.json").write_text(json.dumps(card | {"codec_digest": "0" * 64}))
+    (copy / "denoiser" / "card.json").write_text(
+        json.dumps(card | {"parts": {"codec": {"name": "ecg", "digest": "0" * 64}}})
+    )
     with pytest.raises(InputError, match="trained on latents of codec 000000000000"):
         load(copy)
-    (copy / "denoiser" / "card.json").write_text(json.dumps(card | {"codec": "morse"}))
+    (copy / "denoiser" / "card.json").write_text(json.dumps(card | {"parts": {"codec": {"name": "morse"}}}))
     with pytest.raises(InputError, match="codec 'morse' is not installed"):
         load(copy)
     with pytest.raises(InputError, match="checkpoint of EcgCodec; expected LatentDiT"):

@@ -412,7 +412,8 @@ def test_folders_that_do_not_fit(twin_folder, tmp_path):
     with pytest.raises(InputError, match="no twin's weights"):
         load(tmp_path)
     shutil.copytree(twin_folder, tmp_path / "t")
-    card = json.loads((tmp_path / "t/denoiser/card.json").read_text()) | {"identity_digest": "0" * 64}
+    card = json.loads((tmp_path / "t/denoiser/card.json").read_text())
+    card["parts"]["identity"] = {"name": "diffusion/identity", "digest": "0" * 64}
     (tmp_path / "t/denoiser/card.json").write_text(json.dumps(card))
     with pytest.raises(InputError, match="trained with identity encoder 000000000000"):
         load(tmp_path / "t")
@@ -436,7 +437,7 @@ def test_both_recipes_from_nothing_to_a_pipeline(tmp_path, record):
     pipeline.set_progress_bar_config(disable=True)
     assert pipeline(record, heart_rate=90, num_inference_steps=1, output_type="np").shape == (1, 12, 5000)
     card = json.loads((tmp_path / "twin/pipeline/denoiser/card.json").read_text())
-    assert card["pairs"]["simulated"]["pairs"] == 16
+    assert card["facts"]["pairs"]["simulated"]["pairs"] == 16
     assert len((tmp_path / "twin/pairs-simulated.csv").read_text().splitlines()) == 18
     with pytest.raises(InputError, match="needs an identity encoder"):
         twin(data=None, out=tmp_path / "other", overrides=common)

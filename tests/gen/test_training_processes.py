@@ -104,7 +104,7 @@ def test_two_processes_give_the_losses_of_one(tmp_path, launcher, parts):
     main(str(tmp_path / "one"), "0", "0", "1")
     run_on_two(command(tmp_path / "two", parts=parts), launcher)
     card = json.loads((tmp_path / "two" / "last" / "card.json").read_text())
-    assert card["processes"] == 2
+    assert card["training"]["processes"] == 2
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert len(one) == 3 * 40
     np.testing.assert_allclose(two, one, rtol=1e-6)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from gen.card import NAMELESS
 from gen.checkpoint import load_model, model_config, save_checkpoint
 from gen.records import InputError
 from gen.simulate import simulate
@@ -119,7 +120,7 @@ def test_wild_latents_stay_finite(started):
 
 
 def test_statistics_make_the_latent_standard(started, signals, tmp_path):
-    folder = save_checkpoint(tmp_path / "codec", config=model_config(started), model=started, card={"seed": 5})
+    folder = save_checkpoint(tmp_path / "codec", config=model_config(started), model=started, card=NAMELESS)
     standardise(folder, signals[:40], "fp32")
     model = load_model(EcgCodec, folder)
     with torch.no_grad():
@@ -133,8 +134,8 @@ def test_statistics_make_the_latent_standard(started, signals, tmp_path):
     torch.testing.assert_close(mean, model.latent_mean, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(std, model.latent_std, atol=1e-4, rtol=1e-3)
     card = json.loads((folder / "card.json").read_text())
-    assert card["seed"] == 5
-    assert card["latent"]["shape"] == [32, 125]
+    assert card["name"] == "nameless"
+    assert card["facts"]["latent"]["shape"] == [32, 125]
 
 
 def test_the_loss_is_zero_only_for_the_truth():

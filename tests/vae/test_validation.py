@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from gen.card import NAMELESS
 from gen.checkpoint import CARD, model_config, save_checkpoint
 from gen.datasets import open_source
 from gen.datasets.cache import prepare
@@ -96,7 +97,8 @@ def judge(tmp_path_factory):
 def test_the_command_notes_its_figures_in_the_card(cache, judge, checkpoint, tmp_path, capsys):
     own = tmp_path / "own"
     shutil.copytree(checkpoint, own)
-    card = {**read_json(own / CARD), "metrics": {"kept": 1}, "figures": {"also": 2}}
+    kept = {"name": "other", "command": "physiogen evaluate other", "revision": "0", "values": {"kept": 1}}
+    card = {**NAMELESS, "evaluations": [kept]}
     (own / CARD).write_text(json.dumps(card))
     arguments = ["--data", str(cache), "--split", "test", "--classifier", str(judge), "--checkpoint", str(own)]
     arguments += ["--leads", "II,V1,V5", "--leads", "I", "--card", str(own), "--json", str(tmp_path / "all.json")]
@@ -105,8 +107,8 @@ def test_the_command_notes_its_figures_in_the_card(cache, judge, checkpoint, tmp
     assert "default, II,V1,V5 given, 12 records of split test" in out
     assert "| MI |" in out
     noted = read_json(own / CARD)
-    assert (noted["metrics"], noted["figures"]["also"]) == ({"kept": 1}, 2)
-    found = noted["figures"]["diagnostic_retention"]
+    assert noted["evaluations"][0] == kept
+    found = noted["evaluations"][1]["values"]
     assert (found["split"], found["records"]) == ("test", 12)
     assert found["command"] == "python -m vae.evaluation.diagnosis --data CACHE --split test --leads II,V1,V5 --leads I"
     stored = json.loads((tmp_path / "all.json").read_text())["default, I"]

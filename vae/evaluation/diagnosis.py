@@ -11,11 +11,13 @@ per class: ``physiogen reconstruct``, then ``physiogen benchmark --preset recons
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gen.card import NAMELESS, note_evaluation
 from gen.checkpoint import CARD, checkpoint_digest
 from gen.datasets.cache import SignalCache
 from gen.files import read_json, write_json
@@ -95,10 +97,10 @@ def _change(interval: Any) -> str:
 
 
 def note_in_card(folder: Path, figures: dict[str, Any]) -> None:
-    """Add figures under ``figures.diagnostic_retention`` of a checkpoint's card; everything else stays."""
-    card = read_json(folder / CARD)
-    known = card.get("figures") or {}
-    write_json(folder / CARD, {**card, "figures": {**known, "diagnostic_retention": figures}})
+    """Note figures among the evaluations of a checkpoint's card; everything else stays."""
+    card = read_json(folder / CARD) if (folder / CARD).is_file() else NAMELESS
+    noted = {"name": "diagnosis", "command": figures["command"], "revision": version("physiogen"), "values": figures}
+    write_json(folder / CARD, note_evaluation(card, noted))
 
 
 def _for_card(found: Retention) -> dict[str, Any]:

@@ -4,13 +4,14 @@ Each recipe runs on two CPU cores in at most 90 minutes; ``accelerate launch`` s
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from gen.card import SIMULATED, About, source_of, training_card
 from gen.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from gen.records import InputError
 from gen.training import TrainingConfig, apply_overrides, train
@@ -21,6 +22,31 @@ from vae.training.validation import validator
 
 if TYPE_CHECKING:
     from gen.datasets.cache import SignalCache
+
+
+_USE = "Research: filling leads that a recorder does not have, augmentation, benchmarks. Not a diagnostic device."
+_LIMITS = (
+    "Leads that were not observed are estimates: baseline drift, infarction and conduction disease in territories that "
+    "the given leads do not see cannot be known. Trained on one collection of adults at rest."
+)
+DEFAULT = About(
+    name="vae/default",
+    task="Any leads of an ECG in, twelve leads with bands of uncertainty out.",
+    intended_use=_USE,
+    limits=_LIMITS,
+)
+WEARECG = About(
+    name="vae/wearecg",
+    task="Leads II, V1 and V5 in, twelve leads out (WearECG's published network).",
+    intended_use=_USE,
+    limits=_LIMITS,
+)
+LINEAR = About(
+    name="vae/linear",
+    task="Second moments of the leads, from which least-squares reconstructions follow.",
+    intended_use="Baseline of lead reconstruction. Not a diagnostic device.",
+    limits="Instantaneous and short-time linear relations between leads only.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +102,7 @@ def default(
         out=out,
         validate=validator(cache, cache.split("val"), MAIN_SET),
         resume=resume,
-        card=_card(cache, recipe, "vae/default", overrides, recipe.training.seed),
+        card=card_of(DEFAULT, cache, recipe, overrides),
     )
     return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
 
@@ -122,7 +148,7 @@ def wearecg(
         out=out,
         validate=validator(cache, cache.split("val"), MAIN_SET),
         resume=resume,
-        card=_card(cache, recipe, "vae/wearecg", overrides, recipe.training.seed),
+        card=card_of(WEARECG, cache, recipe, overrides),
     )
     return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
 
@@ -140,7 +166,7 @@ def linear(
         "covariance": torch.from_numpy(statistics.covariance),
         "lagged": torch.from_numpy(statistics.lagged),
     }
-    card = _card(cache, None, "vae/linear", None, None)
+    card = card_of(LINEAR, cache, None, None)
     path = save_checkpoint(out, config={"_class_name": "LinearStatistics"}, model=tensors, card=card)
     return {"checkpoint": str(path)}
 
@@ -167,20 +193,8 @@ def _simulated(recipe: DefaultRecipe, fs_hz: float, seed: int = 1_000_003) -> np
     return np.concatenate(blocks)
 
 
-def _card(
-    cache: "SignalCache", recipe: Any, name: str, overrides: Mapping[str, str] | None, seed: int | None
-) -> dict[str, Any]:
-    """Facts for ``card.json``: what the weights were made from, and by which command."""
-    source = cache.manifest["source"]
-    changes = "".join(f" --set {key}={value}" for key, value in (overrides or {}).items())
-    return {
-        "recipe": name,
-        "command": f"physiogen train {name} --data CACHE --out RUN{changes}",
-        "settings": None if recipe is None else asdict(recipe),
-        "seed": seed,
-        "data": source["name"],
-        "licence": source.get("licence"),
-        "citation": source.get("citation"),
-        "split_digest": cache.digest,
-        "split": "trained on folds 1-8, chosen on fold 9",
-    }
+def card_of(about: About, cache: "SignalCache", recipe: Any, overrides: Mapping[str, str] | None) -> dict[str, Any]:
+    """The model card of a recipe that learns from a cache."""
+    source = source_of(cache.manifest["source"], split="trained on folds 1-8, chosen on fold 9", digest=cache.digest)
+    simulated = getattr(getattr(recipe, "source", None), "simulated_share", 0) > 0
+    return training_card(about, data=[source, *([SIMULATED] if simulated else [])], config=recipe, changes=overrides)

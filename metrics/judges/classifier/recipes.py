@@ -1,13 +1,14 @@
 """The training recipe ``physiogen train metrics/classifier --data CACHE --out RUN``."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from gen.card import About, source_of, training_card
 from gen.checkpoint import load_checkpoint, load_model, save_checkpoint
 from gen.datasets.scp import SUPERCLASSES, labels_at
 from gen.records import InputError
@@ -21,6 +22,17 @@ from metrics.statistics.ranking import weighted_auroc
 
 if TYPE_CHECKING:
     from gen.datasets.cache import SignalCache
+
+
+ABOUT = About(
+    name="metrics/classifier",
+    task="A twelve-lead ECG in, probabilities of PTB-XL's superclasses and statements, and features out.",
+    intended_use="Judging generated ECGs: features, findings shown, diagnosis kept. Not a diagnostic device.",
+    limits=(
+        "Small, trained on 2,330 recordings of one collection at 100 Hz: sees nothing above 50 Hz and little of "
+        "rhythm; a generator trained on the same recordings is not judged independently by it."
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +85,9 @@ def classifier(
         validate=validator(examples_of(cache, chosen_on)),
         resume=resume,
         overwrite=overwrite,
-        card=_card(cache, recipe),
+        card=_card(cache, recipe, overrides),
     )
-    changes = "".join(f" --set {key}={value}" for key, value in (overrides or {}).items())
-    command = f"physiogen train metrics/classifier --data CACHE --out RUN{changes}"
-    complete(result.best_path, cache, chosen_on, command)
+    complete(result.best_path, cache, chosen_on)
     return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
 
 
@@ -128,8 +138,8 @@ def validator(examples: Examples, batch_size: int = 64) -> Callable[[torch.nn.Mo
     return validate
 
 
-def complete(folder: Path, cache: "SignalCache", rows: np.ndarray, command: str) -> None:
-    """Add to a checkpoint the thresholds with the best F1 on these records, and the command without local paths."""
+def complete(folder: Path, cache: "SignalCache", rows: np.ndarray) -> None:
+    """Add to a checkpoint the thresholds with the best F1 on these records."""
     checkpoint = load_checkpoint(folder, EcgClassifier)
     trained = Classifier(load_model(EcgClassifier, folder))
     probabilities = trained.probabilities(cache.batch(rows), cache.fs_hz)
@@ -142,7 +152,7 @@ def complete(folder: Path, cache: "SignalCache", rows: np.ndarray, command: str)
         folder,
         config={**checkpoint.config, "thresholds": thresholds},
         model=checkpoint.tensors,
-        card={**checkpoint.card, "command": command},
+        card=checkpoint.card,
     )
 
 
@@ -151,14 +161,7 @@ def _macro_auroc(scores: np.ndarray, labels: np.ndarray) -> float:
     return float(macro_mean(weighted_auroc, scores[:, kept], labels[:, kept], np.ones((1, len(labels))))[0])
 
 
-def _card(cache: "SignalCache", recipe: ClassifierRecipe) -> dict[str, Any]:
-    source = cache.manifest["source"]
-    return {
-        "recipe": "metrics/classifier",
-        "settings": asdict(recipe),
-        "data": source["name"],
-        "licence": source.get("licence"),
-        "citation": source.get("citation"),
-        "split_digest": cache.digest,
-        "split": "trained on folds 1-8; chosen, and thresholds set, on fold 9",
-    }
+def _card(cache: "SignalCache", recipe: ClassifierRecipe, overrides: Mapping[str, str] | None) -> dict[str, Any]:
+    split = "trained on folds 1-8; chosen, and thresholds set, on fold 9"
+    source = source_of(cache.manifest["source"], split=split, digest=cache.digest)
+    return training_card(ABOUT, data=[source], config=recipe, changes=overrides)

@@ -1,13 +1,14 @@
 """The training recipe ``physiogen train metrics/clip --data CACHE --out RUN``."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from gen.checkpoint import load_checkpoint, load_model, save_checkpoint
+from gen.card import SIMULATED, About, source_of, training_card
+from gen.checkpoint import load_model
 from gen.records import InputError
 from gen.text import vocabulary
 from gen.training import TrainingConfig, apply_overrides, train
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
     import numpy as np
 
     from gen.datasets.cache import SignalCache
+
+
+ABOUT = About(
+    name="metrics/clip",
+    task="An ECG and a report in, how well they belong together out.",
+    intended_use="Judging text-to-ECG generators: agreement, retrieval, zero-shot classes. Not a diagnostic device.",
+    limits=(
+        "A small judge: tells a rhythm or a block well and some ST-T findings not at all; it learned from simulated "
+        "ECGs too and favours them."
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +105,8 @@ def clip(
         validate=validator(recorded_pairs(cache, chosen_on), _statements(cache, chosen_on)),
         resume=resume,
         overwrite=overwrite,
-        card=_card(cache, recipe),
+        card=_card(cache, recipe, overrides),
     )
-    changes = "".join(f" --set {key}={value}" for key, value in (overrides or {}).items())
-    _state_command(result.best_path, f"physiogen train metrics/clip --data CACHE --out RUN{changes}")
     return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
 
 
@@ -167,21 +177,8 @@ def _statements(cache: "SignalCache", rows: "np.ndarray") -> "list[dict[str, flo
     return statements_of(table[[isinstance(text, str) and bool(text.strip()) for text in table["report"]]])
 
 
-def _state_command(folder: Path, command: str) -> None:
-    """Put the command without local paths into a checkpoint's card."""
-    checkpoint = load_checkpoint(folder, EcgTextClip)
-    card = {**checkpoint.card, "command": command}
-    save_checkpoint(folder, config=checkpoint.config, model=checkpoint.tensors, card=card)
-
-
-def _card(cache: "SignalCache", recipe: ClipRecipe) -> dict[str, Any]:
-    source = cache.manifest["source"]
-    return {
-        "recipe": "metrics/clip",
-        "settings": asdict(recipe),
-        "data": f"{source['name']}, and {recipe.simulated} simulated ECGs (gen.simulate, seed {recipe.training.seed})",
-        "licence": source.get("licence"),
-        "citation": source.get("citation"),
-        "split_digest": cache.digest,
-        "split": "trained on folds 1-8; chosen on fold 9",
-    }
+def _card(cache: "SignalCache", recipe: ClipRecipe, overrides: Mapping[str, str] | None) -> dict[str, Any]:
+    split = "trained on folds 1-8; chosen on fold 9"
+    source = source_of(cache.manifest["source"], split=split, digest=cache.digest)
+    simulated = replace(SIMULATED, split=f"{recipe.simulated} ECGs, seed {recipe.training.seed}")
+    return training_card(ABOUT, data=[source, simulated], config=recipe, changes=overrides)

@@ -8,12 +8,13 @@ The first takes about seven minutes on two cores, the second four. The second le
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gen.card import SIMULATED, About, Source, training_card
 from gen.checkpoint import load_checkpoint, load_weights
 from gen.precision import reduced_precision
 from gen.records import InputError
@@ -25,6 +26,20 @@ from metrics.measurement.delineation.network import Delineator
 #: LUDB's records for learning and for the choice of weights; none of them is in the test (51 to 200).
 LEARN, CHOOSE = (1, 42), (43, 50)
 _VALIDATION_SEED = 1_000_003
+
+
+ABOUT = About(
+    name="metrics/delineator",
+    task="An ECG in, onset, peak and offset of P, QRS and T in every lead out.",
+    intended_use="Measurement of ECGs for research and benchmarks. Not a diagnostic device.",
+    limits="Learned from simulated truth and 42 recordings; lone P waves, flutter and pacing spikes are its weakness.",
+)
+LUDB = Source(
+    name="LUDB 1.0.1",
+    licence="ODC-By 1.0",
+    citation="Kalyakulina AI et al. LUDB: open-access validation tool for ECG delineation. IEEE Access 8:186181 (2020)",
+    split=f"records {LEARN[0]}-{LEARN[1]} learned from, {CHOOSE[0]}-{CHOOSE[1]} chosen on; 51-200 never seen",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +86,8 @@ def delineator(
     ecgs = simulated(recipe.simulated_records, recipe.training.seed, margins=False)
     source = _source(recipe, ecgs, None)
     held_out = _source(recipe, simulated(240, _VALIDATION_SEED, margins=False), None)
-    card = {
-        "data": f"{recipe.simulated_records} simulated ECGs (gen.simulate, seed {recipe.training.seed})",
-        "licence": "Apache-2.0 (simulated)",
-    }
+    data_used = [replace(SIMULATED, split=f"{recipe.simulated_records} ECGs, seed {recipe.training.seed}")]
+    card = training_card(ABOUT, data=data_used, config=recipe, changes=overrides)
     return _run(recipe, source, _validator(held_out, 240), out, resume, card)
 
 
@@ -108,12 +121,9 @@ def delineator_ludb(
         raise InputError(f"{data}: LUDB's records 1 to 50 are needed, 43 to 50 among them")
     source = _source(recipe, simulated(recipe.simulated_records, recipe.training.seed + 1, margins=True), real)
     held_out = DelineationSource(chosen, chosen, noise_bank(2, 1), real_share=1.0, rows=12)
-    card = {
-        "data": f"LUDB 1.0.1 records {LEARN[0]}-{LEARN[1]} (learning) and {CHOOSE[0]}-{CHOOSE[1]} (choice of weights), "
-        f"{recipe.simulated_records} simulated ECGs; started from simulated truth",
-        "split_digest": "by record number: 1-50 learned from, 51-200 never seen",
-        "licence": "trained on LUDB (ODC-By 1.0, Kalyakulina et al. 2020, IEEE Access 8:186181)",
-    }
+    simulation = replace(SIMULATED, split=f"{recipe.simulated_records} ECGs; started from simulated truth")
+    about = replace(ABOUT, name="metrics/delineator-ludb")
+    card = training_card(about, data=[LUDB, simulation], config=recipe, changes=overrides)
     return _run(recipe, source, _validator(held_out, 96), out, resume, card)
 
 

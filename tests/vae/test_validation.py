@@ -117,7 +117,8 @@ def test_the_command_notes_its_figures_in_the_card(cache, judge, checkpoint, tmp
 
 
 def test_a_card_of_other_weights_is_not_touched(cache, judge, checkpoint, tmp_path, capsys, make_model):
-    other = save_checkpoint(tmp_path / "other", config=model_config(make_model(seed=1)), model=make_model(seed=1))
+    model = make_model(seed=1)
+    other = save_checkpoint(tmp_path / "other", config=model_config(model), model=model, card=NAMELESS)
     before = (other / CARD).read_bytes()
     arguments = ["--data", str(cache), "--split", "test", "--classifier", str(judge), "--checkpoint", str(checkpoint)]
     assert main([*arguments, "--card", str(other)]) == 2

@@ -25,11 +25,13 @@ from flow.networks.objective import Context, sample
 from flow.pipeline import ECGToCMRPipeline
 from flow.training.latents import encode_cines
 from flow.training.pair_cache import PairCache, Part, unpack_masks
-from flow.training.validation import codec_scores, ecg_validator, fid, held_out, periodicity_gap
+from flow.training.validation import codec_scores, ecg_validator, held_out
 from gen.cine import LV_CAVITY
 from gen.precision import reduced_precision
 from gen.simulate.cine import GROUPS
 from gen.simulate.cine.ceiling import CEILINGS
+from metrics.cine import dice, periodicity_gap
+from metrics.distribution.frechet import fid
 
 QUANTITIES = ("edv_ml", "esv_ml", "ef", "mass_g")
 _CEILING = {"edv_ml": "lv_edv_ml", "esv_ml": "lv_esv_ml", "ef": "ef_outside_mi_lbbb", "mass_g": "lv_mass_g"}
@@ -155,8 +157,9 @@ def _share(masks: np.ndarray) -> np.ndarray:
 
 
 def _overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Dice of the left ventricle, cavity and muscle, of each picture."""
     a, b = (np.isin(x, (1, 2)) for x in (first, second))
-    return 2.0 * (a & b).sum(axis=(1, 2)) / np.maximum(a.sum(axis=(1, 2)) + b.sum(axis=(1, 2)), 1)
+    return dice(reference=a, generated=b)
 
 
 def realism(

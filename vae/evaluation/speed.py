@@ -13,7 +13,7 @@ import torch
 
 from gen.simulate import simulate
 from gen.timing import median_seconds
-from vae.networks.lead_vae import Decoded
+from vae.networks.objective import Decoded
 from vae.networks.wearecg import WearECG
 from vae.pipeline import LinearPredictor, NetworkPredictor, Windows, load
 from vae.training.masks import MAIN_SET, lead_mask

@@ -10,7 +10,6 @@ The record is scaled to unit power over its observed samples, missing samples ar
 mean (`vae.networks.spatial`), and a convolutional U-Net over patches of 20 ms predicts the correction and its scale.
 """
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
@@ -21,7 +20,7 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from vae.networks.objective import LossWeights, reconstruction_loss
+from vae.networks.objective import Decoded, Encoded, LossWeights, reconstruction_loss
 from vae.networks.spatial import conditional_mean
 
 Layer = TypeVar("Layer", bound=nn.Module)
@@ -29,31 +28,6 @@ Layer = TypeVar("Layer", bound=nn.Module)
 MIN_SCALE_MV = 0.02
 LOG_VAR_RANGE = (-8.0, 4.0)
 LOG_SCALE_RANGE = (-6.0, 4.0)
-
-
-@dataclass
-class Encoded:
-    """What the encoder knows about a batch of records from their observed samples.
-
-    Shapes: ``scale_mv`` (batch, 1, 1); ``filled`` (batch, 8, time) in units of the scale; ``condition`` (batch, C);
-    ``mean`` and ``log_var`` (batch, latent): the prior p(z | observed).
-    """
-
-    scale_mv: torch.Tensor
-    filled: torch.Tensor
-    condition: torch.Tensor
-    bottleneck: torch.Tensor
-    skips: list[torch.Tensor]
-    mean: torch.Tensor
-    log_var: torch.Tensor
-
-
-@dataclass
-class Decoded:
-    """Decoder output, both (batch, 8, time) mV: the mean and the Laplace scale around it."""
-
-    mean_mv: torch.Tensor
-    scale_mv: torch.Tensor
 
 
 class LeadVAE(ModelMixin, ConfigMixin):

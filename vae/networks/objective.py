@@ -1,15 +1,55 @@
 """What the default model is trained on: errors on unobserved samples, the evidence bound, and the scale."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 
 from gen.training import seeded_normal, seeded_uniform
 from vae.networks import losses as loss
 
-if TYPE_CHECKING:
-    from vae.networks.lead_vae import LeadVAE
+
+@dataclass
+class Encoded:
+    """What the encoder knows about a batch of records from their observed samples.
+
+    Shapes: ``scale_mv`` (batch, 1, 1); ``filled`` (batch, 8, time) in units of the scale; ``condition`` (batch, C);
+    ``mean`` and ``log_var`` (batch, latent): the prior p(z | observed).
+    """
+
+    scale_mv: torch.Tensor
+    filled: torch.Tensor
+    condition: torch.Tensor
+    bottleneck: torch.Tensor
+    skips: list[torch.Tensor]
+    mean: torch.Tensor
+    log_var: torch.Tensor
+
+
+@dataclass
+class Decoded:
+    """Decoder output, both (batch, 8, time) mV: the mean and the Laplace scale around it."""
+
+    mean_mv: torch.Tensor
+    scale_mv: torch.Tensor
+
+
+class ConditionalVAE(Protocol):
+    """What the objective asks of a network; see `vae.networks.lead_vae.LeadVAE` for each."""
+
+    fs_hz: float
+
+    def encode(self, signal_mv: torch.Tensor, observed: torch.Tensor) -> Encoded:
+        """What is known from observed samples."""
+        ...
+
+    def posterior_of(self, signal_mv: torch.Tensor, scale_mv: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log-variance (batch, latent) of z given all samples."""
+        ...
+
+    def decode(self, encoded: Encoded, z: torch.Tensor) -> Decoded:
+        """The signals that a latent stands for."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +73,7 @@ class LossWeights:
 
 
 def reconstruction_loss(
-    model: "LeadVAE", batch: dict[str, torch.Tensor], weights: LossWeights
+    model: ConditionalVAE, batch: dict[str, torch.Tensor], weights: LossWeights
 ) -> dict[str, torch.Tensor]:
     """Loss of one batch.
 

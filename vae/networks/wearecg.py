@@ -13,8 +13,8 @@ from torch import nn
 
 from gen.leads import LEADS_8, LEADS_12
 from gen.training import seeded_normal
-from vae.networks.lead_vae import Decoded
 from vae.networks.losses import kl_standard
+from vae.networks.objective import Decoded
 
 #: The published latent scale, inherited from image models.
 LATENT_SCALE = 0.18215

@@ -15,15 +15,21 @@ def render_group(group: Group, level: int) -> list[str]:
     leaves = {name: node for name, node in group.items() if isinstance(node, Value | str)}
     inner = {name: node for name, node in group.items() if isinstance(node, Mapping)}
     lines = _listed(leaves) if leaves else []
-    if inner and all(_is_flat(node) for node in inner.values()):
+    if inner and _alike(inner):
         return [*lines, "", *_table(inner)]
     for name, node in inner.items():
         lines += ["", f"{'#' * level} {name}", "", *render_group(node, level + 1)]
     return lines
 
 
-def _is_flat(group: Group) -> bool:
-    return all(isinstance(node, Value | str) for node in group.values())
+def _alike(groups: Mapping[str, Group]) -> bool:
+    """Whether groups hold figures only, at least half of the names in each: then they are the rows of a table."""
+    if any(isinstance(node, Mapping) for group in groups.values() for node in group.values()):
+        return False
+    names = {name for group in groups.values() for name in group}
+    return 2 * sum(len(group) for group in groups.values()) >= len(groups) * len(names) and (
+        len(groups) == 1 or len(names) < sum(len(group) for group in groups.values())
+    )
 
 
 def _listed(leaves: Mapping[str, Value | str]) -> list[str]:

@@ -7,6 +7,7 @@ Each package announces itself in ``pyproject.toml`` under an entry-point group; 
 - ``gen.recipes``: ``package/name`` -> callable that trains, see `gen.training`
 - ``gen.commands``: name -> typer command of the command line
 - ``gen.metrics``: name -> callable (benchmark)
+- ``gen.evaluations``: name -> class of settings of an evaluation, see `gen.evaluations`
 - ``gen.demos``: name -> callable ``(page, hearts, seed) -> lines`` that adds a section to ``physiogen demo``
 """
 
@@ -16,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-GROUPS = ("gen.pipelines", "gen.codecs", "gen.recipes", "gen.commands", "gen.metrics", "gen.demos")
+GROUPS = ("gen.pipelines", "gen.codecs", "gen.recipes", "gen.commands", "gen.metrics", "gen.evaluations", "gen.demos")
 
 
 class RegistryError(ValueError):

@@ -110,6 +110,14 @@ def test_wide_tables_are_turned_and_deeper_groups_have_headings():
     assert "| c11 | 11 | 11 |" in text
 
 
+def test_groups_of_other_figures_are_no_rows_of_one_table():
+    text = example(values={"speed": {"fast": Value(1)}, "size": {"large": Value(2), "small": Value(3)}}).to_markdown()
+    assert "## speed\n" in text
+    assert "| large | 2 |" in text
+    half = {"a": {"x": Value(1), "y": Value(2)}, "b": {"x": Value(1)}}
+    assert "|  | x | y |" in example(values=half).to_markdown()
+
+
 def test_every_markdown_row_has_the_cells_of_its_head():
     text = example(values={**VALUES, "a|b": {"x": {"y|z": Value(1)}, "w": {"q": "c|d"}}}).to_markdown()
     for block in text.split("\n\n"):

@@ -14,7 +14,6 @@ from vae.codec.network import EcgCodec, from_patches, to_patches
 from vae.codec.objective import charbonnier, codec_loss
 from vae.codec.recipes import standardise
 from vae.codec.sources import latent_statistics, linear_start, reconstruct, record_errors
-from vae.evaluation.codec import main
 
 TINY = {"width": 16, "token_width": 16, "blocks": 1, "token_blocks": 1}
 
@@ -186,9 +185,3 @@ def test_noise_on_the_latent_spares_half_of_the_samples():
         batches = [{"signal_mv": x, "sample_seed": torch.tensor([k])} for k in range(40)]
         same = sum(bool(noisy.loss(batch)["loss"] == quiet.loss(batch)["loss"]) for batch in batches)
     assert 10 <= same <= 30
-
-
-def test_the_evaluation_explains_itself(capsys):
-    with pytest.raises(SystemExit, match="0"):
-        main(["--help"])
-    assert "--split" in capsys.readouterr().out

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from gen.cli import run
 from gen.leads import LEADS_12
 from gen.simulate import simulate
 from vae.deploy.streaming import StreamSettings
-from vae.evaluation.streaming import main, scores, streamed
+from vae.evaluation.streaming import scores, streamed
 from vae.pipeline import load
 
 
@@ -39,6 +40,6 @@ def test_a_streamed_record_is_whole(records):
     ("arguments", "words"), [(["--leads", "V9"], "V9"), (["--hops", "0"], "accepted"), (["--hops", "20"], "together")]
 )
 def test_bad_input_gets_one_line(tmp_path, capsys, arguments, words):
-    assert main(["--data", str(tmp_path), *arguments]) == 2
+    assert run(["evaluate", "streaming", "--data", str(tmp_path), *arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line

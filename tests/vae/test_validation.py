@@ -9,15 +9,17 @@ import pytest
 import torch
 
 from gen.card import NAMELESS
-from gen.checkpoint import CARD, model_config, save_checkpoint
+from gen.checkpoint import CARD, checkpoint_digest, model_config, save_checkpoint
+from gen.cli import run
 from gen.datasets import open_source
 from gen.datasets.cache import prepare
 from gen.files import read_json
 from gen.io import write
 from gen.leads import LEADS_8
+from gen.results import Results
 from gen.simulate import simulate
 from metrics.judges.classifier.network import EcgClassifier
-from vae.evaluation.diagnosis import diagnostic_retention, format_table, main
+from vae.evaluation.diagnosis import diagnostic_retention, table
 from vae.pipeline import load
 
 CLASSES = ("NORM", "MI")
@@ -64,9 +66,9 @@ def test_all_leads_given_change_nothing(records, labels):
     found = diagnostic_retention(load(method="nearest"), records, labels, LEADS_8, LeadJudge())
     assert found.auroc_change.interval.value == 0
     assert found.flip_rate.value == found.probability_mae.value == 0
-    table = format_table(found).splitlines()
-    assert len(table) == 2 + len(CLASSES) + 1
-    assert table[-1] == "| all | 1.000 | 1.000 | +0.000 [+0.000, +0.000] | 0.0% [0.0%, 0.0%] | 1.000 |"
+    rows = table(found, len(records))
+    assert set(rows) == {*CLASSES, "all"}
+    assert [str(value) for value in rows["all"].values()] == ["1", "1", "0 [0, 0]", "0 [0, 0]", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -97,23 +99,27 @@ def judge(tmp_path_factory):
 def test_the_command_notes_its_figures_in_the_card(cache, judge, checkpoint, tmp_path, capsys):
     own = tmp_path / "own"
     shutil.copytree(checkpoint, own)
-    kept = {"name": "other", "command": "physiogen evaluate other", "revision": "0", "values": {"kept": 1}}
-    card = {**NAMELESS, "evaluations": [kept]}
-    (own / CARD).write_text(json.dumps(card))
+    facts = {"command": "physiogen evaluate other", "revision": "0", "values": {"kept": {"value": 1}}}
+    earlier = [{"name": "diagnosis", **facts}, {"name": "other", **facts}]
+    (own / CARD).write_text(json.dumps({**NAMELESS, "evaluations": earlier}))
     arguments = ["--data", str(cache), "--split", "test", "--classifier", str(judge), "--checkpoint", str(own)]
-    arguments += ["--leads", "II,V1,V5", "--leads", "I", "--card", str(own), "--json", str(tmp_path / "all.json")]
-    assert main(arguments) == 0
+    arguments += ["--leads", "II,V1,V5", "--leads", "I", "--card", str(own), "--out", str(tmp_path / "all.json")]
+    assert run(["evaluate", "diagnosis", *arguments]) == 0
     out = capsys.readouterr().out
-    assert "default, II,V1,V5 given, 12 records of split test" in out
+    assert "## default, II,V1,V5" in out
     assert "| MI |" in out
     noted = read_json(own / CARD)
-    assert noted["evaluations"][0] == kept
-    found = noted["evaluations"][1]["values"]
-    assert (found["split"], found["records"]) == ("test", 12)
-    assert found["command"] == "python -m vae.evaluation.diagnosis --data CACHE --split test --leads II,V1,V5 --leads I"
-    stored = json.loads((tmp_path / "all.json").read_text())["default, I"]
-    assert found["I"]["classes"]["MI"]["auroc_rebuilt"] == round(stored["classes"][1]["auroc_rebuilt"], 4)
-    assert set(found["II,V1,V5"]["classes"]) == set(CLASSES)
+    assert [each["name"] for each in noted["evaluations"]] == ["other", "diagnosis"]
+    assert noted["evaluations"][0] == earlier[1]
+    found, stored = noted["evaluations"][1], Results.read(tmp_path / "all.json")
+    assert found == stored.for_card()
+    assert (found["n"], found["data"][0]["split"]) == (12, "test")
+    assert found["command"] == (
+        "physiogen evaluate diagnosis --data CACHE --split test --leads II,V1,V5 --leads I "
+        "--checkpoint FOLDER --classifier FOLDER"
+    )
+    assert stored.settings["weights"] == {"default": checkpoint_digest(own)}
+    assert set(stored.values["default, I"]) == {*CLASSES, "all"}
 
 
 def test_a_card_of_other_weights_is_not_touched(cache, judge, checkpoint, tmp_path, capsys, make_model):
@@ -121,7 +127,7 @@ def test_a_card_of_other_weights_is_not_touched(cache, judge, checkpoint, tmp_pa
     other = save_checkpoint(tmp_path / "other", config=model_config(model), model=model, card=NAMELESS)
     before = (other / CARD).read_bytes()
     arguments = ["--data", str(cache), "--split", "test", "--classifier", str(judge), "--checkpoint", str(checkpoint)]
-    assert main([*arguments, "--card", str(other)]) == 2
+    assert run(["evaluate", "diagnosis", *arguments, "--card", str(other)]) == 2
     assert "other weights" in capsys.readouterr().err
     assert (other / CARD).read_bytes() == before
 
@@ -136,6 +142,7 @@ def test_a_card_of_other_weights_is_not_touched(cache, judge, checkpoint, tmp_pa
     ],
 )
 def test_bad_input_gets_one_line(cache, judge, capsys, arguments, words):
-    assert main(["--data", str(cache), "--split", "test", "--classifier", str(judge), *arguments]) == 2
+    common = ["--data", str(cache), "--split", "test", "--classifier", str(judge)]
+    assert run(["evaluate", "diagnosis", *common, *arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line

@@ -1,12 +1,10 @@
-"""Measures the ECG codec: ``python -m vae.evaluation.codec --data CACHE --split test``.
+"""Measures the ECG codec: ``physiogen evaluate codec --data CACHE --split test``.
 
 Every figure compares a record with decode of encode of it, at 500 Hz, all eight leads. Intervals are 95 % bootstrap
 intervals over patients.
 """
 
-import argparse
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +14,17 @@ import torch
 
 from gen.checkpoint import checkpoint_digest, load_model
 from gen.datasets.cache import SignalCache
+from gen.evaluations import Progress, data_of
 from gen.io import RecordSetWriter
 from gen.leads import LEADS_8
+from gen.results import Results, Value
 from gen.timing import median_seconds
 from metrics.measurement.parameters import Parameters
 from metrics.measurement.records import measure_records
 from vae.codec.network import SHIPPED, EcgCodec
 from vae.codec.sources import reconstruct, record_errors
 from vae.evaluation.reconstruction import patient_interval
+from vae.evaluation.settings import Codec
 
 #: Lower R waves (mV) are left out of relative errors.
 LEAST_R_MV = 0.1
@@ -120,46 +121,64 @@ def write_decoded(model: EcgCodec, cache: SignalCache, rows: np.ndarray, folder:
             out.add(replace(record, signal_mv=signal, synthetic=True).to_12())
 
 
-def format_figures(figures: dict[str, Any]) -> str:
-    """Markdown table."""
-    lines = ["| figure | value | 95 % interval |", "|---|---|---|"]
-    entries = [(name, figures[name], 4) for name in ("mae_mv", "pearson_mean", "pearson_median")]
-    entries += [(f"{name}, median error", found["median"], 3) for name, found in figures["clinical"].items()]
-    for name, found, digits in entries:
-        lines.append(
-            f"| {name} | {found['value']:.{digits}f} | {found['low']:.{digits}f} to {found['high']:.{digits}f} |"
-        )
-    lines += [f"| latent: {name} | {value:.3f} | |" for name, value in figures["latent"].items()]
-    lines += [f"| speed: {name} | {value:.0f} | |" for name, value in figures["speed"].items()]
-    return "\n".join(lines)
+#: Name of a measured parameter here, as it is shown, its unit and the factor to it.
+_PARAMETERS = {
+    "hr_bpm": ("heart rate", "bpm"),
+    "pr_ms": ("PR", "ms"),
+    "qrs_ms": ("QRS", "ms"),
+    "qt_ms": ("QT", "ms"),
+    "p_ms": ("P", "ms"),
+    "axis_deg": ("QRS axis", "degrees"),
+    "r_percent": ("R amplitude, all leads", "%"),
+    "r_percent_highest": ("R amplitude, highest lead", "%"),
+    "r_mv": ("R amplitude", "mV"),
+}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a table; write every figure as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m vae.evaluation.codec", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="cache made by `physiogen data prepare`")
-    parser.add_argument("--split", default="val", choices=("train", "val", "test"))
-    parser.add_argument(
-        "--checkpoint", type=Path, default=SHIPPED, help="folder of the codec; default: the shipped one"
-    )
-    parser.add_argument("--limit", type=int, help="first N records only")
-    parser.add_argument("--threads", type=int, default=2, help="of the speed test")
-    parser.add_argument("--json", type=Path, help="write all figures here")
-    parser.add_argument("--records", type=Path, help="write what was decoded here, as a record set for a benchmark")
-    options = parser.parse_args(arguments)
-    cache = SignalCache.open(options.data)
-    rows = cache.split(options.split)[: options.limit]
-    model = load_model(EcgCodec, options.checkpoint)
-    if options.records:
-        write_decoded(model, cache, rows, options.records)
+def tables(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """What `evaluate` and `speed` give, in groups."""
+    n = figures["records"]
+    parameters = {}
+    for key, found in figures["clinical"].items():
+        name, unit = _PARAMETERS[key]
+        parameters[name] = {
+            "median error": Value.of(found["median"], n=found["measured"], unit=unit, better="lower"),
+            "mean error": Value.of(found["mean"], n=found["measured"], unit=unit, better="lower"),
+            "bias": Value.of(found["bias"], n=found["measured"], unit=unit),
+        }
+    return {
+        "signal": {
+            "MAE": Value.of(figures["mae_mv"], unit="mV", better="lower"),
+            "Pearson, mean": Value.of(figures["pearson_mean"], better="higher"),
+            "Pearson, median": Value.of(figures["pearson_median"], better="higher"),
+            "Pearson, 5th percentile": Value.of(figures["pearson_5_percent"], n=n, better="higher"),
+        },
+        "measured parameters": parameters,
+        "latent": {name.replace("_", " "): Value.of(value) for name, value in figures["latent"].items()},
+        "speed": {
+            "encoding": Value(figures["speed"]["encode_per_s"], unit="records/s", better="higher"),
+            "decoding": Value(figures["speed"]["decode_per_s"], unit="records/s", better="higher"),
+        },
+    }
+
+
+def run(settings: Codec, progress: Progress) -> Results:
+    """Signal, measured parameters, latent and speed of a codec."""
+    cache = SignalCache.open(settings.data)
+    rows = cache.split(settings.split)[: settings.limit]
+    folder = settings.checkpoint or SHIPPED
+    model = load_model(EcgCodec, folder)
+    if settings.records:
+        write_decoded(model, cache, rows, settings.records)
+        progress(f"{len(rows)} decoded records in {settings.records}")
     figures = evaluate(model, np.nan_to_num(cache.batch(rows)), [str(p) for p in cache.table["patient_id"].iloc[rows]])
-    figures |= {"split": options.split, "weights": checkpoint_digest(options.checkpoint)}
-    figures["speed"] = speed(model, options.threads)
-    print(f"n = {len(rows)} records of split {options.split}\n")
-    print(format_figures(figures))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    progress("measured; timing")
+    figures["speed"] = speed(model, settings.threads)
+    return settings.results(
+        tables(figures),
+        data=[data_of(cache, settings.split)],
+        n=len(rows),
+        notes=[f"Speed: batches of {BATCH}, {settings.threads} threads."],
+        headline=["signal/MAE", "signal/Pearson, mean", "signal/Pearson, median"],
+        weights=checkpoint_digest(folder),
+    )

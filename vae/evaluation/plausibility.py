@@ -1,24 +1,23 @@
-"""Is a reconstruction plausible where nobody knows the truth? ``python -m vae.evaluation.plausibility OUT``.
+"""Is a reconstruction plausible where nobody knows the truth? ``physiogen evaluate plausibility OUT``.
 
 OUT is what ``physiogen reconstruct`` has written; its records say which leads were recorded. Looked at are physics
 (the limb-lead law, amplitudes), the heart rate in rebuilt leads against that in the recorded ones, and what
 `gen.quality` says of the recorded leads and of the twelve.
 """
 
-import argparse
-import json
-import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from gen.evaluations import Progress
 from gen.io import read_set
 from gen.leads import LEADS_8, LEADS_12, derivable, limb_lead_residual
 from gen.quality import quality_report
 from gen.records import EcgRecord, InputError
+from gen.results import Better, Data, Results, Value
 from metrics.measurement.records import measure_records
+from vae.evaluation.settings import Plausibility as Settings
 
 #: No ECG reaches this.
 LARGEST_MV = 10.0
@@ -117,54 +116,38 @@ def summary(found: Sequence[Plausibility]) -> dict[str, float | int | None]:
     }
 
 
-def format_table(figures: dict[str, float | int | None]) -> str:
-    """The figures as a markdown table."""
-
-    def percent(name: str) -> str:
-        value = figures[name]
-        return "–" if value is None else f"{value:.1%}"
-
-    def both(name: str) -> str:
-        return " / ".join(percent(f"{side}_{name}") for side in ("recorded", "output"))
-
-    median = figures["rate_difference_bpm_median"]
-    lines = [
-        ("records", f"{figures['records']}"),
-        ("limb-lead law, largest RMS residual", f"{figures['limb_residual_mv_largest']:.1g} mV"),
-        (f"rebuilt samples above {LARGEST_MV:g} mV", percent("above_10_mv_share")),
-        ("heart rate in a rebuilt lead, median difference", "–" if median is None else f"{median:.2f} /min"),
-        (
-            "rebuilt leads whose rate agrees (5 /min or 10 %)",
-            f"{percent('rate_agrees_share')} of {figures['rate_pairs']}",
-        ),
-        ("refused by gen.quality: recorded leads / twelve-lead output", both("refused_share")),
-        ("warned of: recorded leads / twelve-lead output", both("warned_share")),
-    ]
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in lines)])
+def tables(figures: Mapping[str, float | int | None]) -> dict[str, dict[str, Value]]:
+    """`summary` as results."""
+    n, pairs = int(figures["records"] or 0), int(figures["rate_pairs"] or 0)
+    return {
+        "physics": {
+            "limb-lead law, largest RMS residual": Value.of(
+                figures["limb_residual_mv_largest"], n=n, unit="mV", better="lower"
+            ),
+            f"rebuilt samples above {LARGEST_MV:g} mV": Value.of(figures["above_10_mv_share"], n=n, better="lower"),
+        },
+        "heart rate in a rebuilt lead": {
+            "median difference": Value.of(figures["rate_difference_bpm_median"], n=pairs, unit="bpm", better="lower"),
+            "share that agrees (5 bpm or 10 %)": Value.of(figures["rate_agrees_share"], n=pairs, better="higher"),
+        },
+        "quality (gen.quality)": {
+            name: Value.of(figures[f"{side}_{kind}_share"], n=n, better=better)
+            for kind, word in (("refused", "refused"), ("warned", "warned of"))
+            for side, name, better in _sides(word)
+        },
+    }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m vae.evaluation.plausibility", description=__doc__)
-    parser.add_argument("rebuilt", type=Path, help="record set written by `physiogen reconstruct`")
-    parser.add_argument("--json", action="store_true", help="print every record as JSON instead of the table")
-    options = parser.parse_args(arguments)
-    try:
-        found = [plausibility(record) for record in read_set(options.rebuilt)]
-        if not found:
-            raise InputError(f"{options.rebuilt}: no record in it")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    if options.json:
-        print(json.dumps({"summary": summary(found), "records": [asdict(each) for each in found]}, indent=1))
-        return 0
-    print(format_table(summary(found)))
+def _sides(word: str) -> tuple[tuple[str, str, Better], ...]:
+    return ("recorded", f"recorded leads, share {word}", "reference"), ("output", f"output, share {word}", "lower")
+
+
+def run(settings: Settings, progress: Progress) -> Results:
+    """Physics, heart rate and quality of a rebuilt set."""
+    found = [plausibility(record) for record in read_set(settings.rebuilt)]
+    if not found:
+        raise InputError(f"{settings.rebuilt}: no record in it")
     for each in found:
         if each.output_faults:
-            print(f"{each.record_id}: {'; '.join(each.output_faults)}", file=sys.stderr)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            progress(f"{each.record_id}: {'; '.join(each.output_faults)}")
+    return settings.results(tables(summary(found)), data=[Data(settings.rebuilt.name)], n=len(found))

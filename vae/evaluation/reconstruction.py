@@ -1,39 +1,29 @@
-"""Measures reconstruction against the truth: ``python -m vae.evaluation.reconstruction --data CACHE --split test``.
+"""Measures reconstruction against the truth: ``physiogen evaluate reconstruction --data CACHE --split test``.
 
 Scored are only the leads that were not observed. Records are the unit of every mean; intervals are 95 % bootstrap
 intervals over patients.
 """
 
-import argparse
-import json
-import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from gen.datasets.cache import SignalCache
+from gen.evaluations import Progress, data_of
 from gen.leads import LEADS_8, LEADS_12, parse_leads, to_12
 from gen.records import EcgRecord
+from gen.results import Better, Results, Value
 from gen.signals import highpass, resample
 from gen.simulate.measure import find_beats, measure
-from vae.pipeline import METHODS, Reconstruction, ReconstructionPipeline, load
+from vae.evaluation.settings import Reconstruction
+from vae.pipeline import Reconstruction as Rebuilt
+from vae.pipeline import ReconstructionPipeline, load
 from vae.training.validation import correlations
 
 REPLICATES = 1000
 DRIFT_HZ = 0.5
-
-
-@dataclass(frozen=True)
-class Value:
-    """A measured value with its interval: mean (or median) over ``n`` records."""
-
-    value: float
-    low: float
-    high: float
-    n: int
 
 
 def patient_interval(values: np.ndarray, patients: Sequence[str], statistic: str = "mean", seed: int = 0) -> Value:
@@ -53,7 +43,7 @@ def patient_interval(values: np.ndarray, patients: Sequence[str], statistic: str
         rows = np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
         draws.append(float(function(values[rows])))
     low, high = np.quantile(draws, [0.025, 0.975])
-    return Value(float(function(values)), float(low), float(high), len(values))
+    return Value.of([float(function(values)), float(low), float(high)], n=len(values))
 
 
 def evaluate(
@@ -73,7 +63,7 @@ def evaluate(
     """
     scored = [lead for lead in LEADS_8 if lead not in leads]
     rows = [LEADS_12.index(lead) for lead in scored]
-    results: list[Reconstruction] = []
+    results: list[Rebuilt] = []
     inside = total = 0
     for start in range(0, len(records), 32):
         block = list(records[start : start + 32])
@@ -120,7 +110,7 @@ def _errors(predicted: np.ndarray, truth: np.ndarray, patients: Sequence[str]) -
 
 
 def _clinical(
-    records: Sequence[EcgRecord], results: Sequence[Reconstruction], scored: Sequence[str], patients: Sequence[str]
+    records: Sequence[EcgRecord], results: Sequence[Rebuilt], scored: Sequence[str], patients: Sequence[str]
 ) -> dict[str, Any]:
     rows = []
     for record, result in zip(records, results, strict=True):
@@ -184,7 +174,7 @@ def _axis_deg(qrs_8: np.ndarray) -> float:
 
 
 def _coverage(
-    results: Sequence[Reconstruction], truth: np.ndarray, rows: Sequence[int], scored: Sequence[str]
+    results: Sequence[Rebuilt], truth: np.ndarray, rows: Sequence[int], scored: Sequence[str]
 ) -> dict[str, Any]:
     """Share of true samples inside the bands, per lead and over all; mean width in mV."""
     found: dict[str, Any] = {}
@@ -215,58 +205,72 @@ def records_of(cache: SignalCache, split: str, limit: int | None = None) -> list
     ]
 
 
-def format_table(figures: dict[str, dict[str, Any]]) -> str:
-    """Markdown table with one row per method or input set."""
-    lines = [
-        "| | MSE mV² | MAE mV | Pearson mean | median | R mV | T mV | axis deg | HR bpm | 50 % | 90 % |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, found in figures.items():
-        s = found["signal"]["100 Hz"]
-        cells = [_cell(s["mse_mv2"], 4), _cell(s["mae_mv"], 4), _cell(s["pearson_mean"], 3)]
-        cells.append(_cell(s["pearson_median"], 3))
-        for key, digits in (("r_error_mv", 3), ("t_error_mv", 3), ("axis_error_deg", 1), ("hr_error_bpm", 2)):
-            entry = found["clinical"].get(key)
-            cells.append(f"{entry['median']['value']:.{digits}f}" if entry else "-")
-        cells += [
-            f"{found['coverage'][level]['all']:.3f}" if "coverage" in found else "-" for level in ("50 %", "90 %")
-        ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+#: Heading of a figure, its name here, unit and which direction is better.
+_SIGNAL: tuple[tuple[str, str, str, Better], ...] = (
+    ("MSE", "mse_mv2", "mV²", "lower"),
+    ("MAE", "mae_mv", "mV", "lower"),
+    ("Pearson, mean", "pearson_mean", "", "higher"),
+    ("Pearson, median", "pearson_median", "", "higher"),
+)
+_CLINICAL = (
+    ("R amplitude", "r_error_mv", "mV"),
+    ("T amplitude", "t_error_mv", "mV"),
+    ("QRS axis", "axis_error_deg", "degrees"),
+    ("heart rate", "hr_error_bpm", "bpm"),
+)
 
 
-def _cell(value: dict[str, float], digits: int) -> str:
-    return f"{value['value']:.{digits}f} [{value['low']:.{digits}f}, {value['high']:.{digits}f}]"
+def tables(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Value]]]:
+    """What `evaluate` gives for several methods or input sets, as a table for each kind of figure.
+
+    Args:
+        figures: by the name of a row.
+    """
+    out: dict[str, dict[str, dict[str, Value]]] = {}
+    for row, found in figures.items():
+        for rate, errors in found["signal"].items():
+            values = {name: Value.of(errors[key], unit=unit, better=better) for name, key, unit, better in _SIGNAL}
+            out.setdefault(f"signal at {rate}", {})[row] = values
+        by_lead = {lead: Value.of(value, better="higher") for lead, value in found["per_lead"].items()}
+        out.setdefault("Pearson by lead, 100 Hz", {})[row] = by_lead
+        clinical = {
+            name: Value.of(found["clinical"][key]["median"], n=found["clinical"][key]["measured"], unit=unit)
+            for name, key, unit in _CLINICAL
+            if key in found["clinical"]
+        }
+        if clinical:
+            out.setdefault("median error of measured parameters", {})[row] = clinical
+        for level, band in found.get("coverage", {}).items():
+            shares = {name: Value(value, n=found["records"]) for name, value in band.items() if name != "width_mv"}
+            shares["mean width"] = Value(band["width_mv"], n=found["records"], unit="mV", better="lower")
+            out.setdefault(f"share of samples inside the {level} band", {})[row] = shares
+        if "draw_range" in found:
+            drawn = found["draw_range"]
+            inside = {
+                "inside": Value(drawn["inside"]),
+                "calibrated draws": Value(drawn["expected"], better="reference"),
+            }
+            out.setdefault(f"share of samples within the range of {drawn['samples']} draws", {})[row] = inside
+    return out
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print tables of methods and input sets; write every figure as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m vae.evaluation.reconstruction", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="cache made by `physiogen data prepare`")
-    parser.add_argument("--split", default="val", choices=("train", "val", "test"))
-    parser.add_argument("--methods", default="default", help=f"comma-separated, of: {', '.join(METHODS)}")
-    parser.add_argument("--leads", action="append", help="input set such as II,V1,V5; may be repeated")
-    parser.add_argument("--checkpoint", type=Path, help="weights for the methods default and wearecg")
-    parser.add_argument("--limit", type=int, help="first N records only")
-    parser.add_argument(
-        "--samples", type=int, default=0, help="draws per record whose range is checked (default method)"
+def run(settings: Reconstruction, progress: Progress) -> Results:
+    """Methods and input sets in one table for each kind of figure."""
+    cache = SignalCache.open(settings.data)
+    sets = [parse_leads(text) for text in settings.leads]
+    records = records_of(cache, settings.split, settings.limit)
+    figures, weights = {}, {}
+    for method in settings.methods:
+        pipeline = load(settings.checkpoint if method in ("default", "wearecg") else None, method=method)
+        weights[method] = pipeline.predictor.digest
+        for text, leads in zip(settings.leads, sets, strict=True):
+            samples = settings.samples if method == "default" else 0
+            figures[f"{method}, {text}"] = evaluate(pipeline, records, leads, samples)
+            progress(f"{method}, {text}: done")
+    return settings.results(
+        tables(figures),
+        data=[data_of(cache, settings.split)],
+        n=len(records),
+        notes=["Scored are the leads of I, II, V1-V6 that were not given; intervals over patients."],
+        weights=weights,
     )
-    parser.add_argument("--json", type=Path, help="write all figures here")
-    options = parser.parse_args(arguments)
-    records = records_of(SignalCache.open(options.data), options.split, options.limit)
-    figures = {}
-    for method in options.methods.split(","):
-        pipeline = load(options.checkpoint if method in ("default", "wearecg") else None, method=method)
-        for text in options.leads or ["II,V1,V5"]:
-            figures[f"{method}, {text}"] = evaluate(
-                pipeline, records, parse_leads(text), options.samples if method == "default" else 0
-            )
-            print(f"{method}, {text}: done", file=sys.stderr)
-    print(f"n = {len(records)} records of split {options.split}; missing leads of I, II, V1-V6 scored at 100 Hz\n")
-    print(format_table(figures))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,25 +1,26 @@
-"""What a short delay costs: ``python -m vae.evaluation.streaming --data CACHE --split test [--hops 0.5,1,2]``.
+"""What a short delay costs: ``physiogen evaluate streaming --data CACHE --hops 0.5,1,2``.
 
 Complete records are streamed in small chunks and scored on the leads that were not given, beside the reconstruction of
 the record as a whole. Most of a ten-second record lies within the first window, where the network has seen less than a
 window yet; the second half is scored by itself as well. CPU time is that of all threads.
 """
 
-import argparse
-import sys
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from gen.datasets.cache import SignalCache
-from gen.leads import LEADS_8, LEADS_12, LeadError, parse_leads
-from gen.records import EcgRecord, InputError
+from gen.evaluations import Progress, data_of
+from gen.leads import LEADS_8, LEADS_12, parse_leads
+from gen.records import EcgRecord
+from gen.results import Results, Value
 from gen.signals import resample
 from vae.deploy.streaming import StreamingReconstructor, StreamSettings
-from vae.evaluation.reconstruction import Value, patient_interval, records_of
+from vae.evaluation.reconstruction import patient_interval, records_of
+from vae.evaluation.settings import Streaming
 from vae.pipeline import ReconstructionPipeline, load
 from vae.training.validation import correlations
 
@@ -63,54 +64,40 @@ def scores(
     return values, cpu
 
 
-def _row(name: str, latency: str, values: dict[str, Value], cpu: float) -> str:
-    cells = [
-        f"{value.value:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
-        for value, digits in zip(values.values(), (4, 4, 3, 4), strict=True)
-    ]
-    return f"| {name} | {latency} | " + " | ".join(cells) + f" | {1000 * cpu:.1f} |"
+def row(values: Mapping[str, Value], cpu: float, latency_s: float | None) -> dict[str, Value]:
+    """One line of the table; the whole record has no latency."""
+    return {
+        "delay": Value(latency_s, unit="s", better="lower"),
+        "MSE": replace(values["mse_mv2"], unit="mV²", better="lower"),
+        "MAE": replace(values["mae_mv"], unit="mV", better="lower"),
+        "Pearson": replace(values["pearson"], better="higher"),
+        "MAE, second half": replace(values["mae_mv_later"], unit="mV", better="lower"),
+        "CPU per second of signal": Value(1000 * cpu, unit="ms", better="lower"),
+    }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a table; returns the exit code."""
-    default = StreamSettings()
-    parser = argparse.ArgumentParser(prog="python -m vae.evaluation.streaming", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="cache made by `physiogen data prepare`")
-    parser.add_argument("--split", default="val", choices=("train", "val", "test"))
-    parser.add_argument("--leads", default="II,V1,V5", help="input set")
-    parser.add_argument("--hops", default=f"0.5,{default.hop_s:g},2", help="seconds between windows, comma-separated")
-    parser.add_argument("--window", type=float, default=default.window_s, help="seconds that the network sees")
-    parser.add_argument("--guard", type=float, default=default.guard_s, help="newest seconds that are not used")
-    parser.add_argument("--fade", type=float, default=default.fade_s, help="seconds of cross-fade")
-    parser.add_argument("--checkpoint", type=Path, help="weights of your own")
-    parser.add_argument("--limit", type=int, help="first N records only")
-    parser.add_argument("--threads", type=int, default=1, help="more gain little on single windows")
-    options = parser.parse_args(arguments)
-    try:
-        leads = parse_leads(options.leads)
-        choices = [
-            StreamSettings(window_s=options.window, hop_s=float(hop), guard_s=options.guard, fade_s=options.fade)
-            for hop in options.hops.split(",")
-        ]
-        records = records_of(SignalCache.open(options.data), options.split, options.limit)
-        pipeline = load(options.checkpoint)
-    except (InputError, LeadError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    torch.set_num_threads(options.threads)
+def run(settings: Streaming, progress: Progress) -> Results:
+    """The record as a whole, then a line for each distance of windows."""
+    given = {"window_s": settings.window, "guard_s": settings.guard, "fade_s": settings.fade}
+    common = {name: value for name, value in given.items() if value is not None}
+    leads = parse_leads(settings.leads)
+    choices = [StreamSettings(hop_s=hop, **common) for hop in settings.hops]
+    cache = SignalCache.open(settings.data)
+    records = records_of(cache, settings.split, settings.limit)
+    pipeline = load(settings.checkpoint)
+    torch.set_num_threads(settings.threads)
     pipeline.batch_size = 1  # one record at a time on both sides
-    print(f"{len(records)} records of split {options.split}, {','.join(leads)} given, scored at {SCORED_HZ:g} Hz\n")
-    print("| windows | delay s | MSE mV² | MAE mV | Pearson | MAE mV, second half | CPU ms per second |")
-    print("|---|---|---|---|---|---|---|")
-    print(
-        _row("whole record", "–", *scores(lambda r: pipeline(r, leads=leads).record.signal_mv, records, leads)),
-        flush=True,
-    )
+    found = scores(lambda r: pipeline(r, leads=leads).record.signal_mv, records, leads)
+    rows = {"whole record": row(*found, None)}
+    progress("whole record: done")
     for each in choices:
         found = scores(lambda r, each=each: streamed(pipeline, r, leads, each), records, leads)  # type: ignore[misc]
-        print(_row(f"every {each.hop_s:g} s", f"{each.latency_s:g}", *found), flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        rows[f"every {each.hop_s:g} s"] = row(*found, each.latency_s)
+        progress(f"every {each.hop_s:g} s: done")
+    return settings.results(
+        {"windows": rows},
+        data=[data_of(cache, settings.split)],
+        n=len(records),
+        notes=[f"{','.join(leads)} given; scored are the other leads at {SCORED_HZ:g} Hz."],
+        weights=pipeline.predictor.digest,
+    )

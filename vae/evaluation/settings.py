@@ -1,0 +1,117 @@
+"""Settings of this package's evaluations; light, so that listing them and their help loads no model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gen.evaluations import Evaluation, setting
+
+Split = Literal["train", "val", "test"]
+_CACHE = "cache made by `physiogen data prepare`"
+_LIMIT = "first N records only"
+_SET = "input set such as II,V1,V5"
+_METHOD = "default, wearecg, least-squares, fir, per-patient, nearest or dower"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction(Evaluation):
+    """Missing leads rebuilt from few, against the recorded ones: signal, amplitudes, axis, rate, bands.
+
+    Scored are only the leads that were not observed. Records are the unit of every mean; intervals are drawn over
+    patients.
+    """
+
+    name = "reconstruction"
+    function = "vae.evaluation.reconstruction:run"
+    needs = "a cache of real ECGs"
+    example = "--data CACHE --split test --leads I --leads II,V1,V5 --methods default --methods least-squares"
+
+    data: Path = setting(_CACHE, metavar="CACHE")
+    split: Split = setting("part that is scored", "val")
+    methods: tuple[str, ...] = setting(_METHOD, ("default",), metavar="METHOD")
+    leads: tuple[str, ...] = setting(_SET, ("II,V1,V5",), metavar="LEADS")
+    checkpoint: Path | None = setting("weights for the methods default and wearecg", None, metavar="FOLDER")
+    limit: int | None = setting(_LIMIT, None, least=1)
+    samples: int = setting("draws per record whose range is checked (default method)", 0, least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis(Evaluation):
+    """Whether a rebuilt ECG keeps the diagnosis: a frozen classifier reads the real record and the rebuilt one.
+
+    The classifier was trained on complete ECGs (WearECG's question; `metrics.utility.retention`). The same through
+    files: `physiogen reconstruct`, then `physiogen benchmark --preset reconstruction`.
+    """
+
+    name = "diagnosis"
+    function = "vae.evaluation.diagnosis:run"
+    needs = "a cache of real ECGs with statements"
+    example = "--data CACHE --split test --leads II,V1,V5"
+
+    data: Path = setting(_CACHE, metavar="CACHE")
+    split: Split = setting("part that is scored", "val")
+    leads: tuple[str, ...] = setting(_SET, ("II,V1,V5",), metavar="LEADS")
+    methods: tuple[str, ...] = setting(_METHOD, ("default",), metavar="METHOD")
+    checkpoint: Path | None = setting("weights for the methods default and wearecg", None, metavar="FOLDER")
+    classifier: Path | None = setting("classifier that judges; the shipped one by default", None, metavar="FOLDER")
+    limit: int | None = setting(_LIMIT, None, least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Codec(Evaluation):
+    """The ECG codec: what decode of encode of a record loses, in the signal and in measured parameters."""
+
+    name = "codec"
+    function = "vae.evaluation.codec:run"
+    needs = "a cache of real ECGs"
+    example = "--data CACHE --split test"
+
+    data: Path = setting(_CACHE, metavar="CACHE")
+    split: Split = setting("part that is scored", "val")
+    checkpoint: Path | None = setting("folder of the codec; the shipped one by default", None, metavar="FOLDER")
+    limit: int | None = setting(_LIMIT, None, least=1)
+    threads: int = setting("of the speed test", 2, least=1)
+    records: Path | None = setting(
+        "also write what was decoded, as a record set for a benchmark", None, output=True, metavar="FOLDER"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streaming(Evaluation):
+    """What a short delay costs: complete records streamed in chunks, beside the record rebuilt as a whole.
+
+    Most of a ten-second record lies within the first window, where the network has seen less than a window yet; the
+    second half is scored by itself as well. CPU time is that of all threads.
+    """
+
+    name = "streaming"
+    function = "vae.evaluation.streaming:run"
+    needs = "a cache of real ECGs"
+    example = "--data CACHE --split test --hops 0.5,1,2"
+
+    data: Path = setting(_CACHE, metavar="CACHE")
+    split: Split = setting("part that is scored", "val")
+    leads: str = setting("input set", "II,V1,V5", metavar="LEADS")
+    hops: tuple[float, ...] = setting("seconds between windows", (0.5, 1.0, 2.0), metavar="S")
+    window: float | None = setting("seconds that the network sees; 10 by default", None)
+    guard: float | None = setting("newest seconds that are not used; 0.25 by default", None)
+    fade: float | None = setting("seconds of cross-fade; 0.25 by default", None)
+    checkpoint: Path | None = setting("weights of your own", None, metavar="FOLDER")
+    limit: int | None = setting(_LIMIT, None, least=1)
+    threads: int = setting("more gain little on single windows", 1, least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plausibility(Evaluation):
+    """Whether reconstructions are plausible where nobody knows the truth: physics, heart rate, quality.
+
+    Looked at are the limb-lead law, amplitudes, the heart rate in rebuilt leads against that in the recorded ones, and
+    what `gen.quality` says of the recorded leads and of the twelve.
+    """
+
+    name = "plausibility"
+    function = "vae.evaluation.plausibility:run"
+    needs = "what `physiogen reconstruct` has written"
+    example = "OUT"
+
+    rebuilt: Path = setting("record set written by `physiogen reconstruct`", positional=True)

@@ -8,7 +8,7 @@ table elsewhere are rendered from it. A written page says between which marks a 
 
 ``results: FILE | GROUP [| columns: A; B] [| rows: A; B]`` gives one table with its origin. ``headline:`` gives the
 lines ``WHAT | FILE | PATH [| FILE2 | PATH2 | NAME2]`` that stand below it inside the mark: a figure and what to compare
-it with. ``help: COMMAND`` gives the command's ``--help``. ``cards`` and ``results-index`` list all cards and result pages.
+it with. ``help: COMMAND`` gives the command's ``--help``; ``cards`` and ``results-index`` list all cards and pages.
 """
 
 import json
@@ -40,7 +40,7 @@ WRITTEN = (
     "docs/results/index.md",
     "docs/cards/index.md",
 )
-_BLOCK = re.compile(r"<!-- (results|headline|help|cards|results-index)(?::([^>]*?))? -->\n.*?<!-- /\1 -->", re.S)
+_BLOCK = re.compile(r"<!-- (results|headline|help|cards|results-index)(?::([^>]*?))?\s*-->\n.*?<!-- /\1 -->", re.S)
 _MADE = "<!-- Rendered from stored data by `physiogen evaluate --render`; do not edit. -->"
 
 
@@ -99,8 +99,10 @@ def _documents(root: Path) -> Iterator[tuple[Path, str]]:
     for pattern in WRITTEN:
         for path in sorted(root.glob(pattern)):
             text = path.read_text(encoding="utf-8")
-            new = _BLOCK.sub(partial(_block, results=results, cards=cards, path=path, root=root), text)
-            if new != text or "<!-- /" in text:
+            new, blocks = _BLOCK.subn(partial(_block, results=results, cards=cards, path=path, root=root), text)
+            if blocks != text.count("<!-- /"):
+                raise InputError(f"{path.relative_to(root)}: a mark of a rendered block is not opened as it is closed")
+            if blocks:
                 yield path, new
 
 

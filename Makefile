@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PHYSIOGEN_DATA ?= .data
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all lint docs bench clean
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -27,6 +27,9 @@ lint: .venv/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+docs: .venv/.installed
+	$(BIN)/mkdocs build --strict
 
 bench: .venv/.installed
 	$(BIN)/python -m vae.evaluation.speed

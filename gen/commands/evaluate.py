@@ -64,13 +64,17 @@ def evaluate(
     check: Annotated[
         bool, typer.Option("--check", help="Compare the documents with the stored results; exit 1 if they differ.")
     ] = False,
+    render: Annotated[
+        bool, typer.Option("--render", help="Write result pages, model cards and tables from the stored data.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """The list, or the check of the documents; a named evaluation runs by itself."""
-    if check:
-        if context.invoked_subcommand is not None:
-            raise InputError(f"--check {context.invoked_subcommand}: accepted: --check alone")
-        _check()
+    if check or render:
+        option = "--check" if check else "--render"
+        if context.invoked_subcommand is not None or (check and render):
+            raise InputError(f"{option} {context.invoked_subcommand or '--render'}: accepted: {option} alone")
+        _check() if check else _render()
     elif context.invoked_subcommand is None:
         found = evaluations()
         rows = [{"name": name, "measures": kind.summary(), "needs": kind.needs} for name, kind in found.items()]
@@ -109,3 +113,10 @@ def _check() -> None:
     if complaints:
         raise typer.Exit(1)
     typer.echo("documents and stored results agree")
+
+
+def _render() -> None:
+    from gen.evaluation.documents import render
+
+    for path in render(Path.cwd()):
+        typer.echo(path.relative_to(Path.cwd()))

@@ -40,7 +40,8 @@ WRITTEN = (
     "docs/results/index.md",
     "docs/cards/index.md",
 )
-_BLOCK = re.compile(r"<!-- (results|headline|help|cards|results-index)(?::([^>]*?))?\s*-->\n.*?<!-- /\1 -->", re.S)
+#: A marked block with its marks.
+BLOCK = re.compile(r"<!-- (results|headline|help|cards|results-index)(?::([^>]*?))?\s*-->\n.*?<!-- /\1 -->", re.S)
 _MADE = "<!-- Rendered from stored data by `physiogen evaluate --render`; do not edit. -->"
 
 
@@ -99,7 +100,7 @@ def _documents(root: Path) -> Iterator[tuple[Path, str]]:
     for pattern in WRITTEN:
         for path in sorted(root.glob(pattern)):
             text = path.read_text(encoding="utf-8")
-            new, blocks = _BLOCK.subn(partial(_block, results=results, cards=cards, path=path, root=root), text)
+            new, blocks = BLOCK.subn(partial(_block, results=results, cards=cards, path=path, root=root), text)
             if blocks != text.count("<!-- /"):
                 raise InputError(f"{path.relative_to(root)}: a mark of a rendered block is not opened as it is closed")
             if blocks:

@@ -274,9 +274,10 @@ def test_check_compares_pages_and_stored_results(tmp_path, monkeypatch, capsys):
     assert run(["evaluate", "--check"]) == 2
     assert "no stored results" in capsys.readouterr().err
     found = Results("made-up", "physiogen evaluate made-up", {"x": Value(1.5, 1.2, 1.8)}, revision="1")
-    found.write(documents.FOLDER / "made-up.json")
+    found.write(documents.RESULTS / "made-up.json")
     assert run(["evaluate", "--check"]) == 1
-    (page,) = documents.render(tmp_path)
+    assert run(["evaluate", "--render"]) == 0
+    page = documents.RESULTS / "made-up.md"
     assert run(["evaluate", "--check"]) == 0
     page.write_text(page.read_text().replace("1.5", "1.6"))
     capsys.readouterr()

@@ -104,3 +104,21 @@ def rms_mv(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
 
     steady = highpass(fill_gaps(signal_mv), fs_hz, 0.5)
     return np.sqrt((steady.astype(np.float64) ** 2).mean(axis=(1, 2)))
+
+
+def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Pearson's r along the last axis, (...) float64; NaN where either does not move.
+
+    Args:
+        a, b: (..., time), alike in shape.
+    """
+    deviations = []
+    still = np.zeros(np.shape(a)[:-1], dtype=bool)
+    for x in (np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)):
+        centred = x - x.mean(axis=-1, keepdims=True)
+        # What rounding leaves of a constant is no movement.
+        still |= np.abs(centred).max(axis=-1) <= 1e-12 * np.abs(x).max(axis=-1)
+        deviations.append(centred)
+    one, two = deviations
+    power = np.sqrt((one * one).sum(axis=-1) * (two * two).sum(axis=-1))
+    return np.divide((one * two).sum(axis=-1), power, out=np.full(power.shape, np.nan), where=~still & (power > 0))

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from gen.records import InputError
+from gen.signals import pearson
 from metrics.statistics.arrays import Array
 
 _SIGMA, _RADIUS = 1.5, 5  # the Gaussian window of 11 pixels (Wang et al. 2004)
@@ -140,7 +141,7 @@ def volume_errors(*, reference: npt.ArrayLike, generated: npt.ArrayLike) -> Volu
     both = np.isfinite(real.ef_percent) & np.isfinite(fake.ef_percent)
     truth, error = real.ef_percent[both], (fake.ef_percent - real.ef_percent)[both]
     total = ((truth - truth.mean()) ** 2).sum() if both.any() else 0.0
-    correlation = _row_correlation(x, y)
+    correlation = pearson(x, y)
     return VolumeErrors(
         edv_mae_ml=float(np.abs(fake.edv_ml - real.edv_ml).mean()),
         esv_mae_ml=float(np.abs(fake.esv_ml - real.esv_ml).mean()),
@@ -159,12 +160,6 @@ def circular_frame_error(first: npt.ArrayLike, second: npt.ArrayLike, frames: in
     """Distance of two frames around a loop of ``frames``, as a share of it (0 to 0.5)."""
     gap = np.abs(np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)) % frames
     return np.minimum(gap, frames - gap) / frames
-
-
-def _row_correlation(x: Array, y: Array) -> Array:
-    x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
-    scale = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-    return np.divide((x * y).sum(axis=1), scale, out=np.full(len(x), np.nan), where=scale > 1e-12)
 
 
 def _curves(values: npt.ArrayLike, name: str) -> Array:

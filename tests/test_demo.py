@@ -103,10 +103,3 @@ def test_a_recording_is_shown_where_the_data_is(small, tmp_path, capsys, monkeyp
     page = (tmp_path / "demo" / "index.html").read_text()
     assert page.count("<img") == 7
     assert "test fold" in page
-
-
-def test_correlation_is_numpy_s(rng):
-    a, b = rng.normal(size=(2, 4, 3, 50))
-    expected = [[np.corrcoef(a[i, j], b[i, j])[0, 1] for j in range(3)] for i in range(4)]
-    np.testing.assert_allclose(module._pearson(a, b), expected)
-    assert np.isnan(module._pearson(np.ones((1, 5)), b[:1, 0, :5])).all()

@@ -3,11 +3,12 @@
 import numpy as np
 
 from flow.evaluation.generate import Generated
-from flow.evaluation.scores import Figure, bootstrapped, coverage, mean_figure
+from flow.evaluation.scores import bootstrapped, coverage, mean_figure
 from flow.pipeline import ECGToCMRPipeline
 from flow.training.pair_cache import Part
 from flow.volumes.intervals import Calibration, ends_of
 from gen.simulate.cine import GROUPS
+from metrics.statistics.bootstrap import Interval
 
 #: Names in a part's facts -> names in `flow.volumes.intervals`, and the factor between their units.
 NAMES = {"edv_ml": ("edv_ml", 1.0), "esv_ml": ("esv_ml", 1.0), "ef": ("ef_percent", 100.0), "mass_g": ("mass_g", 1.0)}
@@ -15,7 +16,7 @@ NAMES = {"edv_ml": ("edv_ml", 1.0), "esv_ml": ("esv_ml", 1.0), "ef": ("ef_percen
 _FEWEST = 20
 
 
-def volumes(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, right: Generated) -> dict[str, Figure]:
+def volumes(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, right: Generated) -> dict[str, Interval]:
     """Errors of the median over samples, Bland-Altman bias and limits, coverage and width of the 90 % intervals.
 
     Ejection fractions are 0..1. ``uncalibrated_90`` is the coverage of the samples' own spread.
@@ -53,7 +54,7 @@ def interval_of(
     return middle / factor, low / factor, high / factor
 
 
-def bland_altman(truth: np.ndarray, measured: np.ndarray) -> dict[str, Figure]:
+def bland_altman(truth: np.ndarray, measured: np.ndarray) -> dict[str, Interval]:
     """Limits of agreement of the differences measured - truth (Bland, Altman 1986).
 
     ``low`` and ``high`` are bias -+ ``limits``, which is 1.96 standard deviations; ``slope`` is that of

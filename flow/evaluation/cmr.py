@@ -21,12 +21,12 @@ import numpy as np
 from flow.evaluation import agreement
 from flow.evaluation import sections as figures
 from flow.evaluation.generate import generate
-from flow.evaluation.scores import Figure
 from flow.evaluation.sections import QUANTITIES
 from flow.pipeline import ECGToCMRPipeline, load
 from flow.training.latents import encode_ecgs
 from flow.training.pair_cache import PairCache
 from gen.records import InputError
+from metrics.statistics.bootstrap import Interval
 
 #: Sections of the report, in its order.
 SECTIONS = ("information", "timing", "volumes", "groups", "swap", "realism", "codec", "speed")
@@ -44,7 +44,7 @@ def evaluate(
     sections: tuple[str, ...] = SECTIONS,
     verbose: bool = False,
 ) -> dict[str, Any]:
-    """All figures of a pipeline; `Figure` values, tables and settings by name.
+    """All figures of a pipeline; `Interval` values, tables and settings by name.
 
     Args:
         pipeline: what is measured.
@@ -121,7 +121,7 @@ def _teller(verbose: bool) -> Any:
 
 def to_json(value: Any) -> Any:
     """Figures as JSON values, numbers rounded to five digits."""
-    if isinstance(value, Figure):
+    if isinstance(value, Interval):
         return {key: to_json(v) for key, v in asdict(value).items()}
     if isinstance(value, dict):
         return {key: to_json(v) for key, v in value.items()}

@@ -1,58 +1,48 @@
 """Figures of generated hearts with 95 % bootstrap intervals over hearts; pure functions on arrays."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 
+from gen.signals import pearson
+from metrics.statistics.bootstrap import Interval, RowStatistic, Statistic, bootstrap, bootstrap_mean, bootstrap_rows
+from metrics.statistics.correlation import weighted_pearson
+
+#: Bootstrap draws.
 REPLICATES = 1000
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A value with its 95 % interval over ``n`` hearts."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-    def __str__(self) -> str:
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
-
-
-def bootstrapped(statistic: Callable[[np.ndarray], float], n: int, seed: int = 0) -> Figure:
-    """A statistic of row numbers with its percentile interval over resampled rows; NaN draws are left out."""
-    rng = np.random.default_rng(seed)
-    draws = [statistic(rng.integers(n, size=n)) for _ in range(REPLICATES)]
-    low, high = np.nanquantile(draws, [0.025, 0.975]) if np.isfinite(draws).any() else (np.nan, np.nan)
-    return Figure(statistic(np.arange(n)), float(low), float(high), n)
+def bootstrapped(statistic: RowStatistic, n: int, seed: int = 0) -> Interval:
+    """A statistic of row numbers with its BCa interval over hearts; NaN draws are left out."""
+    return bootstrap_rows(statistic, n, replicates=REPLICATES, seed=seed)
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's r; NaN where one is constant."""
-    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(np.corrcoef(a, b)[0, 1])
+    """Pearson's r; NaN for fewer than three pairs, and where one is constant."""
+    return float(pearson(a, b)) if len(a) >= 3 else float("nan")
 
 
-def r_figure(guess: np.ndarray, truth: np.ndarray, seed: int = 0) -> Figure:
+def r_figure(guess: np.ndarray, truth: np.ndarray, seed: int = 0) -> Interval:
     """Correlation of guesses with the truth."""
-    return bootstrapped(lambda rows: correlation(guess[rows], truth[rows]), len(truth), seed)
+    return _over_hearts(lambda w: weighted_pearson(guess, truth, w), len(truth), seed)
 
 
-def r_difference(guess: np.ndarray, other: np.ndarray, truth: np.ndarray, seed: int = 0) -> Figure:
+def r_difference(guess: np.ndarray, other: np.ndarray, truth: np.ndarray, seed: int = 0) -> Interval:
     """How much better ``guess`` correlates than ``other`` on the same hearts (paired)."""
-    return bootstrapped(
-        lambda rows: correlation(guess[rows], truth[rows]) - correlation(other[rows], truth[rows]), len(truth), seed
+    return _over_hearts(
+        lambda w: weighted_pearson(guess, truth, w) - weighted_pearson(other, truth, w), len(truth), seed
     )
 
 
-def r_ratio(guess: np.ndarray, other: np.ndarray, truth: np.ndarray, seed: int = 0) -> Figure:
+def r_ratio(guess: np.ndarray, other: np.ndarray, truth: np.ndarray, seed: int = 0) -> Interval:
     """Share of the other's correlation that ``guess`` reaches on the same hearts (paired)."""
-    return bootstrapped(
-        lambda rows: correlation(guess[rows], truth[rows]) / correlation(other[rows], truth[rows]), len(truth), seed
+    return _over_hearts(
+        lambda w: weighted_pearson(guess, truth, w) / weighted_pearson(other, truth, w), len(truth), seed
     )
+
+
+def _over_hearts(statistic: Statistic, n: int, seed: int) -> Interval:
+    return bootstrap(statistic, n, replicates=REPLICATES, seed=seed)
 
 
 def reliability(samples: np.ndarray) -> float:
@@ -64,9 +54,16 @@ def reliability(samples: np.ndarray) -> float:
     Returns:
         0..1, NaN where the means differ by chance alone.
     """
-    among = samples.mean(axis=1).var(ddof=1)
-    own = among - samples.var(axis=1, ddof=1).mean() / samples.shape[1]
-    return float(own / among) if own > 0 else float("nan")
+    return float(_reliability(samples, np.ones((1, len(samples))))[0])
+
+
+def _reliability(samples: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """`reliability` (replicates,) under weights (replicates, n) of the ECGs."""
+    mean = samples.mean(axis=1) - samples.mean()
+    total = weights.sum(axis=1)
+    among = (weights @ mean**2 - (weights @ mean) ** 2 / total) / (total - 1)
+    own = among - weights @ samples.var(axis=1, ddof=1) / total / samples.shape[1]
+    return np.divide(own, among, out=np.full(len(weights), np.nan), where=own > 0)
 
 
 def correlation_of_expectation(samples: np.ndarray, truth: np.ndarray) -> float:
@@ -75,27 +72,28 @@ def correlation_of_expectation(samples: np.ndarray, truth: np.ndarray) -> float:
     The mean of K draws of even a perfect model correlates less than the expectation that a regressor gives, by the
     root of the mean's `reliability` (Spearman's correction for attenuation).
     """
-    return correlation(samples.mean(axis=1), truth) / float(np.sqrt(reliability(samples)))
+    return float(_of_expectation(samples, truth, np.ones((1, len(truth))))[0])
+
+
+def _of_expectation(samples: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return weighted_pearson(samples.mean(axis=1), truth, weights) / np.sqrt(_reliability(samples, weights))
 
 
 def expectation_figure(
     samples: np.ndarray, truth: np.ndarray, other: np.ndarray | None = None, seed: int = 0
-) -> Figure:
+) -> Interval:
     """`correlation_of_expectation`, or the share of the other guesses' correlation that it is (paired)."""
 
-    def statistic(rows: np.ndarray) -> float:
-        found = correlation_of_expectation(samples[rows], truth[rows])
-        return found if other is None else found / correlation(other[rows], truth[rows])
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        found = _of_expectation(samples, truth, weights)
+        return found if other is None else found / weighted_pearson(other, truth, weights)
 
-    return bootstrapped(statistic, len(truth), seed)
+    return _over_hearts(statistic, len(truth), seed)
 
 
-def mean_figure(values: np.ndarray, seed: int = 0) -> Figure:
-    """Mean over hearts; NaN are left out."""
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return Figure(float("nan"), float("nan"), float("nan"), 0)
-    return bootstrapped(lambda rows: float(known[rows].mean()), len(known), seed)
+def mean_figure(values: np.ndarray, seed: int = 0) -> Interval:
+    """Mean over hearts; NaN are left out, and there are no bounds for fewer than two hearts."""
+    return bootstrap_mean(values, replicates=REPLICATES, seed=seed, few="unknown")
 
 
 def frame_gap(first: np.ndarray, second: np.ndarray, frames: int) -> np.ndarray:

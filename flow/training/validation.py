@@ -14,6 +14,7 @@ from flow.training.pair_cache import Part, unpack_masks
 from flow.training.sources import EcgSource, LatentSource, raw_targets
 from gen.cine import CineRecord
 from gen.precision import reduced_precision
+from gen.signals import pearson
 from metrics.cine import dice, psnr, ssim
 
 _FRAMES = (0, 10, 17, 25, 40)
@@ -127,7 +128,7 @@ def flow_validator(
         _, motion = codec.restore(*model.unpack(drawn)[:2])
         emptied = 1 - codec.volume_share(motion).amin(dim=1).numpy()
         truth = facts["ef"][: len(emptied)]
-        return {"loss": float(np.mean(losses)), "r_ef": float(np.corrcoef(emptied, truth)[0, 1])}
+        return {"loss": float(np.mean(losses)), "r_ef": float(pearson(emptied, truth))}
 
     return validate
 

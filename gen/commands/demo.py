@@ -16,8 +16,6 @@ from gen import registry
 from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from gen.page import Page
 
 COHORT = 24
@@ -119,11 +117,12 @@ def _errors(hearts: Sequence[EcgRecord], results: Sequence[Any], leads: Sequence
     import numpy as np
 
     from gen.leads import LEADS_8
+    from gen.signals import pearson
 
     missing = [lead for lead in LEADS_8 if lead not in leads]
     truth = np.stack([heart.select(missing).at(SCORED_HZ).signal_mv for heart in hearts])
     rebuilt = np.stack([result.record.select(missing).at(SCORED_HZ).signal_mv for result in results])
-    r = _pearson(rebuilt, truth)
+    r = pearson(rebuilt, truth)
     found = {
         "mae_mv": float(np.abs(rebuilt - truth).mean()),
         "pearson_mean": float(np.nanmean(r)),
@@ -135,16 +134,6 @@ def _errors(hearts: Sequence[EcgRecord], results: Sequence[Any], leads: Sequence
         low, high = (np.stack([result.bands[90][side][rows] for result in results]) for side in (0, 1))
         found["inside_90_band"] = float(((full_truth >= low) & (full_truth <= high)).mean())
     return found
-
-
-def _pearson(a: "np.ndarray", b: "np.ndarray") -> "np.ndarray":
-    """Along the last axis; NaN where a lead is flat."""
-    import numpy as np
-
-    a, b = (x - x.mean(axis=-1, keepdims=True) for x in (a.astype(np.float64), b.astype(np.float64)))
-    power = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(power > 0, (a * b).sum(axis=-1) / power, np.nan)
 
 
 def _show_reconstruction(

@@ -5,7 +5,7 @@ products with those counts, so thousands cost milliseconds. (Efron & Tibshirani 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,8 @@ Groups = Sequence[object] | npt.NDArray | None
 
 #: Takes weights (replicates, n) of the samples, gives the statistic (replicates,); NaN where it does not exist.
 Statistic = Callable[[Array], Array]
+#: Takes numbers of samples, each as often as it was drawn, and gives the statistic; NaN where it does not exist.
+RowStatistic = Callable[[npt.NDArray[np.int64]], float]
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Interval:
         n: samples that entered.
         groups: patients among them.
         replicates: bootstrap draws that gave a number.
+        failed: values that could not be measured and did not enter.
     """
 
     value: float
@@ -42,6 +45,11 @@ class Interval:
     n: int
     groups: int
     replicates: int
+    failed: int = 0
+
+    def __str__(self) -> str:
+        """``value [low, high]`` with three digits."""
+        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
 @dataclass(frozen=True)
@@ -65,30 +73,99 @@ def bootstrap_mean(
     level: float = 0.95,
     method: Method = "bca",
     seed: int = 0,
+    few: Literal["refuse", "unknown"] = "refuse",
 ) -> Interval:
     """Mean of one value per record with a confidence interval over patients.
 
     Args:
-        values: (n,); NaN (not measurable) is left out and not counted in ``n``.
+        values: (n,), or (n, m) where a record has several; NaN (not measurable) is left out and not counted in ``n``.
         groups: (n,) patient of each record; None: each its own.
         replicates: bootstrap draws.
         level: confidence.
         method: ``percentile``, or ``bca`` (bias-corrected and accelerated), better for skewed values.
         seed: of the draws.
+        few: fewer than two patients with a value are refused, or have bounds that are NaN.
 
     Raises:
-        InputError: fewer than two patients with a value.
+        InputError: fewer than two patients with a value, and ``few`` is ``refuse``.
     """
-    array = vector(values, name="values", minimum=1)
-    codes = group_codes(groups, len(array))
-    kept = np.isfinite(array)
-    array, codes = array[kept], codes[kept]
 
-    def mean(weights: Array) -> Array:
+    def mean(array: Array, weights: Array) -> Array:
         total = weights.sum(axis=1)
         return np.divide(weights @ array, total, out=np.full(len(weights), np.nan), where=total > 0)
 
-    return bootstrap(mean, len(array), groups=codes, replicates=replicates, level=level, method=method, seed=seed)
+    return _of_values(mean, values, groups, replicates, level, method, seed, few)
+
+
+def bootstrap_median(
+    values: npt.ArrayLike,
+    *,
+    groups: Groups = None,
+    replicates: int = 2000,
+    level: float = 0.95,
+    method: Method = "percentile",
+    seed: int = 0,
+    few: Literal["refuse", "unknown"] = "refuse",
+) -> Interval:
+    """Median with a confidence interval over patients.
+
+    The percentile interval is the default: a median moves in steps, which the acceleration of BCa does not foresee
+    (the jackknife is inconsistent for it, Efron & Tibshirani 1993, section 11.6).
+
+    Args:
+        values, groups, replicates, level, method, seed, few: as `bootstrap_mean`.
+
+    Raises:
+        InputError: as `bootstrap_mean`.
+    """
+    return _of_values(weighted_median, values, groups, replicates, level, method, seed, few)
+
+
+def weighted_median(array: Array, weights: Array) -> Array:
+    """Median (replicates,) of values (n,) of which each counts as often as its weight (replicates, n) says."""
+    order = np.argsort(array)
+    ordered, upto = array[order], np.cumsum(weights[:, order], axis=1)
+    half = upto[:, -1:] / 2
+    # The values on both sides of the middle; they are two where it falls between them.
+    below = np.minimum((upto < half).sum(axis=1), len(array) - 1)
+    above = np.minimum((upto <= half).sum(axis=1), len(array) - 1)
+    middle = (ordered[below] + ordered[above]) / 2
+    return np.where(half[:, 0] > 0, middle, np.nan)
+
+
+def _of_values(
+    statistic: Callable[[Array, Array], Array],
+    values: npt.ArrayLike,
+    groups: Groups,
+    replicates: int,
+    level: float,
+    method: Method,
+    seed: int,
+    few: Literal["refuse", "unknown"],
+) -> Interval:
+    table = np.asarray(values, dtype=np.float64)
+    records = vector(table.reshape(len(table), -1)[:, 0] if table.ndim == 2 else table, name="values", minimum=1)
+    codes = group_codes(groups, len(records))
+    if table.ndim == 2:
+        codes = np.repeat(codes, table.shape[1])
+    array = table.ravel()
+    kept = np.isfinite(array)
+    failed = len(records) - int(kept.reshape(len(records), -1).any(axis=1).sum())
+    array, codes = array[kept], codes[kept]
+    people = len(np.unique(codes))
+    if few == "unknown" and people < 2:
+        value = float(statistic(array, np.ones((1, len(array))))[0]) if len(array) else np.nan
+        return Interval(value, np.nan, np.nan, level, len(records) - failed, people, 0, failed)
+    found = bootstrap(
+        lambda weights: statistic(array, weights),
+        len(array),
+        groups=codes,
+        replicates=replicates,
+        level=level,
+        method=method,
+        seed=seed,
+    )
+    return replace(found, n=len(records) - failed, failed=failed)
 
 
 def bootstrap_difference(
@@ -158,6 +235,28 @@ def bootstrap(
         tails = _bca_tails(tails, value, draws, jackknife)
     low, high = np.quantile(draws, tails) if len(draws) else (np.nan, np.nan)
     return Interval(value, float(low), float(high), level, count, number, len(draws))
+
+
+def bootstrap_rows(
+    statistic: RowStatistic,
+    count: int,
+    *,
+    groups: Groups = None,
+    replicates: int = 1000,
+    level: float = 0.95,
+    method: Method = "bca",
+    seed: int = 0,
+) -> Interval:
+    """As `bootstrap`, of a statistic that takes the numbers of the drawn samples and knows no weights.
+
+    It is called once for each replicate and, with ``bca``, once for each group.
+    """
+
+    def weighted(weights: Array) -> Array:
+        rows = np.arange(count)
+        return np.array([statistic(np.repeat(rows, counts)) for counts in weights.astype(np.int64)])
+
+    return bootstrap(weighted, count, groups=groups, replicates=replicates, level=level, method=method, seed=seed)
 
 
 def resample_counts(number: int, replicates: int, seed: int) -> Array:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gen.signals import bandpass, fill_gaps, highpass, lowpass, millivolt_factor, notch, resample
+from gen.signals import bandpass, fill_gaps, highpass, lowpass, millivolt_factor, notch, pearson, resample
 
 FS_HZ = 500.0
 
@@ -148,3 +148,13 @@ def test_short_and_float32_signals_pass(apply):
         assert out.shape == (2, length)
         assert out.dtype == np.float32
         assert np.isfinite(out).all()
+
+
+def test_correlation_is_numpy_s(rng):
+    a, b = rng.normal(size=(2, 4, 3, 50))
+    expected = [[np.corrcoef(a[i, j], b[i, j])[0, 1] for j in range(3)] for i in range(4)]
+    np.testing.assert_allclose(pearson(a, b), expected)
+    np.testing.assert_allclose(pearson(a.astype(np.float32), b.astype(np.float32)), expected, rtol=1e-5)
+    still = np.full((1, 50), np.float32(0.1))  # whose mean in float32 is not 0.1
+    assert np.isnan(pearson(still, b[:1, 0])).all()
+    assert np.isnan(pearson(b[:1, 0], still)).all()

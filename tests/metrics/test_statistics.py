@@ -7,7 +7,16 @@ from sklearn.metrics import roc_auc_score
 
 from gen.records import InputError
 from metrics.distribution.two_sample import two_sample_test
-from metrics.statistics.bootstrap import bootstrap_difference, bootstrap_mean, resample_counts
+from metrics.statistics.bootstrap import (
+    bootstrap,
+    bootstrap_difference,
+    bootstrap_mean,
+    bootstrap_median,
+    bootstrap_rows,
+    resample_counts,
+    weighted_median,
+)
+from metrics.statistics.correlation import weighted_pearson
 from metrics.statistics.ranking import (
     auroc,
     auroc_interval,
@@ -58,8 +67,46 @@ def test_patients_not_records_are_drawn(rng):
 def test_what_was_not_measurable_is_left_out():
     found = bootstrap_mean([1.0, np.nan, 3.0, np.nan], groups=["a", "b", "c", "d"])
     assert (found.value, found.n, found.groups) == (2, 2, 2)
+    assert found.failed == 2
     with pytest.raises(InputError, match="at least 2"):
         bootstrap_mean([1.0, 1.0], groups=["a", "a"])
+    alone = bootstrap_mean([1.0, 2.0, np.nan], groups=["a", "a", "b"], few="unknown")
+    assert (alone.value, alone.n, alone.groups, alone.failed) == (1.5, 2, 1, 1)
+    assert np.isnan([alone.low, alone.high]).all()
+    assert np.isnan(bootstrap_mean([np.nan, np.nan], few="unknown").value)
+
+
+def test_several_values_of_a_record_are_drawn_together(rng):
+    """A table (record, lead) has the interval of its flattened values with the records as groups."""
+    table = rng.standard_normal((40, 5)) + rng.standard_normal((40, 1))
+    table[3, 1:], table[7] = np.nan, np.nan
+    found = bootstrap_mean(table)
+    assert (found.value, found.n, found.failed) == (pytest.approx(np.nanmean(table)), 39, 1)
+    flat = bootstrap_mean(table.ravel(), groups=np.repeat(np.arange(40), 5))
+    assert (found.low, found.high) == (flat.low, flat.high)
+    assert bootstrap_median(table).value == pytest.approx(np.nanmedian(table))
+
+
+def test_median_weighs_as_repetitions_do(rng):
+    values = rng.integers(0, 9, 31).astype(float)
+    weights = rng.integers(0, 3, (50, 31)).astype(float)
+    expected = [np.median(np.repeat(values, row.astype(int))) for row in weights]
+    np.testing.assert_array_equal(weighted_median(values, weights), expected)
+    assert np.isnan(weighted_median(values, np.zeros((1, 31)))).all()
+
+
+def test_interval_of_a_median_agrees_with_order_statistics(rng):
+    x = np.sort(rng.standard_normal(400))
+    low, high = stats.binom.ppf([0.025, 0.975], 400, 0.5).astype(int)
+    found = bootstrap_median(x, replicates=4000)
+    assert (found.low, found.high) == pytest.approx((x[low], x[high]), abs=0.03)
+
+
+def test_a_statistic_of_rows_has_the_interval_of_its_weighted_form(rng):
+    x, people = rng.exponential(size=60), np.repeat(np.arange(30), 2)
+    by_rows = bootstrap_rows(lambda rows: float(x[rows].mean()), 60, groups=people, replicates=300)
+    by_weights = bootstrap(lambda w: w @ x / w.sum(axis=1), 60, groups=people, replicates=300)
+    assert (by_rows.low, by_rows.high) == pytest.approx((by_weights.low, by_weights.high))
 
 
 def test_counts_add_up():
@@ -169,3 +216,13 @@ def test_too_few_patients_for_the_folds(rng):
     x, y = rng.standard_normal((2, 30, 3))
     with pytest.raises(InputError, match="patients"):
         two_sample_test(reference=x, generated=y, reference_groups=[1] * 30, generated_groups=[1] * 30)
+
+
+def test_correlation_weighs_as_repetitions_do(rng):
+    a = rng.standard_normal(40) + 1e6
+    b = 0.5 * a + rng.standard_normal(40)
+    weights = rng.integers(0, 4, (20, 40)).astype(float)
+    expected = [np.corrcoef(np.repeat([a, b], row.astype(int), axis=1))[0, 1] for row in weights]
+    np.testing.assert_allclose(weighted_pearson(a, b, weights), expected, rtol=1e-9)
+    assert np.isnan(weighted_pearson(a, b, np.eye(40)[:3])).all()
+    assert np.isnan(weighted_pearson(np.ones(40), b, weights)).all()

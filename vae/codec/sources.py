@@ -117,10 +117,10 @@ def latent_statistics(model: EcgCodec, signal_mv: np.ndarray, batch: int = 32) -
 
 def record_errors(predicted: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
     """``mae`` (record,) in mV and ``pearson`` (record, lead) of (record, 8, time) mV."""
-    from vae.training.validation import correlations
+    from gen.signals import pearson
 
     assert predicted.shape[1] == len(LEADS_8)
-    return {"mae": np.abs(predicted - truth).mean(axis=(1, 2)), "pearson": correlations(predicted, truth)}
+    return {"mae": np.abs(predicted - truth).mean(axis=(1, 2)), "pearson": pearson(predicted, truth)}
 
 
 @torch.no_grad()

@@ -15,19 +15,18 @@ from gen.evaluations import Progress, data_of
 from gen.leads import LEADS_8, LEADS_12, parse_leads, to_12
 from gen.records import EcgRecord
 from gen.results import Better, Results, Value
-from gen.signals import highpass, resample
+from gen.signals import highpass, pearson, resample
 from gen.simulate.measure import find_beats, measure
+from metrics.statistics.bootstrap import bootstrap_mean, bootstrap_median
 from vae.evaluation.settings import Reconstruction
 from vae.pipeline import Reconstruction as Rebuilt
 from vae.pipeline import ReconstructionPipeline, load
-from vae.training.validation import correlations
 
-REPLICATES = 1000
 DRIFT_HZ = 0.5
 
 
 def patient_interval(values: np.ndarray, patients: Sequence[str], statistic: str = "mean", seed: int = 0) -> Value:
-    """95 % percentile bootstrap of the mean or median of per-record values, drawing whole patients.
+    """95 % interval of the mean or median of per-record values, drawing whole patients.
 
     Args:
         values: (record,) or (record, lead); NaN entries are left out.
@@ -35,15 +34,8 @@ def patient_interval(values: np.ndarray, patients: Sequence[str], statistic: str
         statistic: 'mean' or 'median'.
         seed: of the draws.
     """
-    function = np.nanmean if statistic == "mean" else np.nanmedian
-    groups = [np.flatnonzero(np.asarray(patients) == p) for p in np.unique(np.asarray(patients))]
-    rng = np.random.default_rng(seed)
-    draws = []
-    for _ in range(REPLICATES):
-        rows = np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
-        draws.append(float(function(values[rows])))
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Value.of([float(function(values)), float(low), float(high)], n=len(values))
+    interval = bootstrap_mean if statistic == "mean" else bootstrap_median
+    return Value.of(interval(values, groups=patients, seed=seed, few="unknown"))
 
 
 def evaluate(
@@ -87,7 +79,7 @@ def evaluate(
     # Baseline drift comes from each electrode by itself, so no other lead can tell it.
     slow, true = (highpass(resample(x, fs, 100.0), 100.0, DRIFT_HZ) for x in (predicted, truth))
     figures["signal"][f"100 Hz, above {DRIFT_HZ} Hz"] = _errors(slow, true, patients)
-    r = correlations(resample(predicted, fs, 100.0), resample(truth, fs, 100.0))
+    r = pearson(resample(predicted, fs, 100.0), resample(truth, fs, 100.0))
     figures["per_lead"] = {lead: asdict(patient_interval(r[:, i], patients)) for i, lead in enumerate(scored)}
     figures["clinical"] = _clinical(records, results, scored, patients)
     if results[0].bands:
@@ -100,7 +92,7 @@ def evaluate(
 
 def _errors(predicted: np.ndarray, truth: np.ndarray, patients: Sequence[str]) -> dict[str, Any]:
     error = predicted.astype(np.float64) - truth
-    r = correlations(predicted, truth)
+    r = pearson(predicted, truth)
     return {
         "mse_mv2": asdict(patient_interval((error**2).mean(axis=(1, 2)), patients)),
         "mae_mv": asdict(patient_interval(np.abs(error).mean(axis=(1, 2)), patients)),

@@ -17,12 +17,11 @@ from gen.evaluations import Progress, data_of
 from gen.leads import LEADS_8, LEADS_12, parse_leads
 from gen.records import EcgRecord
 from gen.results import Results, Value
-from gen.signals import resample
+from gen.signals import pearson, resample
 from vae.deploy.streaming import StreamingReconstructor, StreamSettings
 from vae.evaluation.reconstruction import patient_interval, records_of
 from vae.evaluation.settings import Streaming
 from vae.pipeline import ReconstructionPipeline, load
-from vae.training.validation import correlations
 
 CHUNK_S = 0.1
 SCORED_HZ = 100.0
@@ -58,7 +57,7 @@ def scores(
     values = {
         "mse_mv2": patient_interval((error**2).mean(axis=(1, 2)), people),
         "mae_mv": patient_interval(np.abs(error).mean(axis=(1, 2)), people),
-        "pearson": patient_interval(correlations(found, truth), people),
+        "pearson": patient_interval(pearson(found, truth), people),
         "mae_mv_later": patient_interval(np.abs(error[..., error.shape[2] // 2 :]).mean(axis=(1, 2)), people),
     }
     return values, cpu

@@ -8,7 +8,7 @@ import torch
 from gen.datasets.cache import SignalCache
 from gen.leads import LEADS_8
 from gen.precision import reduced_precision
-from gen.signals import resample
+from gen.signals import pearson, resample
 from vae.networks.lead_vae import LeadVAE
 from vae.networks.wearecg import WearECG
 
@@ -16,19 +16,10 @@ from vae.networks.wearecg import WearECG
 Method = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def correlations(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Pearson's r along the last axis; NaN where either is flat."""
-    a = predicted - predicted.mean(axis=-1, keepdims=True)
-    b = truth - truth.mean(axis=-1, keepdims=True)
-    power = np.sqrt((a * a).sum(axis=-1, dtype=np.float64) * (b * b).sum(axis=-1, dtype=np.float64))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(power > 1e-9, (a * b).sum(axis=-1, dtype=np.float64) / power, np.nan)
-
-
 def summary(predicted: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """MSE (mV^2), MAE (mV), mean and median of Pearson's r over records and leads; (n, lead, time) each."""
     error = predicted.astype(np.float64) - truth
-    r = correlations(predicted, truth)
+    r = pearson(predicted, truth)
     return {
         "mse": float((error**2).mean()),
         "mae": float(np.abs(error).mean()),

@@ -14,12 +14,15 @@ LEADS_8 = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 LIMB_LEADS = LEADS_12[:6]
 CHEST_LEADS = LEADS_12[6:]
 
-_PREFIXES = ("mdc_ecg_lead_", "ecg_lead_", "ecg ", "ecg_", "ekg ", "ekg_", "lead ", "lead_", "ableitung ")
+#: Words that say 'ECG' before a lead, and words that say 'lead' in the languages of phones and recorders.
+_ECG_WORDS = ("mdc_ecg_", "ecg ", "ecg_", "ekg ", "ekg_", "ecg-", "ekg-")
+_LEAD_WORDS = (
+    *("lead", "ableitung", "dérivation", "derivation", "derivación", "derivacion", "derivazione", "derivação"),
+    *("afleiding", "avledning", "afledning", "kytkentä", "odprowadzenie", "svod", "zvod", "derivasyon", "elvezetés"),
+    *("отведение", "відведення", "απαγωγή", "导联", "導程", "誘導", "유도"),
+)
 _ALIASES = {
     **{name.lower(): name for name in LEADS_12},
-    "1": "I",
-    "2": "II",
-    "3": "III",
     "l1": "I",
     "l2": "II",
     "l3": "III",
@@ -42,6 +45,10 @@ _ALIASES = {
     "c5": "V5",
     "c6": "V6",
 }
+# Typographic Roman numerals of Asian keyboards.
+_ALIASES |= {"ⅰ": "I", "ⅱ": "II", "ⅲ": "III"}
+
+_NUMBERS = {"1": "I", "2": "II", "3": "III"}
 
 # Rows: the six limb leads in the basis (I, II). Goldberger: aVR = -(I+II)/2, aVL = I - II/2, aVF = II - I/2.
 _LIMB = np.array([[1, 0], [0, 1], [-1, 1], [-0.5, -0.5], [1, -0.5], [-0.5, 1]], dtype=np.float64)
@@ -59,17 +66,35 @@ class LeadError(ValueError):
 def canonical_lead(name: str) -> str:
     """Standard name of a lead: ``'AVR'``, ``'Lead I'``, ``'MLII'``, ``'MDC_ECG_LEAD_V1'`` -> aVR, I, II, V1.
 
+    A number is a lead's only behind a word that says so (``'Lead 1'``, ``'L1'``): ``'ECG 1'`` and ``'1'`` are the
+    first channel of a recorder, wherever its electrodes are.
+
     Raises:
         LeadError: the name is no known lead; the message lists the known ones.
     """
     key = name.strip().lower()
-    for prefix in _PREFIXES:
-        key = key.removeprefix(prefix).strip()
+    for word in _ECG_WORDS:
+        key = key.removeprefix(word).strip()
+    bare, key = key, _without_lead_word(key)
+    if bare != key and key in _NUMBERS:
+        return _NUMBERS[key]
     # A leading minus stays: the -aVR of the Cabrera sequence is upside down and must not pass for aVR.
     found = _ALIASES.get(key[:1] + key[1:].replace("-", "").replace(" ", ""))
     if found is None:
         raise LeadError(f"unknown lead {name!r}; known leads: {', '.join(LEADS_12)}")
     return found
+
+
+def _without_lead_word(key: str) -> str:
+    """The name without a word for 'lead' before it, or (in Chinese, Japanese and Korean) behind it."""
+    for word in _LEAD_WORDS:
+        if key.startswith(word) and len(key) > len(word) and not key[len(word)].isalpha():
+            return key[len(word) :].strip(" _:.")
+        if key.endswith(word) and not word.isascii():
+            return key.removesuffix(word).strip(" _:.第")
+        if key.startswith(word) and not word[0].isascii():
+            return key.removeprefix(word).strip(" _:.")
+    return key
 
 
 def canonical_leads(names: Sequence[str]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Resampling, filters and unit conversion on arrays whose last axis is time."""
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -14,7 +15,10 @@ def millivolt_factor(unit: str) -> float:
     Raises:
         ValueError: the unit is no unit of voltage known here.
     """
-    factor = _MILLIVOLT_PER.get(unit.strip().lower().replace("microvolt", "uv").replace("millivolt", "mv"))
+    word = unit.strip().lower().replace(" ", "")
+    for prefix, short in (("micro", "u"), ("milli", "m"), ("nano", "n")):
+        word = word.replace(f"{prefix}v", f"{short}v")
+    factor = _MILLIVOLT_PER.get(re.sub(r"(?<=v)(olts?|s)$", "", word))
     if factor is None:
         raise ValueError(f"unit {unit!r} cannot be converted to mV; accepted: V, mV, uV, nV")
     return factor

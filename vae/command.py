@@ -62,7 +62,7 @@ def reconstruct(
         pipeline = load(checkpoint, method=method)
         pipeline.check_draws(samples)
         drawn = _Extras(writer, format, plot=plot, layout=layout)
-        for block in in_blocks(read_files(files, bad, fs_hz=fs, unit=unit), _BLOCK):
+        for block in in_blocks(read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted), _BLOCK):
             for result in _rebuild(pipeline, block, wanted, samples, seed, allow_bad_leads, bad):
                 if not _written(writer, result.record, bad):
                     continue

@@ -85,7 +85,8 @@ def _statements(texts: list[str]) -> dict[str, float]:
 def _read(root: Path, row: Mapping[str, Any]) -> EcgRecord:
     """The stored integers as microvolt, past the headers' gains."""
     from gen.io.common import reading
-    from gen.io.wfdb import read_digital, read_header
+    from gen.io.wfdb import read_digital
+    from gen.io.wfdb_header import read_header
 
     header = read_header(root / row["path"])
     with reading(header.path, "LUDB"):

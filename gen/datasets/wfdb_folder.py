@@ -1,6 +1,8 @@
 """Any folder of WFDB records; what is known of the patients is read from the headers' comments."""
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,20 @@ def detect(root: Path) -> bool:
 def open_wfdb_folder(root: Path, *, fs_hz: float | None = 500, label_level: str = "sub") -> Source:
     """Every record below the folder, in the order of the paths, with a seeded split by patient.
 
-    Comments such as ``#Age: 63``, ``#Sex: Female``, ``#patient_id: 17``, ``#report: ...`` are understood. A record
+    Comments such as ``#Age: 63``, ``#Sex: Female``, ``#patient_id: 17``, ``#report: ...`` and the challenges' SNOMED CT
+    codes (``#Dx: 164889003``) are understood; what is not is counted in the source's warnings. A record
     without a patient counts as a patient of its own, which the source's warnings say. A header that cannot be read
     stays in the table, so that its record is reported when its turn comes.
     """
     headers = sorted(path for path in root.rglob("*.hea") if path.is_file())
-    table = pd.DataFrame([_row(root, header) for header in headers])
-    table, warnings = own_patients(table)
+    rows, unmapped, unread = [], Counter[str](), Counter[str]()
+    for header in headers:
+        facts = _facts(header)
+        rows.append(_row(root, header, facts))
+        unmapped.update(set(facts.get("metadata", {}).get("unmapped_dx", [])))
+        unread.update(_keys(facts.get("metadata", {}).get("comments", [])))
+    table, warnings = own_patients(pd.DataFrame(rows))
+    warnings += _warnings(len(rows), unmapped, unread)
     info = SourceInfo(name=f"wfdb:{root.resolve().name}")
     return Source(root, info, table, fs_hz=fs_hz, label_level=label_level, warnings=warnings)
 
@@ -38,16 +47,38 @@ def own_patients(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return table.assign(patient_id=named), [text]
 
 
-def _row(root: Path, header: Path) -> dict[str, Any]:
+def _warnings(records: int, unmapped: Counter[str], unread: Counter[str]) -> list[str]:
+    """What of the headers' facts did not become labels."""
+    found = []
+    if unmapped:
+        shown = ", ".join(f"{code} ({count})" for code, count in unmapped.most_common(12))
+        more = f" and {len(unmapped) - 12} more" if len(unmapped) > 12 else ""
+        found.append(f"Dx codes without a statement, with their records: {shown}{more}")
+    if unread:
+        shown = ", ".join(f"{key} ({count} of {records})" for key, count in unread.most_common(8))
+        found.append(f"comments of the headers that are not understood, kept as text: {shown}")
+    return found
+
+
+def _keys(comments: list[str]) -> set[str]:
+    """Keys of comments that say something."""
+    pairs = [re.fullmatch(r"\s*([A-Za-z][\w ]{0,20}?)\s*[:=]\s*(\S.*)", text) for text in comments]
+    return {m[1] for m in pairs if m and m[2].strip().lower() not in ("unknown", "nan", "none", "n/a", "no", "?")}
+
+
+def _facts(header: Path) -> dict[str, Any]:
     from gen.io.comments import from_comments
-    from gen.io.wfdb import read_header
+    from gen.io.wfdb_header import read_header
     from gen.records import InputError
 
-    path = header.relative_to(root).as_posix()
     try:
-        facts = from_comments(read_header(header).comments)
+        return from_comments(read_header(header).comments)
     except InputError:
-        facts = {}
+        return {}
+
+
+def _row(root: Path, header: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    path = header.relative_to(root).as_posix()
     patient = facts.get("patient", {})
     return {
         "record_id": path.removesuffix(".hea").replace("/", "_"),

@@ -32,6 +32,11 @@ _UNNAMED = re.compile(
 )
 
 
+def is_unnamed_ecg(name: str) -> bool:
+    """Whether a channel says that it is an ECG but not which lead."""
+    return bool(name.strip()) and bool(_UNNAMED.fullmatch(name.strip()))
+
+
 @dataclass(frozen=True)
 class Channels:
     """The channels chosen: ``rows`` of the file, their ``leads``, and the names of those left out."""
@@ -106,7 +111,7 @@ def choose(
     except LeadError as error:
         raise InputError(f"{path}: {error}") from error
     if names is None or not any(name.strip() for name in names):
-        return _by_position(path, [""] * (count if names is None else len(names)), wanted, faults)
+        return _by_position(path, [""] * (len(names) if names is not None else count or 0), wanted, faults)
     known = lead_names(names)
     if not any(known):
         return _by_position(path, names, wanted, faults)
@@ -146,8 +151,8 @@ def _by_name(
     leads = tuple(str(known[i]) for i in rows)
     for position, lead in enumerate(leads):
         if lead in leads[:position]:
-            first, again = names[rows[leads.index(lead)]], names[rows[position]]
-            raise InputError(f"{path}: lead {lead} is given twice (as {printable(first)!r} and {printable(again)!r})")
+            twice = " and ".join(repr(printable(names[rows[k]])) for k in (leads.index(lead), position))
+            raise InputError(f"{path}: lead {lead} is given twice (as {twice})")
     skipped = tuple(printable(name) for i, name in enumerate(names) if i not in rows and (not known[i] or i in unread))
     reasons = {str(known[i]): reason for i, reason in unread.items()}
     return Channels(rows, leads, skipped, result, reasons)
@@ -161,7 +166,7 @@ def _by_position(
     ecg = [i for i in every if _UNNAMED.fullmatch(names[i].strip())]
     if wanted is None:
         shown = ", ".join(repr(printable(names[i])) for i in (ecg or every) if names[i].strip())
-        of = f" of its channels {shown}" if shown else ""
+        of = f" (its channels are {shown})" if shown else ""
         raise InputError(
             f"{path}: lead names are missing{of}; give them in order (leads='I,II', --leads I,II; known leads: "
             f"{', '.join(LEADS_12)})"

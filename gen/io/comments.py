@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gen.io.common import dump_json, facts_of, number_text, parse_age, parse_sex
+from gen.io.snomed import split_codes, statements_of
 from gen.records import EcgRecord
 
 _KEY_VALUE = re.compile(r"<?([^:=<>]{1,40}?)>?\s*[:=]\s*(.*)")
@@ -21,8 +22,9 @@ _PATIENT_KEYS = {
 }
 #: Who it is is nobody's business: such lines are dropped, never stored.
 PERSONAL = re.compile(
-    r".*\b(name|vorname|nachname|birth|born|birthday|dob|geburt\w*|address|phone|e-?mail|ssn|mrn|naissance|nom"
-    r"|nacimiento|nombre)\b.*"
+    r".*\b(name|vorname|nachname|birth|born|birthday|dob|geburt\w*|address|phone|e-?mail|ssn|mrn|naissance|nom|prénom"
+    r"|nacimiento|nombre|nascita|nascimento|nome|naam|geboorte\w*|namn|födelse\w*|navn|fødsel\w*|nimi|urodzenia|imię"
+    r"|nazwisko|имя|рождения|姓名|出生日期|名前|生年月日)\b.*"
 )
 
 
@@ -98,12 +100,27 @@ def _take(facts: dict[str, Any], key: str, value: str) -> bool:
     if key == "synthetic":
         facts["synthetic"] = value.lower() in ("true", "yes", "1")
         return value.lower() in ("true", "yes", "1", "false", "no", "0")
+    if key in ("dx", "snomed", "snomed ct"):
+        return _take_codes(facts, value)
     if key in ("report", "record id"):
         facts["record_id" if key == "record id" else "report"] = _unquoted(value)
         return True
     if key in ("statements", "metadata") and value.startswith("{"):
         return _take_json(facts, key, value)
     return False
+
+
+def _take_codes(facts: dict[str, Any], value: str) -> bool:
+    """SNOMED CT codes of findings; the codes themselves are kept, and those without a statement named."""
+    codes = split_codes(value)
+    if not codes:
+        return value.lower() in ("", "unknown", "nan", "none")
+    statements, unmapped = statements_of(codes)
+    facts["statements"] = {**facts.get("statements", {}), **statements}
+    facts["metadata"]["dx"] = [*facts["metadata"].get("dx", []), *codes]
+    if unmapped:
+        facts["metadata"]["unmapped_dx"] = [*facts["metadata"].get("unmapped_dx", []), *unmapped]
+    return True
 
 
 def _take_json(facts: dict[str, Any], key: str, value: str) -> bool:

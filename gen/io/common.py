@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gen.files import one_line
-from gen.leads import LEADS_12, LeadError, canonical_lead, canonical_leads
+from gen.leads import LeadError, canonical_lead
 from gen.records import EcgRecord, InputError, Patient
 from gen.signals import millivolt_factor
 
@@ -22,11 +22,8 @@ from gen.signals import millivolt_factor
 LARGEST_MV = 32.767
 INVALID_INT16 = -32768
 
-#: Channels that recorders put beside the twelve leads; they are left out and listed in ``skipped_channels``.
-_OTHER_CHANNELS = re.compile(
-    r"v[xyz]|v[7-9]|v[1-9]r|pleth|ppg|resp.*|abp|art|cvp|pap|icp|spo2|eeg.*|emg.*|eog.*|pcg|events?|marker|status"
-    r"|annotations?|edf annotations"
-)
+#: Rates outside are no ECG's: event lists below, clocks in the wrong unit on either side.
+LOWEST_HZ, HIGHEST_HZ = 10.0, 20000.0
 
 
 @contextmanager
@@ -56,23 +53,43 @@ def library(name: str, extra: str) -> ModuleType:
 
 @dataclass(frozen=True)
 class Given:
-    """What the caller supplied for files that do not say it themselves; contradicting a file is an error."""
+    """What the caller supplied for files that do not say it themselves; contradicting a file is an error.
+
+    Attributes:
+        fs_hz: sampling rate in Hz.
+        unit: V, mV, uV or nV.
+        leads: leads wanted, and the names of a file's ECG channels in order where it names none.
+        prefer: take what there is of ``leads`` instead of refusing a file that lacks one.
+    """
 
     fs_hz: float | None = None
     unit: str | None = None
     leads: tuple[str, ...] | None = None
+    prefer: bool = False
 
-    def rate(self, path: Path, found: float | None) -> float:
-        """Sampling rate in Hz from the file or the caller."""
+    def rate(self, path: Path, found: float | None, *, sure: bool = True) -> float:
+        """Sampling rate in Hz from the file or the caller.
+
+        Args:
+            path: for messages.
+            found: what the file says, or None.
+            sure: False for a rate that was only inferred: the caller's word then wins.
+
+        Raises:
+            InputError: no rate, one that no ECG has, or one that contradicts the caller.
+        """
         if found is None and self.fs_hz is None:
-            raise InputError(f"{path}: the sampling rate is missing; give it (fs_hz=500)")
-        if found is not None and not (math.isfinite(found) and found > 0):
-            raise InputError(f"{path}: sampling rate {found:g} Hz is not above 0")
-        if self.fs_hz is None or found is None:
-            rate = float(found if found is not None else self.fs_hz)  # type: ignore[arg-type]
-            if not (math.isfinite(rate) and rate > 0):
-                raise InputError(f"{path}: sampling rate {rate:g} Hz is not above 0")
-            return rate
+            raise InputError(f"{path}: the sampling rate is missing; give it (fs_hz=500, --fs 500)")
+        possible = found is not None and LOWEST_HZ <= found <= HIGHEST_HZ
+        accepted = f"accepted: {LOWEST_HZ:g} to {HIGHEST_HZ:g} Hz"
+        if self.fs_hz is None:
+            if not possible:
+                raise InputError(f"{path}: sampling rate {found:g} Hz is no ECG's; {accepted}, or give it (--fs 500)")
+            return float(found)  # type: ignore[arg-type]
+        if not LOWEST_HZ <= self.fs_hz <= HIGHEST_HZ:
+            raise InputError(f"{path}: sampling rate {self.fs_hz:g} Hz is no ECG's; {accepted}")
+        if found is None or not possible or not sure:
+            return float(self.fs_hz)
         if not math.isclose(found, self.fs_hz, rel_tol=1e-3):
             raise InputError(f"{path}: the file says {found:g} Hz, but {self.fs_hz:g} Hz was given")
         return float(found)
@@ -85,30 +102,10 @@ class Given:
         except ValueError as error:
             raise InputError(f"{path}: {error}") from error
         if stated is None and given is None:
-            raise InputError(f"{path}: the unit is missing; give it (unit='uV'; accepted: V, mV, uV, nV)")
+            raise InputError(f"{path}: the unit is missing; give it (unit='uV', --unit uV; accepted: V, mV, uV, nV)")
         if stated is not None and given is not None and stated != given:
             raise InputError(f"{path}: the file says unit {found}, but {self.unit} was given")
         return stated if stated is not None else given  # type: ignore[return-value]
-
-    def names(self, path: Path, found: Sequence[str] | None, count: int) -> tuple[str, ...]:
-        """Standard lead names; ``found`` is None where the file names no leads."""
-        try:
-            given = None if self.leads is None else canonical_leads(self.leads)
-        except LeadError as error:
-            raise InputError(f"{path}: {error}") from error
-        if given is not None and len(given) != count:
-            raise InputError(f"{path}: {len(given)} leads were given ({', '.join(given)}), but the file has {count}")
-        if found is None or (given is not None and not any(is_lead(name) for name in found)):
-            if given is None:
-                raise InputError(f"{path}: lead names are missing; give them (known leads: {', '.join(LEADS_12)})")
-            return given
-        try:
-            names = canonical_leads(found)
-        except LeadError as error:
-            raise InputError(f"{path}: {error}") from error
-        if given is not None and names != given:
-            raise InputError(f"{path}: the file's leads are {', '.join(names)}, but {', '.join(given)} were given")
-        return names
 
 
 def is_lead(name: str) -> bool:
@@ -118,15 +115,6 @@ def is_lead(name: str) -> bool:
     except LeadError:
         return False
     return True
-
-
-def ecg_channels(names: Sequence[str]) -> list[int]:
-    """Positions of the channels to read: all but known companions (Frank and posterior leads, PPG, respiration).
-
-    A name that is neither a lead nor a known companion is kept, so that it becomes an error and not a silent loss.
-    """
-    kept = [i for i, name in enumerate(names) if is_lead(name) or not _OTHER_CHANNELS.fullmatch(name.strip().lower())]
-    return kept or list(range(len(names)))
 
 
 def make_record(
@@ -237,6 +225,18 @@ def parse_sex(value: Any) -> str | None:
     if word in ("f", "female", "w", "woman", "weiblich", "frau"):
         return "F"
     return "M" if word in ("m", "male", "man", "männlich", "mann") else None
+
+
+def body_height_cm(value: Any) -> float | None:
+    """Body height in cm from a field that is meant to be in metres; None where no person is that tall.
+
+    Many devices write centimetres into DICOM's PatientSize, which the standard has in metres.
+    """
+    height = _number(value)
+    if height is None or not height > 0:
+        return None
+    height = 100 * height if height < 3 else height
+    return height if 20 <= height <= 280 else None
 
 
 def to_int16_microvolt(record: EcgRecord, path: Path) -> np.ndarray:

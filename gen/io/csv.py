@@ -10,43 +10,54 @@ tab; a decimal comma is understood where it is not the separator. Names and birt
 and a recording date only the age is derived.
 """
 
+import csv
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gen.files import one_line
+from gen.io.channels import assume, choose, is_unnamed_ecg
 from gen.io.comments import to_comments
-from gen.io.common import Given, ecg_channels, is_lead, make_record, number_text, reading
-from gen.io.csv_layout import TIME_NAME, Layout, columns_in, facts_in, find_layout, is_time_or_index, split_unit
+from gen.io.common import Given, is_lead, make_record, number_text, reading
+from gen.io.csv_clock import Clock, best_clock, read_clock, spread
+from gen.io.csv_layout import MOMENT, TIME_NAME, Layout, columns_in, facts_in, find_layout, is_time_or_index, split_unit
 from gen.records import EcgRecord, InputError
-
-_TIME_SCALE = {"ms": 1e-3, "us": 1e-6, "min": 60.0}
 
 
 def read_csv(path: Path, given: Given) -> EcgRecord:
     """One record; see `gen.io.read`."""
     lines = _read_text(path).splitlines()
     with reading(path, "CSV"):
-        layout = find_layout(path, lines)
-        table = _numbers(path, lines, layout)
-    names = layout.columns
+        layout = find_layout(path, lines, single=given.leads is not None and len(given.leads) == 1)
+        rows = _cells(path, lines, layout)
+        layout, rows = _wide(path, layout, rows)
+    table = _Table(path, layout, rows)
     facts = facts_in(layout)
-    fs_hz = given.rate(path, _rate(path, layout, table))
-    keep = [i for i in range(table.shape[0]) if names is None or not is_time_or_index(names[i])]
+    names = layout.columns
+    keep = [i for i in range(table.width) if names is None or not is_time_or_index(names[i])]
     if not keep:
         raise InputError(f"{path}: no lead among the columns {', '.join(names or [])}")
+    clock = _clock(path, layout, table)
+    fs_hz, clock = _rate(path, layout, clock, given, facts)
     pairs = [split_unit(names[i]) for i in keep] if names is not None else None
-    if pairs is not None:
-        kept = ecg_channels([name for name, _ in pairs])
-        if len(kept) < len(keep):
-            facts["metadata"]["skipped_channels"] = [pairs[i][0] for i in range(len(pairs)) if i not in kept]
-        keep, pairs = [keep[i] for i in kept], [pairs[i] for i in kept]
-    leads = given.names(path, _lead_names(layout, pairs), len(keep))
+    chosen = choose(path, _lead_names(layout, pairs, given), given, len(keep))
     unit = layout.keys.get("unit")
-    units = [unit] * len(keep) if pairs is None else [own or unit for _, own in pairs]
-    factors = np.array([given.factor(path, one) for one in units])
-    return make_record(path, table[keep] * factors[:, None], fs_hz, leads, facts)
+    factors = []
+    for row in chosen.rows:
+        factors.append(given.factor(path, unit if pairs is None else pairs[row][1] or unit))
+    signal = np.stack([table.numbers(keep[row]) for row in chosen.rows]) * np.array(factors)[:, None]
+    if clock is not None:
+        if clock.places is not None:
+            lost = int(clock.places[-1]) + 1 - signal.shape[1]
+            assume(facts, f"column {clock.name} skips {lost} samples, which are missing (NaN)")
+        signal = spread(path, signal, clock)
+    chosen.note(facts["metadata"])
+    signal, leads = chosen.finish(signal)
+    return make_record(path, signal, fs_hz, leads, facts)
 
 
 def looks_like_ecg(path: Path) -> bool:
@@ -59,7 +70,11 @@ def looks_like_ecg(path: Path) -> bool:
         return False
     if layout.columns is None:
         return "lead" in layout.keys or "fs" in layout.keys
-    return any(is_lead(split_unit(name)[0]) for name in layout.columns if not is_time_or_index(name))
+    names = [split_unit(name) for name in layout.columns if not is_time_or_index(name)]
+    # A column called just 'ecg' counts where it states a unit; 'value' and the like stand in any table.
+    return any(is_lead(name) or (unit is not None and is_unnamed_ecg(name)) for name, unit in names) or (
+        "lead" in layout.keys and "fs" in layout.keys
+    )
 
 
 def _read_text(path: Path) -> str:
@@ -78,89 +93,160 @@ def _read_text(path: Path) -> str:
         return data.decode("latin-1")
 
 
-def _rate(path: Path, layout: Layout, table: np.ndarray) -> float | None:
+def _clock(path: Path, layout: Layout, table: "_Table") -> Clock | None:
+    """The time column that can be trusted most, or None where there is none."""
+    clocks = []
+    for i, name in enumerate(layout.columns or []):
+        match = TIME_NAME.fullmatch(name.strip().lower())
+        if match:
+            stamps, unit = table.moments(i)
+            clocks.append(read_clock(name, stamps, unit or match[1], layout.first_row + 1))
+    return best_clock(clocks)
+
+
+def _rate(
+    path: Path, layout: Layout, clock: Clock | None, given: Given, facts: dict[str, Any]
+) -> tuple[float, Clock | None]:
+    """The rate by key line, clock or caller, and the clock if it is used."""
     stated = None
     if "fs" in layout.keys:
         match = re.search(r"\d+(?:[.,]\d+)?", layout.keys["fs"])
         if match is None:
             raise InputError(f"{path}: sampling rate {layout.keys['fs']!r} is not a number of hertz")
         stated = float(match[0].replace(",", ".")) * (1000 if "khz" in layout.keys["fs"].lower() else 1)
-    clock = [i for i, name in enumerate(layout.columns or []) if TIME_NAME.fullmatch(name.strip().lower())]
-    if not clock:
-        return stated
-    measured = _rate_of_clock(path, layout, table[clock[0]], (layout.columns or [])[clock[0]])
-    if stated is None or measured is None:
-        return stated if measured is None else measured
-    if abs(measured - stated) > 0.02 * stated:
-        raise InputError(f"{path}: the file says {stated:g} Hz, but its time column steps at {measured:g} Hz")
-    return stated
+    if clock is None:
+        return given.rate(path, stated), None
+    if clock.fault is not None:
+        if stated is None and given.fs_hz is None:
+            raise InputError(f"{path}: {clock.fault}; accepted: even steps, or the rate (--fs 500)")
+        assume(facts, f"{clock.fault}: the stated rate was used, and rows follow each other")
+        return given.rate(path, stated), None
+    if stated is None:
+        fs_hz = given.rate(path, clock.fs_hz, sure=clock.sure)
+        if clock.assumed and given.fs_hz is None:
+            assume(facts, clock.assumed)
+        return fs_hz, clock
+    if abs(clock.fs_hz - stated) > 0.02 * stated and clock.sure:
+        raise InputError(f"{path}: the file says {stated:g} Hz, but its time column steps at {clock.fs_hz:g} Hz")
+    if abs(clock.fs_hz - stated) > 0.02 * stated:
+        scale = stated / clock.fs_hz
+        if not any(abs(scale * power - 1) < 0.02 for power in (1e3, 1e6, 1e9, 1e-3, 1e-6, 1e-9)):
+            raise InputError(f"{path}: the file says {stated:g} Hz, but its time column steps at {clock.fs_hz:g} Hz")
+    return given.rate(path, stated), clock
 
 
-def _rate_of_clock(path: Path, layout: Layout, time: np.ndarray, name: str) -> float | None:
-    """Rate from evenly spaced time stamps; None where there is only one."""
-    if time.size < 2:
-        return None
-    match = TIME_NAME.fullmatch(name.strip().lower())
-    scale = _TIME_SCALE.get(match[1] or "s" if match else "s", 1.0)
-    seconds = time * scale
-    steps = np.diff(seconds)
-    step = (seconds[-1] - seconds[0]) / steps.size
-    # Rounded stamps (0.002, 0.004, 0.006, 0.008 for 512 Hz) put each step off by less than one unit of rounding.
-    decimals = next((d for d in range(7) if np.abs(time - np.round(time, d)).max() < 1e-9), None)
-    rounding = 0.0 if decimals is None else 0.99 * 10.0**-decimals * scale
-    uneven = ~(np.abs(steps - step) <= max(0.05 * abs(step), rounding))
-    if not step > 0 or uneven.any():
-        row = layout.first_row + 2 + int(uneven.argmax())
-        raise InputError(f"{path}: column {name} does not advance evenly (row {row})")
-    rate = 1 / step
-    return float(round(rate)) if abs(rate - round(rate)) < 2e-3 * rate and round(rate) > 0 else float(rate)
-
-
-def _lead_names(layout: Layout, pairs: list[tuple[str, str | None]] | None) -> list[str] | None:
+def _lead_names(layout: Layout, pairs: list[tuple[str, str | None]] | None, given: Given) -> list[str] | None:
     stated = layout.keys.get("lead")
-    if stated and (pairs is None or (len(pairs) == 1 and not is_lead(pairs[0][0]))):
+    unnamed = pairs is not None and len(pairs) == 1 and not is_lead(pairs[0][0])
+    if stated and (pairs is None or unnamed):
         return [name for name in re.split(r"[,;]", stated) if name.strip()]
-    return None if pairs is None else [name for name, _ in pairs]
+    if pairs is None:
+        return None
+    return [name for name, _ in pairs]
 
 
-def _numbers(path: Path, lines: list[str], layout: Layout) -> np.ndarray:
-    """(column, time) float64; empty cells become NaN.
+def _cells(path: Path, lines: list[str], layout: Layout) -> list[tuple[int, str]]:
+    """Numbered lines of data.
 
     Raises:
-        InputError: a row of another length or a cell that is no number, with its row and column.
+        InputError: a row of another length.
     """
     separator = layout.separator
     rows = [(i, line.strip(" \r\n")) for i, line in enumerate(lines[layout.first_row :], layout.first_row)]
     rows = [(i, line) for i, line in rows if line.strip() and not line.startswith("#")]
+    if separator == " ":
+        rows = [(i, "\t".join(line.split())) for i, line in rows]
+        layout.separator = separator = "\t"
     width = columns_in(rows[0][1], separator)
     if layout.columns is not None:
         width = len(layout.columns)
     for number, line in rows:
         if line.count(separator) + 1 != width and columns_in(line, separator) != width:
             raise InputError(f"{path}: row {number + 1} has {line.count(separator) + 1} cells, expected {width}")
-    cells = separator.join(line for _, line in rows).replace('"', "").split(separator)
-    if len(cells) != width * len(rows):
-        raise InputError(f"{path}: quoted cells hold the separator {separator!r}")
+    return rows
+
+
+def _wide(path: Path, layout: Layout, rows: list[tuple[int, str]]) -> tuple[Layout, list[tuple[int, str]]]:
+    """A long table (one row a lead and sample: ``I,0.001``) as one column per lead; any other as it is."""
+    first = rows[0][1].split(layout.separator)
+    if len(first) != 2 or not is_lead(first[0].strip().strip('"')):
+        return layout, rows
+    series: dict[str, list[str]] = {}
+    for number, line in rows:
+        name, _, value = line.partition(layout.separator)
+        if not is_lead(name.strip().strip('"')):
+            raise InputError(f"{path}: row {number + 1}: {name.strip()[:40]!r} is no lead")
+        series.setdefault(name.strip().strip('"'), []).append(value)
+    lengths = {name: len(values) for name, values in series.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"{path}: leads of different length ({lengths}); accepted: one row per lead and sample")
+    unit = split_unit(layout.columns[1])[1] if layout.columns else None
+    layout.columns = [f"{name} ({unit})" if unit else name for name in series]
+    joined = [layout.separator.join(cells) for cells in zip(*series.values(), strict=True)]
+    return layout, list(enumerate(joined, layout.first_row))
+
+
+class _Table:
+    """Columns of a table as numbers; a cell that is none matters only in a column that is asked for."""
+
+    def __init__(self, path: Path, layout: Layout, rows: list[tuple[int, str]]) -> None:
+        self.path, self.layout = path, layout
+        self.width = columns_in(rows[0][1], layout.separator) if layout.columns is None else len(layout.columns)
+        self._rows = [number for number, _ in rows]
+        lines = [line for _, line in rows]
+        cells = layout.separator.join(lines).replace('"', "").split(layout.separator)
+        if len(cells) != self.width * len(rows):  # quoted cells hold the separator
+            cells = [cell for row in csv.reader(lines, delimiter=layout.separator) for cell in row]
+        self._cells = cells
+        self._all: np.ndarray | None = None
+        # Where some column holds text, each is tried by itself when it is needed.
+        with suppress(ValueError, OverflowError):
+            self._all = _parsed(cells, layout).reshape(len(rows), self.width).T
+
+    def numbers(self, column: int) -> np.ndarray:
+        """(row,) float64 of a column; empty cells are NaN.
+
+        Raises:
+            InputError: a cell that is no number, with its row and column.
+        """
+        if self._all is not None:
+            return self._all[column]
+        cells = self._cells[column :: self.width]
+        try:
+            return _parsed(cells, self.layout)
+        except (ValueError, OverflowError) as error:
+            raise self._bad_cell(column, cells, error) from error
+
+    def moments(self, column: int) -> tuple[np.ndarray, str | None]:
+        """Time stamps of a column: its numbers, or seconds from days and times of day (and then the unit)."""
+        try:
+            return self.numbers(column), None
+        except InputError:
+            import pandas as pd
+
+            cells = [cell.strip().replace(",", ".") for cell in self._cells[column :: self.width]]
+            if not all(MOMENT.fullmatch(cell) for cell in cells[:100]):
+                return np.full(len(cells), np.nan), None
+            moments = pd.to_datetime(pd.Series(cells), errors="coerce", format="mixed", utc=True)
+            seconds = (moments - moments.iloc[0]).dt.total_seconds().to_numpy(dtype=np.float64)
+            return seconds, "s"
+
+    def _bad_cell(self, column: int, cells: Sequence[str], error: Exception) -> InputError:
+        name = self.layout.columns[column] if self.layout.columns else str(column + 1)
+        for position, cell in enumerate(cells):
+            try:
+                _parsed([cell], self.layout)
+            except (ValueError, OverflowError):
+                row = self._rows[position] + 1
+                return InputError(f"{self.path}: row {row}, column {name}: {cell.strip()[:40]!r} is not a number")
+        return InputError(f"{self.path}: not a table of numbers ({one_line(error)})")
+
+
+def _parsed(cells: Sequence[str], layout: Layout) -> np.ndarray:
+    """Cells as float64; empty ones become NaN."""
     if layout.decimal_comma:
         cells = [cell.replace(",", ".") for cell in cells]
-    try:
-        table = np.array([cell if cell and not cell.isspace() else "nan" for cell in cells], dtype=np.float64)
-    except (ValueError, OverflowError) as error:
-        raise _bad_cell(path, cells, width, [i for i, _ in rows], layout, error) from error
-    return table.reshape(len(rows), width).T
-
-
-def _bad_cell(
-    path: Path, cells: list[str], width: int, rows: list[int], layout: Layout, error: Exception
-) -> InputError:
-    for position, cell in enumerate(cells):
-        try:
-            float(cell.strip() or "nan")
-        except ValueError:
-            row, column = rows[position // width] + 1, position % width
-            name = layout.columns[column] if layout.columns else str(column + 1)
-            return InputError(f"{path}: row {row}, column {name}: {cell.strip()[:40]!r} is not a number")
-    return InputError(f"{path}: not a table of numbers ({one_line(error)})")
+    return np.array([cell if cell and not cell.isspace() else "nan" for cell in cells], dtype=np.float64)
 
 
 def write_csv(record: EcgRecord, path: Path) -> None:

@@ -1,37 +1,35 @@
 """What stands above the numbers of a CSV file: key lines, comments, the header row; see `gen.io.csv`."""
 
 import csv
+import itertools
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from gen.io.channels import is_unnamed_ecg
 from gen.io.comments import PERSONAL, from_comments
 from gen.io.common import is_lead
+from gen.io.csv_words import RATE_VALUE, meaning
 from gen.records import InputError
 
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
-TIME_NAME = re.compile(r"(?:time|t|zeit|seconds|sec)(?:[ _]*[\[(]?(s|sec|seconds|ms|us|min)[\])]?)?")
-_UNIT_IN_NAME = re.compile(r"(.*?)[ _]*[\[(_ ]\s*(mv|uv|µv|μv|nv|v|microvolts?|millivolts?)\s*[\])]?", re.IGNORECASE)
-_INDEX_NAMES = ("", "index", "sample", "samples", "n", "#", "no", "nr")
-
-_RATE_KEYS: tuple[str, ...] = (
-    "fs hz",
-    "fs",
-    "sample rate",
-    "sampling rate",
-    "sampling frequency",
-    "sample rate hz",
-    "abtastrate",
+_EMPTY = ("", "nan", "null", "na", "none")
+#: A day, a time of day or both, as loggers write them.
+MOMENT = re.compile(
+    r"(\d{4}-\d\d?-\d\d?|\d\d?[./]\d\d?[./]\d{2,4})([T ]+\d\d?:\d\d(:\d\d([.,]\d+)?)?)?\s*(Z|[+-]\d\d:?\d\d)?"
+    r"|\d\d?:\d\d:\d\d([.,]\d+)?"
 )
-_RATE_KEYS += ("sampling rate hz", "frequency", "hz", "fréquence d’échantillonnage", "frecuencia de muestreo")
-_UNIT_KEYS = ("unit", "units", "einheit", "unité", "unidad")
-_LEAD_KEYS = ("lead", "leads", "ableitung", "dérivation", "derivación")
-_BIRTH_KEYS = ("date of birth", "birth date", "birthdate", "dob", "geburtsdatum")
-_DATE_KEYS = ("recorded date", "recording date", "date", "recorded", "aufzeichnungsdatum")
-_CLASS_KEYS = ("classification", "klassifizierung", "klassifikation")
-_KEPT_KEYS = ("device", "symptoms", "software version", "gerät", "symptome", "softwareversion")
+TIME_NAME = re.compile(
+    r"(?:(?:phone|sensor|unix|epoch|elapsed|relative|sample|ecg)[ _]*)?"
+    r"(?:time[ _]?stamps?|time|t|zeit|zeitstempel|temps|tiempo|tempo|tijd|tid|seconds|sec|datetime|date[ _/]*time)"
+    r"(?:[ _]*[\[(]?(s|sec|seconds|ms|us|µs|μs|ns|min)[\])]?)?"
+)
+_UNIT_IN_NAME = re.compile(r"(.*?)[ _]*[\[(_ ]\s*(mv|uv|µv|μv|nv|v|microvolts?|millivolts?)\s*[\])]?", re.IGNORECASE)
+_INDEX_NAMES = ("", "index", "sample", "samples", "sample #", "sample number", "n", "#", "no", "nr", "id")
+#: Rows looked at to tell how cells are separated.
+_PROBED = 400
 
 
 @dataclass
@@ -46,65 +44,121 @@ class Layout:
     comments: list[str] = field(default_factory=list)
 
 
-def find_layout(path: Path, lines: list[str]) -> Layout:
-    """Read key lines and the header row; stops at the first line of numbers."""
+def find_layout(path: Path, lines: list[str], *, single: bool = False) -> Layout:
+    """Read key lines and the header row; stops at the first line of numbers.
+
+    Args:
+        path: for messages.
+        lines: of the file.
+        single: the caller knows that there is one lead, so that ``1,25`` may be one number.
+
+    Raises:
+        InputError: there is no line of numbers, or the header row does not fit it.
+    """
     layout = Layout()
     above: list[str] = []
-    for number, line in enumerate(lines):
-        text = line.strip()
-        if not text:
-            continue
-        if text.startswith("#") and not _is_numbers(text):
-            _take_comment(layout, text)
-        elif _is_numbers(text):
-            layout.first_row = number
-            break
-        else:
-            above.append(text)
-    else:
+    start = _first_of_data(lines)
+    if start is None:
         raise InputError(f"{path}: no samples (no line of numbers)")
-    row = lines[layout.first_row].strip()
+    layout.first_row = start
+    for line in lines[:start]:
+        text = line.strip()
+        if text.startswith("#"):
+            _take_comment(layout, text)
+        elif text:
+            above.append(text)
+    probe = [line.strip() for line in lines[start : start + _PROBED] if line.strip() and not line.startswith("#")]
+    layout.separator = _separator(probe, above, single)
+    comma = "," in "".join(lines[start:]) if layout.separator != "," else False
+    layout.decimal_comma = comma and not _iso_decimals(probe, layout.separator)
+    width = columns_in(probe[0], layout.separator)
+    alone = width == 1 and layout.separator != ","
     last = above[-1] if above else ""
-    layout.separator = _separator(row, above)
-    layout.decimal_comma = layout.separator != "," and any("," in line for line in lines[layout.first_row :])
-    width = columns_in(row, layout.separator)
-    if above and not _is_key_line(last) and columns_in(last, layout.separator) == width:
+    is_key = bool(last) and _is_key_line(last, guess=alone) and not _is_long_header(last, probe[0])
+    if above and not is_key and columns_in(last, layout.separator) == width:
         layout.columns = [cell.strip() for cell in next(csv.reader([above.pop()], delimiter=layout.separator))]
-    elif any(is_lead(split_unit(cell)[0]) for cell in last.split(layout.separator)) and not _is_key_line(last):
+    elif any(is_lead(split_unit(cell)[0]) for cell in last.split(layout.separator)) and not is_key:
         count = columns_in(last, layout.separator)
         raise InputError(f"{path}: row {layout.first_row + 1} has {width} cells, but the header names {count} columns")
     for text in above:
-        _take_key(layout, text)
+        _take_key(layout, text, guess=alone or layout.columns is None)
     return layout
 
 
-def _separator(row: str, above: list[str]) -> str:
-    """Semicolon or tab where a row of numbers has one, else comma; semicolon too for a single column of '-10,283'."""
+def _first_of_data(lines: list[str]) -> int | None:
+    """The first line that holds nothing but numbers and moments; else the first below a row of column names."""
+    for number, line in enumerate(lines):
+        if _is_numbers(line.strip()):
+            return number
+    filled = [(number, line.strip()) for number, line in enumerate(lines) if line.strip()]
+    for (_, names), (number, row) in itertools.pairwise(filled):
+        for separator in ";\t,":
+            cells = [cell.strip().strip('"') for cell in names.split(separator)]
+            values = [cell.strip().strip('"') for cell in row.split(separator)]
+            known = any(is_lead(split_unit(cell)[0]) or is_unnamed_ecg(split_unit(cell)[0]) for cell in cells if cell)
+            if len(cells) == len(values) > 1 and known and any(_NUMBER.fullmatch(value) for value in values):
+                return number
+    return None
+
+
+def _is_long_header(text: str, row: str) -> bool:
+    """Whether a line names the columns of a long table, whose first column says the lead: ``Lead,Voltage``."""
+    names, cells = text.split(","), row.split(",")
+    return len(names) == len(cells) == 2 and is_lead(cells[0].strip()) and bool(_NUMBER.fullmatch(cells[1].strip()))
+
+
+def _separator(probe: list[str], above: list[str], single: bool) -> str:
+    """Semicolon or tab where a row of numbers has one, else comma; semicolon too for a single column of '-10,283'.
+
+    A comma that stands in some rows and not in others separates decimals, whatever the language of the lines above.
+    """
+    row = probe[0]
     found = next((separator for separator in ";\t" if separator in row), None)
     if found:
         return found
+    if "," not in row and len(row.split()) > 1 and all(_NUMBER.fullmatch(cell) for cell in row.split()):
+        return " "
+    commas = {line.count(",") for line in probe}
+    if max(commas) == 0 or commas == {0, 1}:
+        last = above[-1] if above else ""
+        # One column, unless the header says that cells are missing.
+        return ";" if not last.count(",") or _is_key_line(last, guess=True) else ","
     last = above[-1] if above else ""
-    stated = [value for key, value in map(_key_of, above) if key in _LEAD_KEYS]
-    single_header = bool(last) and "," not in last and not _is_key_line(last)
-    return ";" if single_header or any("," not in value for value in stated) else ","
+    keys = [_key_of(text) for text in above]
+    stated = any(RATE_VALUE.fullmatch(value) or meaning(key, value) in ("fs", "lead", "unit") for key, value in keys)
+    one_name = bool(last) and "," not in last and not _is_key_line(last)
+    leads = [value for key, value in keys if meaning(key, value) == "lead"]
+    one_lead = any("," not in value for value in leads) or (stated and not leads and _is_key_line(last, guess=True))
+    if commas == {1} and (one_name or one_lead or (single and not above)):
+        return ";"
+    return ","
+
+
+def _iso_decimals(probe: list[str], separator: str) -> bool:
+    """Whether commas stand only inside moments (``12:00:00,123``), which is no decimal comma of the samples."""
+    cells = [cell.strip() for line in probe for cell in line.split(separator) if "," in cell]
+    return bool(cells) and all(MOMENT.fullmatch(cell) for cell in cells)
 
 
 def columns_in(line: str, separator: str) -> int:
     """Cells of a line, quotes respected."""
+    if separator == " ":
+        return len(line.split())
     return len(next(csv.reader([line], delimiter=separator), []))
 
 
 def _is_numbers(text: str) -> bool:
-    """Whether a line holds nothing but numbers and empty cells, with a number among them."""
+    """Whether a line holds nothing but numbers, moments and empty cells, with a number among them."""
     cells = [cell.strip().strip('"').strip() for cell in re.split(r"[;\t,]", text)]
-    numbers = [cell for cell in cells if cell and cell.lower() not in ("nan", "null", "na")]
-    return bool(numbers) and all(_NUMBER.fullmatch(cell) for cell in numbers)
+    if len(cells) == 1 and " " in cells[0] and not MOMENT.fullmatch(cells[0]):
+        cells = cells[0].split()
+    kept = [cell for cell in cells if cell.lower() not in _EMPTY]
+    numbers = [cell for cell in kept if _NUMBER.fullmatch(cell)]
+    return bool(numbers) and len(kept) == len(numbers) + sum(bool(MOMENT.fullmatch(cell)) for cell in kept)
 
 
-def _is_key_line(text: str) -> bool:
-    key = _key_of(text)[0]
-    known = (*_RATE_KEYS, *_UNIT_KEYS, *_LEAD_KEYS, *_BIRTH_KEYS, *_DATE_KEYS, *_CLASS_KEYS, *_KEPT_KEYS, "name")
-    return key in known
+def _is_key_line(text: str, *, guess: bool = False) -> bool:
+    return meaning(*_key_of(text), guess=guess) is not None
 
 
 def _key_of(text: str) -> tuple[str, str]:
@@ -114,28 +168,20 @@ def _key_of(text: str) -> tuple[str, str]:
 
 def _take_comment(layout: Layout, text: str) -> None:
     key, value = _key_of(text.lstrip("#"))
-    if key in (*_RATE_KEYS, *_UNIT_KEYS, *_LEAD_KEYS):
-        _take_key(layout, f"{key}={value}")
+    if meaning(key, value) in ("fs", "unit", "lead"):
+        _take_key(layout, f"{key}={value}", guess=False)
     else:
         layout.comments.append(text)
 
 
-def _take_key(layout: Layout, text: str) -> None:
+def _take_key(layout: Layout, text: str, *, guess: bool) -> None:
     """Store a key line that is understood; anything else could be personal and is dropped."""
     key, value = _key_of(text)
-    for name, keys in (
-        ("fs", _RATE_KEYS),
-        ("unit", _UNIT_KEYS),
-        ("lead", _LEAD_KEYS),
-        ("birth", _BIRTH_KEYS),
-        ("recorded", _DATE_KEYS),
-        ("classification", _CLASS_KEYS),
-    ):
-        if key in keys:
-            layout.keys[name] = value
-            return
-    if key in _KEPT_KEYS and value and not PERSONAL.fullmatch(key):
-        layout.keys[f"kept {key}"] = value
+    found = meaning(key, value, guess=guess)
+    if found in ("fs", "unit", "lead", "birth", "recorded", "classification"):
+        layout.keys.setdefault(found, value)
+    elif found in ("device", "symptoms", "software_version") and value and not PERSONAL.fullmatch(key):
+        layout.keys[f"kept {found}"] = value
     elif key in ("age", "sex", "synthetic", "report"):
         layout.comments.append(f"{key}: {value}")
 
@@ -149,9 +195,7 @@ def facts_in(layout: Layout) -> dict[str, Any]:
         facts.setdefault("report", keys["classification"])
     if "recorded" in keys:
         facts["metadata"]["recorded"] = keys["recorded"]
-    facts["metadata"].update(
-        {key[5:].replace(" ", "_"): value for key, value in keys.items() if key.startswith("kept ")}
-    )
+    facts["metadata"].update({key[5:]: value for key, value in keys.items() if key.startswith("kept ")})
     age = _years_between(keys.get("birth"), keys.get("recorded"))
     if age is not None:
         facts["patient"].setdefault("age", age)

@@ -1,6 +1,6 @@
 """DICOM ECG waveforms (PS3.3 A.34), read and written through pydicom.
 
-Written: 12-lead ECG Waveform Storage (General ECG where its limits are exceeded), 16-bit samples of 1 uV, channel
+Written: 12-lead ECG Waveform Storage (General or Ambulatory ECG beyond its limits), 16-bit samples of 1 uV, channel
 sources coded in MDC. ``SyntheticData`` (0008,001C) and the originality DERIVED mark what was generated; the report and
 all facts stand as text annotations. The patient's name and birth date are never read into a record.
 """
@@ -11,19 +11,20 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gen.files import printable
+from gen.io.channels import note_resampled
 from gen.io.common import (
     INVALID_INT16,
     Given,
+    body_height_cm,
     dump_json,
-    ecg_channels,
     facts_of,
-    is_lead,
     library,
     make_record,
     number_text,
@@ -32,10 +33,13 @@ from gen.io.common import (
     reading,
     to_int16_microvolt,
 )
+from gen.io.dicom_groups import merge, read_groups
 from gen.records import EcgRecord, InputError
 
 _TWELVE_LEAD_ECG = "1.2.840.10008.5.1.4.1.1.9.1.1"
 _GENERAL_ECG = "1.2.840.10008.5.1.4.1.1.9.1.2"
+_AMBULATORY_ECG = "1.2.840.10008.5.1.4.1.1.9.1.3"
+_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 #: Lead -> number of its code: MDC 2:N and SCPECG 5.6.3-9-N (PS3.16 CID 3001).
 _CODES = {"I": 1, "II": 2, "V1": 3, "V2": 4, "V3": 5, "V4": 6, "V5": 7, "V6": 8}
 _CODES |= {"III": 61, "aVR": 62, "aVL": 63, "aVF": 64}
@@ -53,18 +57,19 @@ def read_dicom(path: Path, given: Given) -> EcgRecord:
         if not groups:
             kind = getattr(dataset.get("SOPClassUID"), "name", "unknown")
             raise InputError(f"{path}: a DICOM object without waveforms ({printable(kind)}); accepted: ECG waveforms")
-        longest = max(groups, key=lambda item: int(item.NumberOfWaveformSamples) / float(item.SamplingFrequency))
-        signal, leads = _group(path, longest, given)
-        for other in groups:
-            # Some devices store the leads in several groups of one length; median beats are shorter and left out.
-            if other is not longest and _same_clock(other, longest):
-                more, names = _group(path, other, given)
-                if not set(names) & set(leads):
-                    signal, leads = np.concatenate([signal, more]), (*leads, *names)
-        fs_hz = given.rate(path, float(longest.SamplingFrequency))
+        big = str(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID", "")) == _BIG_ENDIAN
+        found = read_groups(path, groups, _LEAD_OF_CODE, given, big)
+        signal, fs_hz, chosen, slower = merge(path, found, given)
         facts = _facts(dataset)
         fs_hz = float(facts.pop("fs_hz", fs_hz))
-    return make_record(path, signal, fs_hz, leads, facts)
+    skipped = tuple(dict.fromkeys(name for group in found for name in group.skipped))
+    replace(chosen, skipped=skipped).note(facts.setdefault("metadata", {}))
+    note_resampled(facts, slower, fs_hz)
+    starts = {group.start_s for group in found}
+    if len(starts) > 1:
+        facts["metadata"]["group_starts_s"] = sorted(starts)
+    signal, leads = chosen.finish(signal)
+    return make_record(path, signal, given.rate(path, fs_hz), leads, facts)
 
 
 @contextmanager
@@ -80,68 +85,6 @@ def _quiet() -> Iterator[None]:
         logger.disabled = before
 
 
-def _same_clock(one: Any, other: Any) -> bool:
-    return (
-        one.NumberOfWaveformSamples == other.NumberOfWaveformSamples
-        and one.SamplingFrequency == other.SamplingFrequency
-    )
-
-
-def _group(path: Path, group: Any, given: Given) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(lead, time) mV and lead names of one multiplex group."""
-    raw = _raw(path, group)
-    channels = list(group.ChannelDefinitionSequence)
-    if len(channels) != raw.shape[0]:
-        raise InputError(f"{path}: {raw.shape[0]} channels of samples, but {len(channels)} are described")
-    names = [_channel_name(channel) for channel in channels]
-    kept = ecg_channels(names)
-    leads = given.names(path, [names[i] for i in kept] if any(names) else None, len(kept))
-    signal = np.empty((len(kept), raw.shape[1]))
-    padding = group.get("WaveformPaddingValue")
-    for row, position in enumerate(kept):
-        channel = channels[position]
-        sensitivity = channel.get("ChannelSensitivity")
-        unit = None
-        if sensitivity is not None:
-            unit = str(channel.ChannelSensitivityUnitsSequence[0].CodeValue)
-        scale = float(1 if sensitivity is None else sensitivity)
-        scale *= float(channel.get("ChannelSensitivityCorrectionFactor") or 1)
-        value = raw[position] * scale + float(channel.get("ChannelBaseline") or 0)
-        signal[row] = value * given.factor(path, unit)
-    if padding is not None:
-        invalid = np.frombuffer(bytes(padding)[: raw.dtype.itemsize], raw.dtype)
-        signal[raw[kept] == invalid] = np.nan
-    return signal, leads
-
-
-def _raw(path: Path, group: Any) -> np.ndarray:
-    """(channel, time) samples as stored."""
-    dtypes = {"SS": "<i2", "US": "<u2", "SL": "<i4", "UL": "<u4", "SB": "<i1", "UB": "<u1"}
-    dtype = dtypes.get(str(group.WaveformSampleInterpretation))
-    if dtype is None:
-        raise InputError(
-            f"{path}: sample interpretation {printable(group.WaveformSampleInterpretation)} is not read here"
-        )
-    shape = (int(group.NumberOfWaveformSamples), int(group.NumberOfWaveformChannels))
-    expected = shape[0] * shape[1] * np.dtype(dtype).itemsize
-    data = bytes(group.WaveformData)
-    if len(data) < expected:
-        raise InputError(f"{path}: truncated: {expected} bytes of samples expected, {len(data)} found")
-    return np.frombuffer(data[:expected], dtype).reshape(shape).T
-
-
-def _channel_name(channel: Any) -> str:
-    """The lead by its code, or else the best text there is."""
-    source = (channel.get("ChannelSourceSequence") or [None])[0]
-    if source is not None and str(source.get("CodeValue", "")) in _LEAD_OF_CODE:
-        return _LEAD_OF_CODE[str(source.CodeValue)]
-    texts = [str(channel.get("ChannelLabel", ""))]
-    if source is not None:
-        texts += [str(source.get("CodeMeaning", ""))]
-    candidates = [text.replace(",", "(").split("(")[0].strip() for text in texts]
-    return next((name for name in candidates if is_lead(name)), next(filter(None, texts), ""))
-
-
 def _facts(dataset: Any) -> dict[str, Any]:
     texts = [str(note.get("UnformattedTextValue", "")) for note in dataset.get("WaveformAnnotationSequence") or []]
     pieces = [text[len(_MARK) :].split(" ", 1) for text in texts if text.startswith(_MARK)]
@@ -154,7 +97,7 @@ def _facts(dataset: Any) -> dict[str, Any]:
         "id": str(dataset.get("PatientID") or "") or None,
         "sex": parse_sex(dataset.get("PatientSex")),
         "age": parse_age(age) if age else _age(dataset),
-        "height_cm": 100 * float(dataset.PatientSize) if dataset.get("PatientSize") else None,
+        "height_cm": body_height_cm(dataset.get("PatientSize")),
         "weight_kg": float(dataset.PatientWeight) if dataset.get("PatientWeight") else None,
     }
     report = "\n".join(text.strip() for text in texts if text.strip())
@@ -200,9 +143,14 @@ def write_dicom(record: EcgRecord, path: Path) -> None:
 
 
 def _storage_class(record: EcgRecord) -> str:
-    """12-lead ECG holds 200-1000 Hz, 16,384 samples, 13 channels (PS3.3 A.34.3); General ECG takes the rest."""
-    fits = 200 <= record.fs_hz <= 1000 and record.num_samples <= 16384 and len(record.leads) <= 13
-    return _TWELVE_LEAD_ECG if fits else _GENERAL_ECG
+    """The first class whose limits the record keeps (PS3.3 A.34.3 to A.34.5).
+
+    12-lead ECG holds 200-1000 Hz, 16,384 samples and 13 channels, General ECG 200-1000 Hz and 24 channels, Ambulatory
+    ECG 50-1000 Hz and 12 channels. A rate outside 50-1000 Hz fits none; General ECG is then the least wrong.
+    """
+    if 200 <= record.fs_hz <= 1000:
+        return _TWELVE_LEAD_ECG if record.num_samples <= 16384 and len(record.leads) <= 13 else _GENERAL_ECG
+    return _AMBULATORY_ECG if 50 <= record.fs_hz < 200 else _GENERAL_ECG
 
 
 def _describe(dataset: Any, record: EcgRecord) -> None:

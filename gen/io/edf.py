@@ -1,4 +1,4 @@
-"""EDF and EDF+ (Kemp & Olivan 2003, Clin Neurophysiol 114:1755): read through pyedflib, written here.
+"""EDF and EDF+ (Kemp & Olivan 2003, Clin Neurophysiol 114:1755); `gen.io.edf_file` has the bytes.
 
 Written: continuous EDF+ in 16-bit microvolt, so nothing is rounded that 1 uV does not round. Facts that have a header
 field of their own stand there (sex, patient code, age, synthetic); all of them stand once more as JSON in timed
@@ -9,26 +9,27 @@ read into a record, and never written.
 import json
 import math
 import re
-import warnings
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gen.io.channels import choose, note_resampled, on_one_clock
 from gen.io.common import (
     INVALID_INT16,
     Given,
     dump_json,
-    ecg_channels,
     facts_of,
-    library,
     make_record,
     parse_age,
+    parse_sex,
     reading,
     to_int16_microvolt,
 )
+from gen.io.edf_file import EdfBlocks, EdfChannel, EdfFile, read_header
 from gen.records import EcgRecord, InputError
+from gen.signals import millivolt_factor
 
 _MARK = "physiogen"
 _PIECE = 380  #: characters of JSON per annotation
@@ -37,62 +38,59 @@ _LARGEST_BLOCK = 61440  #: bytes in a data record, the format's limit
 
 def read_edf(path: Path, given: Given) -> EcgRecord:
     """The ECG channels of an EDF, EDF+ or BDF file; see `gen.io.read`."""
-    pyedflib = library("pyedflib", "edf")
-    _check_size(path)
-    with reading(path, "EDF"), warnings.catch_warnings(), pyedflib.EdfReader(str(path)) as file:
-        warnings.simplefilter("ignore")  # about texts in another encoding
-        labels = [label.strip() for label in file.getSignalLabels()]
-        units = [file.getPhysicalDimension(i).strip() for i in range(len(labels))]
-        kept = ecg_channels(labels)
-        if not kept:
-            raise InputError(f"{path}: no samples in it (no signal)")
-        rates = {file.getSampleFrequency(i) for i in kept}
-        if len(rates) > 1:
-            raise InputError(
-                f"{path}: the leads have different sampling rates ({', '.join(map(str, sorted(rates)))} Hz)"
-            )
-        digital = np.stack([file.readSignal(i, digital=True) for i in kept])
-        signal = np.stack([_physical(file, i, row) for i, row in zip(kept, digital, strict=True)])
-        header, texts = file.getHeader(), file.readAnnotations()[2].tolist()
-    facts, ours = _facts(path, header, texts)
+    file = read_header(path)
+    blocks = EdfBlocks(file)
+    signals = [i for i, channel in enumerate(file.channels) if not channel.is_annotations]
+    if not signals or not file.blocks:
+        raise InputError(f"{path}: no samples in it (no signal)")
+    labels = [file.channels[i].label for i in signals]
+    chosen = choose(path, labels, given, faults=_faults(file, signals, given))
+    onsets, texts = blocks.annotations()
+    facts, ours = _facts(path, file, texts)
+    rows, rates = [], []
+    for position in chosen.rows:
+        number = signals[position]
+        digital = blocks.digital(number)
+        factor = given.factor(path, file.channels[number].unit or None)
+        signal = _physical(file.channels[number], digital) * factor
+        if ours:
+            signal[digital == INVALID_INT16] = np.nan
+        rates.append(file.fs_hz(number))
+        rows.append(blocks.placed(signal, rates[-1], onsets))
+    signal_mv, fs_hz, slower = on_one_clock(rows, rates, chosen.leads)
     if ours:
-        signal[digital == INVALID_INT16] = np.nan
-        signal = signal[:, : facts.pop("num_samples", signal.shape[1])]
-    leads = given.names(path, [labels[i] for i in kept], len(kept))
-    factors = np.array([given.factor(path, units[i] or None) for i in kept])
-    fs_hz = given.rate(path, float(facts.pop("fs_hz", rates.pop())))
-    skipped = [label for i, label in enumerate(labels) if i not in kept]
-    if skipped:
-        facts["metadata"]["skipped_channels"] = skipped
-    return make_record(path, signal * factors[:, None], fs_hz, leads, facts)
+        signal_mv = signal_mv[:, : facts.pop("num_samples", signal_mv.shape[1])]
+        fs_hz = float(facts.pop("fs_hz", fs_hz))
+    note_resampled(facts, slower, fs_hz)
+    chosen.note(facts["metadata"])
+    signal_mv, leads = chosen.finish(signal_mv)
+    return make_record(path, signal_mv, given.rate(path, fs_hz), leads, facts)
 
 
-def _physical(file: Any, channel: int, digital: np.ndarray) -> np.ndarray:
+def _faults(file: EdfFile, signals: list[int], given: Given) -> dict[int, str]:
+    """Channels without a scale or a voltage, with the reason."""
+    found = {}
+    for position, number in enumerate(signals):
+        channel = file.channels[number]
+        fault = channel.fault
+        if fault is None and channel.unit:
+            try:
+                millivolt_factor(channel.unit)
+            except ValueError as error:
+                fault = str(error)
+        if fault is not None:
+            found[position] = fault
+    return found
+
+
+def _physical(channel: EdfChannel, digital: np.ndarray) -> np.ndarray:
     """Values in the channel's unit: the header's digital limits are its physical limits."""
-    low, high = file.getDigitalMinimum(channel), file.getDigitalMaximum(channel)
-    bottom, top = file.getPhysicalMinimum(channel), file.getPhysicalMaximum(channel)
+    low, high = channel.digital
+    bottom, top = channel.physical
     return (digital.astype(np.float64) - low) * ((top - bottom) / (high - low)) + bottom
 
 
-def _check_size(path: Path) -> None:
-    """Say how much is missing from a truncated file; anything else wrong is left to the library."""
-    with reading(path, "EDF"), path.open("rb") as handle:
-        head = handle.read(256)
-        if len(head) < 256:
-            raise InputError(f"{path}: truncated: the header alone has 256 bytes, {len(head)} found")
-        try:
-            header_bytes, blocks, signals = int(head[184:192]), int(head[236:244]), int(head[252:256])
-            handle.seek(256 + 216 * signals)
-            samples = sum(int(handle.read(8)) for _ in range(signals))
-        except (ValueError, OSError) as error:
-            raise InputError(f"{path}: not a readable EDF file (broken header)") from error
-    expected = header_bytes + max(0, blocks) * samples * (3 if head[:1] == b"\xff" else 2)
-    found = path.stat().st_size
-    if found < expected:
-        raise InputError(f"{path}: truncated: {expected} bytes expected by its header, {found} found")
-
-
-def _facts(path: Path, header: dict[str, Any], texts: list[str]) -> tuple[dict[str, Any], bool]:
+def _facts(path: Path, file: EdfFile, texts: list[str]) -> tuple[dict[str, Any], bool]:
     """Facts from our annotations, or else from the header fields; and whether the file is ours."""
     pieces = [text.split(" ", 2) for text in texts if text.startswith(f"{_MARK} ") and text.count(" ") >= 2]
     if pieces:
@@ -100,29 +98,37 @@ def _facts(path: Path, header: dict[str, Any], texts: list[str]) -> tuple[dict[s
             pieces.sort(key=lambda piece: int(piece[1].split("/")[0]))
             facts = dict(json.loads("".join(piece[2] for piece in pieces)))
         return {"metadata": {}, **facts}, True
-    extra = f"{header.get('patient_additional', '')} {header.get('recording_additional', '')}"
+    words = file.patient.split() if file.plus else []
+    code = words[0] if words else ""
+    extra = f"{' '.join(words[4:])} {file.recording}"
     stated = re.search(r"\bage[_ :=]*(\d+)", extra, re.IGNORECASE)
-    code = str(header.get("patientcode", "")).strip()
     patient = {
         "id": code if code not in ("", "X") else None,
-        "sex": header.get("sex"),
-        "age": parse_age(stated[1]) if stated else _age(header),
+        "sex": parse_sex(words[1]) if len(words) > 1 else None,
+        "age": parse_age(stated[1]) if stated else _age(file, words[2] if len(words) > 2 else ""),
     }
     metadata = {"annotations": texts} if texts else {}
-    synthetic = "synthetic" in f"{extra} {header.get('equipment', '')}".lower()
+    synthetic = "synthetic" in file.recording.lower() or "synthetic" in extra.lower()
     return {"patient": patient, "metadata": metadata, "synthetic": synthetic}, False
 
 
-def _age(header: dict[str, Any]) -> float | None:
+def _age(file: EdfFile, born: str) -> float | None:
     """Whole years from birth date to recording; neither date is kept."""
-    start = header.get("startdate")
+    words = file.recording.split()
+    texts = [(words[1], "%d-%b-%Y")] if len(words) > 1 and words[0] == "Startdate" else []
+    texts.append((file.start_date, "%d.%m.%y"))
+    start = next((day for text, form in texts if (day := _date(text, form))), None)
+    birth = _date(born, "%d-%b-%Y")
+    if start is None or birth is None or birth.year < 1880:
+        return None
+    return parse_age(start.year - birth.year - ((start.month, start.day) < (birth.month, birth.day)))
+
+
+def _date(text: str, form: str) -> date | None:
     try:
-        born = datetime.strptime(str(header.get("birthdate")).title(), "%d %b %Y").date()
+        return datetime.strptime(text.title(), form).date()
     except ValueError:
         return None
-    if not isinstance(start, date) or born.year < 1880:
-        return None
-    return parse_age(start.year - born.year - ((start.month, start.day) < (born.month, born.day)))
 
 
 def write_edf(record: EcgRecord, path: Path) -> None:
@@ -148,7 +154,7 @@ def write_edf(record: EcgRecord, path: Path) -> None:
 def _block(record: EcgRecord) -> tuple[int, str]:
     """Samples per data record, and its duration in s as header text (8 characters).
 
-    Preferred: no padding, a duration that the header holds exactly, about one second.
+    Preferred, in this order: no padding, a duration that the header holds exactly, about one second.
     """
     largest = max(1, min(record.num_samples, (_LARGEST_BLOCK - 8192) // (2 * len(record.leads))))
     sizes = np.arange(1, largest + 1)
@@ -156,7 +162,8 @@ def _block(record: EcgRecord) -> tuple[int, str]:
     exact = np.abs(seconds - np.round(seconds, 5)) < 1e-9
     waste = -record.num_samples % sizes
     reasonable = (seconds >= 0.1) | (sizes == largest)
-    best = np.lexsort((np.abs(np.log(seconds)), waste, ~exact, ~reasonable))[0]
+    # Padding first: other readers take it for signal, while six decimals of the duration are good to a millionth.
+    best = np.lexsort((np.abs(np.log(seconds)), ~exact, waste, ~reasonable))[0]
     return int(sizes[best]), f"{seconds[best]:.6f}"[:8].rstrip("0").rstrip(".")
 
 

@@ -5,11 +5,14 @@ hand-held recorder of CinC 2017 (Clifford et al. 2017): lead I, 300 Hz, 1000 uni
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from gen.io.channels import assume, choose
 from gen.io.common import Given, make_record, reading
-from gen.io.wfdb import read_header, read_wfdb
+from gen.io.wfdb import read_wfdb
+from gen.io.wfdb_header import read_header
 from gen.records import EcgRecord, InputError
 
 
@@ -22,13 +25,15 @@ def read_mat(path: Path, given: Given) -> EcgRecord:
         if record.num_samples != signal.shape[1]:
             raise InputError(f"{path}: {signal.shape[1]} samples, but {header.name} announces {record.num_samples}")
         return record
+    facts: dict[str, Any] = {}
     if signal.shape[0] == 1 and signal.dtype == np.int16 and given.unit is None:
-        leads = given.names(path, None if given.leads else ["I"], 1)
+        leads = choose(path, None if given.leads else ["I"], given, 1).leads
         fs_hz = given.rate(path, None) if given.fs_hz else 300.0
-        return make_record(path, signal / 1000.0, fs_hz, leads, {})
-    leads = given.names(path, None, signal.shape[0])
+        assume(facts, "no header: 1000 units per mV, lead I, 300 Hz, as the hand-held recorder of CinC 2017 writes")
+        return make_record(path, signal / 1000.0, fs_hz, leads, facts)
+    leads = choose(path, None, given, signal.shape[0]).leads
     fs_hz = given.rate(path, None)
-    return make_record(path, signal * np.float64(given.factor(path, None)), fs_hz, leads, {})
+    return make_record(path, signal * np.float64(given.factor(path, None)), fs_hz, leads, facts)
 
 
 def _load(path: Path) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gen.files import printable
+from gen.io.channels import choose
 from gen.io.common import Given, dump_json, facts_of, make_record, reading
 from gen.records import EcgRecord, InputError
 
@@ -66,13 +67,18 @@ def iter_npz(path: Path, given: Given) -> Iterator[EcgRecord]:
             f"{path}: no samples in {key} ({signal.dtype}, shape {signal.shape}); expected (lead, time) numbers"
         )
     batch = signal if signal.ndim == 3 else signal[None]
-    leads = given.names(path, _lead_names(path, arrays), batch.shape[1])
+    names = _lead_names(path, arrays)
+    if names is not None and len(names) != batch.shape[1]:
+        raise InputError(f"{path}: {len(names)} lead names for {batch.shape[1]} rows of {key}")
+    chosen = choose(path, names, given, batch.shape[1])
     factor = given.factor(path, "mV" if key == "signal_mv" else _scalar_text(arrays, "unit"))
     fs_hz = given.rate(path, _rate(path, arrays))
     facts = _facts(path, arrays)
+    chosen.note(facts.setdefault("metadata", {}))
     for number, one in enumerate(batch):
         record_id = path.stem if signal.ndim == 2 else f"{path.stem}_{number:06d}"
-        yield make_record(path, one * np.float64(factor), fs_hz, leads, facts, record_id=record_id)
+        signal_mv, leads = chosen.finish(one[chosen.rows] * np.float64(factor))
+        yield make_record(path, signal_mv, fs_hz, leads, facts, record_id=record_id)
 
 
 def count_npz(path: Path) -> int:

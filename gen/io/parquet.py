@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gen.io.channels import choose
 from gen.io.common import Given, dump_json, facts_of, make_record, reading
 from gen.records import EcgRecord, InputError
 
@@ -142,7 +143,7 @@ def _record(path: Path, number: int, signal: np.ndarray, row: dict[str, Any], gi
     if row["leads"] is None or row["fs_hz"] is None:
         raise InputError(f"{where}: leads or fs_hz is empty")
     with reading(where, "Parquet"):
-        facts = {
+        facts: dict[str, Any] = {
             "record_id": row.get("record_id") or f"{path.stem}_{number:06d}",
             "patient": {
                 "id": row.get("patient_id"),
@@ -153,7 +154,11 @@ def _record(path: Path, number: int, signal: np.ndarray, row: dict[str, Any], gi
             "synthetic": bool(row.get("synthetic")),
             "metadata": json.loads(row.get("metadata") or "{}"),
         }
-    leads = given.names(where, list(row["leads"]), signal.shape[0])
+    if len(row["leads"]) != signal.shape[0]:
+        raise InputError(f"{where}: {len(row['leads'])} lead names for {signal.shape[0]} rows of samples")
+    chosen = choose(where, list(row["leads"]), given)
+    chosen.note(facts["metadata"])
+    signal, leads = chosen.finish(signal[chosen.rows])
     return make_record(where, signal, given.rate(where, float(row["fs_hz"])), leads, facts)
 
 

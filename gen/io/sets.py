@@ -1,6 +1,7 @@
 """Reads single records and record sets, whatever their format."""
 
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,13 +31,20 @@ def read(
         path: the file; for WFDB the header, the signal file or the bare record name.
         fs_hz: sampling rate in Hz, for a file that does not say.
         unit: V, mV, uV or nV, for a file that does not say.
-        leads: names of the file's channels in their order, for a file that does not say.
+        leads: leads to read, in this order; for a file that names none, the names of its ECG channels in their order.
+            Without it every lead of the file is read. Other channels are left out (``skipped_channels`` in the
+            metadata).
+
+    What the file does not say and was assumed stands in the metadata as ``assumed``, and is warned of.
 
     Raises:
         InputError: the file cannot be read, lacks something, or contradicts what was given.
     """
     file = resolve(path)
-    return _read_file(file, _given(fs_hz, unit, leads))
+    record = _read_file(file, _given(fs_hz, unit, leads))
+    for text in record.metadata.get("assumed", []) if not record.synthetic else []:
+        warnings.warn(f"{file}: {text}", stacklevel=2)
+    return record
 
 
 def _given(fs_hz: float | None, unit: str | None, leads: Sequence[str] | str | None) -> Given:
@@ -64,17 +72,19 @@ def read_set(
     fs_hz: float | None = None,
     unit: str | None = None,
     leads: Sequence[str] | str | None = None,
+    prefer: bool = False,
 ) -> Iterator[EcgRecord]:
     """Every record of a set, one at a time.
 
     A set is a folder with ``metadata.csv`` (see `gen.io.writer.COLUMNS`; only ``file`` is needed, and its non-empty
     cells win over the files), a folder of plain files (sorted, every readable file once), or a single file or shard.
-    ``fs_hz``, ``unit`` and ``leads`` supply what the files lack, as for `read`.
+    ``fs_hz``, ``unit`` and ``leads`` supply what the files lack, as for `read`; with ``prefer`` a file that lacks some
+    of the leads is read with those it has.
 
     Raises:
         InputError: nothing readable there, or a record cannot be read (when its turn comes).
     """
-    path, given = Path(path), _given(fs_hz, unit, leads)
+    path, given = Path(path), replace(_given(fs_hz, unit, leads), prefer=prefer)
     if not path.is_dir():
         return _iter_file(resolve(path), given)
     table = path / "metadata.csv"

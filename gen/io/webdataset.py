@@ -11,8 +11,12 @@ from typing import Any
 import numpy as np
 
 from gen.files import printable
+from gen.io.channels import choose
 from gen.io.common import Given, dump_json, facts_of, make_record, reading
 from gen.records import EcgRecord, InputError
+
+#: Facts whose keys differ from record to record.
+_OPEN = ("patient", "statements", "metadata")
 
 
 class WebDatasetShard:
@@ -24,7 +28,11 @@ class WebDatasetShard:
     def add(self, record: EcgRecord) -> None:
         """Append one record."""
         key = safe_name(record.record_id)
-        info = {"fs_hz": record.fs_hz, "leads": list(record.leads), **facts_of(record)}
+        info = {"fs_hz": record.fs_hz, "leads": list(record.leads), "report": "", "synthetic": False}
+        info |= facts_of(record)
+        # Libraries fix the keys and types of these files from the first few records: what differs from record to
+        # record is text that holds JSON, as in our Parquet.
+        info |= {name: dump_json(info.get(name, {})) for name in _OPEN}
         buffer = io.BytesIO()
         np.lib.format.write_array(buffer, record.signal_mv, allow_pickle=False)
         self._add(f"{key}.npy", buffer.getvalue())
@@ -106,11 +114,24 @@ def _record(path: Path, key: str, parts: dict[str, bytes], given: Given) -> EcgR
         info: dict[str, Any] = dict(json.loads(parts["json"]))
         fs_hz = None if info.get("fs_hz") is None else float(info["fs_hz"])
         names = None if info.get("leads") is None else [str(name) for name in info["leads"]]
+        facts = _facts(key, info)
     if signal.ndim != 2 or signal.dtype.kind not in "fiu" or signal.size == 0:
         raise InputError(f"{where}: no samples in it (shape {signal.shape}); expected (lead, time) numbers")
-    leads = given.names(where, names, signal.shape[0])
-    facts = {"record_id": key.rstrip("."), **info}
+    if names is not None and len(names) != signal.shape[0]:
+        raise InputError(f"{where}: {len(names)} lead names for {signal.shape[0]} rows of samples")
+    chosen = choose(where, names, given, signal.shape[0])
+    chosen.note(facts["metadata"])
+    signal, leads = chosen.finish(signal[chosen.rows])
     return make_record(where, signal, given.rate(where, fs_hz), leads, facts)
+
+
+def _facts(key: str, info: dict[str, Any]) -> dict[str, Any]:
+    """Facts as `gen.io.common.facts_of` gives them; open ones may be objects (older shards) or JSON text."""
+    facts = {"record_id": key.rstrip("."), **info, "report": info.get("report") or None}
+    for name in _OPEN:
+        value = facts.get(name)
+        facts[name] = dict(json.loads(value) if isinstance(value, str) else value or {})
+    return facts
 
 
 def count_webdataset(path: Path) -> int:

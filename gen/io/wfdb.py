@@ -1,140 +1,35 @@
 """WFDB records: ``name.hea`` beside ``name.dat`` (PhysioNet's header(5) and signal(5) formats).
 
-Format 16 is read and written here, byte by byte; it is what PTB-XL, MIMIC-IV-ECG and our own sets use. The rarer
-formats, multi-segment records and records with several samples per frame go through the ``wfdb`` package.
+Every signal is read at its own rate: a frame may hold several samples of one signal (a monitor's ECG beside its slower
+respiration), and a record may consist of segments with pauses between them, which become NaN.
 """
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from gen.io.channels import Channels, assume, choose, lead_names, note_resampled, on_one_clock
 from gen.io.comments import from_comments, to_comments
-from gen.io.common import Given, ecg_channels, make_record, number_text, reading, to_int16_microvolt
+from gen.io.common import Given, make_record, number_text, to_int16_microvolt
+from gen.io.wfdb_header import WfdbHeader, WfdbSignal, read_header
+from gen.io.wfdb_signal import invalid_value, is_plain, read_samples
 from gen.records import EcgRecord, InputError
+from gen.signals import millivolt_factor, resample
 
-# Bytes on disk and invalid-sample value of the formats that are plain arrays.
-_PLAIN_FORMATS = {
-    "16": ("<i2", -(2**15)),
-    "61": (">i2", -(2**15)),
-    "32": ("<i4", -(2**31)),
-}
-_BYTES_PER_SAMPLE = {"16": 2.0, "61": 2.0, "160": 2.0, "32": 4.0, "24": 3.0, "80": 1.0, "8": 1.0, "212": 1.5}
-
-_GAIN = re.compile(r"([-+\d.eE]+)(?:\(([-+]?\d+)\))?(?:/(\S+))?")
-_FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
+#: Units per mV that header(5) gives to a signal that was not calibrated (its DEFGAIN).
+_DEFAULT_GAIN = 200.0
 
 
-@dataclass(frozen=True)
-class WfdbSignal:
-    """One signal line of a header."""
+@dataclass
+class _Part:
+    """Signals of one header as millivolt, each at its own rate, and what has to be said about them."""
 
-    file: str
-    format: str
-    name: str
-    gain: float  #: digital units per ``unit``; 0 = not calibrated
-    baseline: int
-    unit: str
-    byte_offset: int = 0
-    samples_per_frame: int = 1
-    skew: int = 0
-    checksum: int | None = None
-
-
-@dataclass(frozen=True)
-class WfdbHeader:
-    """A single-segment header; ``num_samples`` and ``fs_hz`` are None where the header does not say."""
-
-    path: Path
-    name: str
-    signals: tuple[WfdbSignal, ...]
-    fs_hz: float | None
-    num_samples: int | None
-    recorded: str
-    comments: tuple[str, ...]
-    segments: int = 0
-
-
-def header_path(path: Path) -> Path:
-    """The ``.hea`` file that belongs to a header, a signal file or a bare record name."""
-    return path if path.suffix == ".hea" else path.with_suffix(".hea") if path.suffix else Path(f"{path}.hea")
-
-
-def read_header(path: str | Path) -> WfdbHeader:
-    """Parse a header; tolerant of dates that are not dd/mm/yyyy.
-
-    Raises:
-        InputError: the file is no WFDB header.
-    """
-    path = header_path(Path(path))
-    with reading(path, "WFDB header"):
-        data = path.read_bytes()
-    if not data.strip():
-        raise InputError(f"{path}: the file is empty")
-    if b"\0" in data:
-        raise InputError(f"{path}: not a WFDB header (it holds binary data)")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    lines = [line.strip() for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
-    comments = tuple(line for line in lines if line.startswith("#"))
-    body = [line for line in lines if not line.startswith("#")]
-    if not body:
-        raise InputError(f"{path}: not a WFDB header (no record line)")
-    return _parse_header(path, body, comments)
-
-
-def _parse_header(path: Path, body: list[str], comments: tuple[str, ...]) -> WfdbHeader:
-    words = body[0].split()
-    name, _, segments = words[0].partition("/")
-    try:
-        num_signals = int(words[1])
-        fs_hz = float(re.split(r"[/(]", words[2])[0]) if len(words) > 2 else None
-        num_samples = int(words[3]) if len(words) > 3 else None
-        num_segments = int(segments) if segments else 0
-    except (ValueError, IndexError) as error:
-        raise InputError(f"{path}: not a WFDB header (record line {body[0][:60]!r})") from error
-    signals: tuple[WfdbSignal, ...] = ()
-    if not num_segments:
-        if len(body) - 1 < num_signals or num_signals < 0:
-            raise InputError(f"{path}: the header announces {num_signals} signals, but describes {len(body) - 1}")
-        signals = tuple(_parse_signal(path, line) for line in body[1 : 1 + num_signals])
-    return WfdbHeader(
-        path=path,
-        name=name,
-        signals=signals,
-        fs_hz=fs_hz,
-        num_samples=num_samples or None,  # 0 means 'not said'
-        recorded=" ".join(words[4:]),
-        comments=comments,
-        segments=num_segments,
-    )
-
-
-def _parse_signal(path: Path, line: str) -> WfdbSignal:
-    words = line.split(None, 8)
-    form = _FORMAT.fullmatch(words[1]) if len(words) > 1 else None
-    gain = _GAIN.fullmatch(words[2]) if len(words) > 2 else None
-    try:
-        if form is None or (len(words) > 2 and gain is None):
-            raise ValueError(line)
-        adc_zero = int(words[4]) if len(words) > 4 else 0
-        return WfdbSignal(
-            file=words[0],
-            format=form[1],
-            name=words[8] if len(words) > 8 else "",
-            gain=float(gain[1]) if gain else 0.0,
-            baseline=int(gain[2]) if gain and gain[2] else adc_zero,
-            unit=gain[3] if gain and gain[3] else "mV",
-            samples_per_frame=int(form[2] or 1),
-            skew=int(form[3] or 0),
-            byte_offset=int(form[4] or 0),
-            checksum=int(words[6]) if len(words) > 6 else None,
-        )
-    except ValueError as error:
-        raise InputError(f"{path}: not a WFDB header (signal line {line[:60]!r})") from error
+    chosen: Channels
+    signals: list[np.ndarray]
+    rates: list[float]
+    damaged: list[str] = field(default_factory=list)
+    assumed: list[str] = field(default_factory=list)
 
 
 def read_digital(header: WfdbHeader) -> np.ndarray:
@@ -143,122 +38,130 @@ def read_digital(header: WfdbHeader) -> np.ndarray:
     Raises:
         InputError: a signal file is missing, truncated, longer than announced, or in a format not read here.
     """
-    return np.stack([samples for samples, _ in _plain_signals(header)]).astype(np.int32)
+    return np.stack(read_samples(header, range(len(header.signals)))).astype(np.int32)
 
 
 def read_wfdb(path: Path, given: Given) -> EcgRecord:
     """A WFDB record as `EcgRecord`; see `gen.io.read`."""
     header = read_header(path)
-    if header.segments or any(
-        s.format not in _PLAIN_FORMATS or s.samples_per_frame > 1 or s.skew for s in header.signals
-    ):
-        return _read_with_library(header, given)
-    if not header.signals:
-        raise InputError(f"{header.path}: no samples in it (the header announces 0 signals)")
-    columns = _plain_signals(header)
-    kept, leads = _leads(header.path, [s.name for s in header.signals], header, given)
-    signal = np.empty((len(kept), columns[kept[0]][0].size))
-    damaged = []
-    for row, position in enumerate(kept):
-        (digital, invalid), line = columns[position], header.signals[position]
-        if digital.size != signal.shape[1]:
-            raise InputError(f"{header.path}: signals of different length ({signal.shape[1]} and {digital.size})")
-        signal[row] = _physical(header.path, line, digital, given)
-        signal[row, digital == invalid] = np.nan
-        if line.checksum and (int(digital.sum(dtype=np.int64)) - line.checksum) % 65536:
-            damaged.append(leads[row])
-    return _assemble(header, signal, leads, given, damaged, kept)
-
-
-def _leads(path: Path, names: list[str], header: WfdbHeader, given: Given) -> tuple[list[int], tuple[str, ...]]:
-    kept = ecg_channels(names)
-    if names == ["ECG"] and header.signals and header.signals[0].file.endswith(".mat") and given.leads is None:
-        return [0], ("I",)  # the hand-held recorder of the CinC 2017 challenge: both hands, that is lead I
-    found = [names[i] for i in kept]
-    return kept, given.names(path, found if all(found) else None, len(kept))
-
-
-def _physical(path: Path, line: WfdbSignal, digital: np.ndarray, given: Given) -> np.ndarray:
-    if line.gain == 0:  # not calibrated: only the caller can know what a unit means
-        return digital * given.factor(path, None)
-    return (digital.astype(np.float64) - line.baseline) * (given.factor(path, line.unit) / line.gain)
-
-
-def _assemble(
-    header: WfdbHeader, signal: np.ndarray, leads: tuple[str, ...], given: Given, damaged: list[str], kept: list[int]
-) -> EcgRecord:
+    part = _segmented(header, given) if header.segments else _single(header, given)
     facts = from_comments(header.comments)
     if header.recorded:
         facts["metadata"].setdefault("recorded", header.recorded)
-    if damaged:
-        facts["metadata"]["checksum_mismatch"] = damaged
-    skipped = [s.name for i, s in enumerate(header.signals) if i not in kept]
-    if skipped:
-        facts["metadata"]["skipped_channels"] = skipped
-    return make_record(header.path, signal, given.rate(header.path, header.fs_hz), leads, facts)
+    if part.damaged:
+        facts["metadata"]["checksum_mismatch"] = part.damaged
+    part.chosen.note(facts["metadata"])
+    for text in dict.fromkeys(part.assumed):
+        assume(facts, text)
+    signal, fs_hz, slower = on_one_clock(part.signals, part.rates, part.chosen.leads)
+    note_resampled(facts, slower, fs_hz)
+    signal, leads = part.chosen.finish(signal)
+    stated = None if header.fs_hz is None else fs_hz
+    return make_record(header.path, signal, given.rate(header.path, stated), leads, facts)
 
 
-def _plain_signals(header: WfdbHeader) -> list[tuple[np.ndarray, int]]:
-    """Digital samples and the invalid value of every signal, in header order."""
-    out: list[tuple[np.ndarray, int] | None] = [None] * len(header.signals)
-    for file in dict.fromkeys(s.file for s in header.signals):
-        group = [i for i, s in enumerate(header.signals) if s.file == file]
-        first = header.signals[group[0]]
-        if first.format not in _PLAIN_FORMATS or any(header.signals[i].format != first.format for i in group):
-            raise InputError(f"{header.path}: signal format {first.format} is not read as plain samples")
-        frames = _read_frames(header, first, len(group))
-        for column, position in enumerate(group):
-            out[position] = (frames[:, column], _PLAIN_FORMATS[first.format][1])
-    return [pair for pair in out if pair is not None]
+def _single(header: WfdbHeader, given: Given) -> _Part:
+    """The chosen signals of a record that is one segment."""
+    if not header.signals:
+        raise InputError(f"{header.path}: no samples in it (the header announces 0 signals)")
+    chosen = _choose(header, given)
+    # Without a rate of its own the record has the caller's; only the ratio between its signals matters here.
+    frames_hz = header.fs_hz or given.fs_hz or 1.0
+    part = _Part(chosen, [], [])
+    for lead, position, digital in zip(chosen.leads, chosen.rows, read_samples(header, chosen.rows), strict=True):
+        line = header.signals[position]
+        part.signals.append(_millivolt(header.path, line, digital, given, part.assumed))
+        part.rates.append(frames_hz * line.samples_per_frame)
+        exact = is_plain(line) and line.checksum and not line.skew
+        if exact and (int(digital.sum(dtype=np.int64)) - int(line.checksum or 0)) % 65536:
+            part.damaged.append(lead)
+    return part
 
 
-def _read_frames(header: WfdbHeader, first: WfdbSignal, width: int) -> np.ndarray:
-    """(time, signal) array of one signal file."""
-    dtype = np.dtype(_PLAIN_FORMATS[first.format][0])
-    file = header.path.parent / first.file
-    found = _check_size(header, first, width)
-    available = max(0, found - first.byte_offset) // (dtype.itemsize * width)
-    count = header.num_samples if header.num_samples is not None else available
-    with reading(file, "WFDB signal"):
-        data = np.fromfile(file, dtype=dtype, count=count * width, offset=first.byte_offset)
-    return data.reshape(-1, width)
+def _choose(header: WfdbHeader, given: Given) -> Channels:
+    names = [line.name for line in header.signals]
+    if names == ["ECG"] and header.signals[0].file.endswith(".mat") and given.leads is None:
+        return Channels([0], ("I",))  # the hand-held recorder of the CinC 2017 challenge: both hands, that is lead I
+    return choose(header.path, names, given, faults=_faults(header, given))
 
 
-def _check_size(header: WfdbHeader, first: WfdbSignal, width: int) -> int:
-    """Bytes in a signal file, compared with what the header promises."""
-    file = header.path.parent / first.file
-    if not file.is_file():
-        raise InputError(f"{header.path}: its signal file {first.file} is missing")
-    found = file.stat().st_size
-    if header.num_samples is None or first.format not in _BYTES_PER_SAMPLE:
-        return found
-    samples = header.num_samples * width
-    expected = first.byte_offset + int(np.ceil(samples * _BYTES_PER_SAMPLE[first.format]))
-    if found < expected:
-        raise InputError(f"{file}: truncated: {expected} bytes expected by {header.path.name}, {found} found")
-    # A few bytes of padding are harmless; more means that the header describes another signal.
-    if found - expected > max(1024, expected // 100):
-        raise InputError(f"{file}: does not fit {header.path.name}: {expected} bytes expected, {found} found")
+def _faults(header: WfdbHeader, given: Given) -> dict[int, str]:
+    """Signals that are no voltage, with the reason."""
+    found = {}
+    for i, line in enumerate(header.signals):
+        if line.gain:
+            try:
+                millivolt_factor(line.unit)
+            except ValueError as error:
+                found[i] = str(error)
     return found
 
 
-def _read_with_library(header: WfdbHeader, given: Given) -> EcgRecord:
-    """Everything that is not a plain array: compressed and packed formats, segments, several samples per frame."""
-    if not header.segments:
-        for file in {s.file for s in header.signals}:
-            group = [s for s in header.signals if s.file == file]
-            _check_size(header, group[0], sum(s.samples_per_frame for s in group))
-    with reading(header.path, "WFDB"):
-        import wfdb
+def _millivolt(path: Path, line: WfdbSignal, digital: np.ndarray, given: Given, assumed: list[str]) -> np.ndarray:
+    """Stored samples as float64 millivolt; invalid ones as NaN."""
+    if line.gain:
+        factor = given.factor(path, line.unit) / line.gain
+    elif given.unit is None or millivolt_factor(given.unit) >= 1:
+        # Whole numbers of a converter are no millivolt, whatever the caller calls the unit of the signal.
+        factor = (1.0 if given.unit is None else given.factor(path, None)) / _DEFAULT_GAIN
+        assumed.append(f"not calibrated: {_DEFAULT_GAIN:g} units per {given.unit or 'mV'}, the default of WFDB")
+    else:
+        factor = given.factor(path, None)
+        assumed.append(f"not calibrated: one unit is 1 {given.unit}, as given")
+    signal = (digital.astype(np.float64) - line.baseline) * factor
+    invalid = invalid_value(line)
+    if invalid is not None:
+        signal[digital == invalid] = np.nan
+    return signal
 
-        record = wfdb.rdrecord(str(header.path.with_suffix("")), smooth_frames=True)
-        signal, names, units = record.p_signal.T, list(record.sig_name), list(record.units)
-    kept, leads = _leads(header.path, names, header, given)
-    factors = np.array([given.factor(header.path, units[i]) for i in kept])
-    for row, position in enumerate(kept):
-        if header.signals and header.signals[position].gain == 0:  # the library assumes 200 units per mV
-            factors[row] = 200 * given.factor(header.path, None)
-    return _assemble(header, signal[kept] * factors[:, None], leads, given, [], kept)
+
+def _segmented(header: WfdbHeader, given: Given) -> _Part:
+    """A record of several segments: each read by itself and put in its place; ``~`` is a pause."""
+    parts: list[tuple[int, _Part]] = []
+    loose = replace(given, prefer=True)  # a segment need not hold every lead
+    at = 0
+    for name, length in header.segments:
+        # The first segment of a 'variable layout' has no samples: it only describes the signals.
+        if name != "~" and length:
+            inner = read_header(header.path.parent / Path(name).name)
+            if inner.segments:
+                raise InputError(f"{inner.path}: a segment of segments; accepted: records of signals")
+            inner = replace(inner, num_samples=inner.num_samples or length, fs_hz=inner.fs_hz or header.fs_hz)
+            names = [line.name for line in inner.signals]
+            if any(lead_names(names)) or not any(lead_names([n for _, p in parts for n in p.chosen.leads])):
+                parts.append((at, _single(inner, loose)))
+        at += length
+    total = header.num_samples or at
+    if not parts or not total:
+        raise InputError(f"{header.path}: no samples in it (no segment holds an ECG lead)")
+    return _joined(header, parts, total, given)
+
+
+def _joined(header: WfdbHeader, parts: list[tuple[int, _Part]], total: int, given: Given) -> _Part:
+    rates: dict[str, float] = {}
+    frames_hz = header.fs_hz or given.fs_hz or 1.0
+    for _, part in parts:
+        for lead, rate in zip(part.chosen.leads, part.rates, strict=True):
+            rates[lead] = max(rate, rates.get(lead, 0.0))
+    chosen = choose(header.path, list(rates), given)
+    signals: dict[str, np.ndarray] = {}
+    for lead in chosen.leads:
+        signals[lead] = np.full(round(total * rates[lead] / frames_hz), np.nan)
+    for at, part in parts:
+        for lead, samples, rate in zip(part.chosen.leads, part.signals, part.rates, strict=True):
+            if lead in signals:
+                out, start = signals[lead], round(at * rates[lead] / frames_hz)
+                piece = resample(samples, rate, rates[lead])[: max(0, out.size - start)]
+                out[start : start + piece.size] = piece
+    skipped = tuple(dict.fromkeys(name for _, part in parts for name in part.chosen.skipped))
+    faults = {lead: reason for _, part in parts for lead, reason in part.chosen.faults.items()}
+    return _Part(
+        replace(chosen, skipped=skipped, faults=faults),
+        list(signals.values()),
+        [rates[lead] for lead in chosen.leads],
+        list(dict.fromkeys(lead for _, part in parts for lead in part.damaged)),
+        [text for _, part in parts for text in part.assumed],
+    )
 
 
 def write_wfdb(record: EcgRecord, path: Path) -> None:

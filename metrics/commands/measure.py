@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from gen.leads import parse_leads
 from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ def measure(
     beats: Annotated[
         Path | None, typer.Option(help="Also write onset, peak and offset of every wave of every lead, in samples.")
     ] = None,
+    leads: Annotated[
+        str | None,
+        typer.Option(help="Leads to read: II,V1. They name the ECG channels, in order, of files without lead names."),
+    ] = None,
     fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace tables that are there.")] = False,
@@ -56,6 +61,7 @@ def measure(
 
     if beats is not None and beats.resolve() == out.resolve():
         raise InputError(f"{out}: --out and --beats are the same file")
+    wanted = None if leads is None else parse_leads(leads)
     files = expand_inputs(inputs)
     bad: list[str] = []
     start = time.perf_counter()
@@ -65,7 +71,7 @@ def measure(
         writers = [csv.writer(handle, lineterminator="\n") for handle in handles]
         for writer, columns in zip(writers, (PARAMS_COLUMNS, BEATS_COLUMNS), strict=False):
             writer.writerow(columns)
-        counts = _measure(read_files(files, bad, fs_hz=fs, unit=unit), writers, len(files))
+        counts = _measure(read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted), writers, len(files))
         if not counts["records"]:
             raise InputError("; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else ""))
     seconds = time.perf_counter() - start

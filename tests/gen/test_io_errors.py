@@ -120,12 +120,10 @@ def test_wfdb_files_that_do_not_fit_their_header(tmp_path, record):
     file.unlink()
     refuses(tmp_path / "r.dat", "header r.hea is missing")
     for old, new, words in [
-        ("0 V1", "0 V17", ("unknown lead 'V17'", "aVR")),
         ("0 V1", "0 Lead I", ("lead I is given twice",)),
         ("/mV", "/mmHg", ("unit 'mmHg' cannot be converted to mV",)),
         ("r 3 500 1000", "r 3", ("sampling rate is missing",)),
-        ("r 3 500 1000", "r 3 0 1000", ("not above 0",)),
-        ("1000.0(0)/mV", "0", ("unit is missing",)),
+        ("r 3 500 1000", "r 3 0 1000", ("0 Hz is no ECG's", "10 to 20000 Hz")),
         ("r 3 500 1000", "r 3 x 1000", ("not a WFDB header",)),
     ]:
         file.write_text(header.replace(old, new))
@@ -148,7 +146,7 @@ def test_contradictions_are_errors(tmp_path, record):
         assert read(file, fs_hz=500, leads=("Lead I", "ii", "C1")).leads == ("I", "II", "V1")
         refuses(file, "500 Hz", "300 Hz", fs_hz=300)
         refuses(file, "leads are I, II, V1", leads=("I", "II", "V2"))
-        refuses(file, "2 leads were given", leads=("I", "II"))
+        assert read(file, leads=("II", "I")).leads == ("II", "I")
         refuses(file, "unknown lead 'X9'", leads=("I", "II", "X9"))
         refuses(file, "V was given", unit="V")
 
@@ -164,7 +162,7 @@ def test_truncated_and_corrupt_files(tmp_path, record):
     refuses(tmp_path / "p.npz", "not a readable NPZ")
     np.savez(tmp_path / "w.npz", other=np.zeros(3))
     refuses(tmp_path / "w.npz", "no array named signal_mv", "other")
-    np.savez(tmp_path / "i.npz", signal_mv=np.full((1, 5), np.inf), fs_hz=1, leads=["I"])
+    np.savez(tmp_path / "i.npz", signal_mv=np.full((1, 5), np.inf), fs_hz=100, leads=["I"])
     refuses(tmp_path / "i.npz", "infinite")
     np.savez(tmp_path / "z.npz", signal_mv=np.zeros((1, 0)), fs_hz=1, leads=["I"])
     refuses(tmp_path / "z.npz", "no samples")

@@ -15,7 +15,7 @@ import numpy as np
 
 from gen.datasets.cine.standard import RawCine
 from gen.files import one_line
-from gen.io.common import library, parse_age, parse_sex
+from gen.io.common import body_height_cm, library, parse_age, parse_sex
 from gen.records import InputError, Patient
 
 #: Fewer phases of a slice are no cine.
@@ -160,13 +160,12 @@ def _number(data: Any, name: str) -> float | None:
 
 
 def _patient(data: Any) -> Patient:
-    height, weight = _number(data, "PatientSize"), _number(data, "PatientWeight")
     return Patient(
         id=str(data.get("PatientID") or "") or None,
         age=parse_age(data.get("PatientAge") or None),
         sex=parse_sex(data.get("PatientSex") or None),
-        height_cm=height * 100 if height and height < 3 else height,
-        weight_kg=weight,
+        height_cm=body_height_cm(_number(data, "PatientSize")),
+        weight_kg=_number(data, "PatientWeight"),
     )
 
 

@@ -1,13 +1,12 @@
 """``physiogen cmr``: ECG files in, beating hearts out."""
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gen.leads import LeadError
+from gen.leads import LeadError, parse_leads
 from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
@@ -42,6 +41,10 @@ def cmr(
     allow_bad_leads: Annotated[
         bool, typer.Option("--allow-bad-leads", help="Rebuild flat or saturated leads instead of refusing the file.")
     ] = False,
+    leads: Annotated[
+        str | None,
+        typer.Option(help="Leads to read: II,V1. They name the ECG channels, in order, of files without lead names."),
+    ] = None,
     fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
@@ -66,19 +69,21 @@ def cmr(
     from flow.pipeline import load, with_patient
     from gen.files import begin, check_output, commit_folder, discard
     from gen.io import expand_inputs
+    from gen.io.blocks import read_files
 
     check_output(out, overwrite=overwrite)
     pipeline = load(checkpoint)
     pipeline.slice_levels(levels)
     drawing = {"num_samples": samples, "seed": seed, "levels": levels, "steps": steps, "solver": solver}
     drawing |= {"guidance": guidance, "allow_bad_leads": allow_bad_leads}
+    wanted = None if leads is None else parse_leads(leads)
     files = expand_inputs(inputs)
     bad: list[str] = []
     shown: list[HeartResult] = []  # the page's; memory must not grow with the rest
     rows: list[dict[str, Any]] = []
     folder = begin(out)
     try:
-        for record in _readable(files, fs, unit, bad):
+        for record in read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted):
             known = with_patient(record, age=age, sex=sex, height_cm=height, weight_kg=weight)
             result = _generate(pipeline, known, bad, drawing)
             if result is not None:
@@ -121,24 +126,6 @@ def _sex(text: str | None) -> str | None:
 def _check_range(option: str, value: float | None, low: float, high: float, unit: str) -> None:
     if value is not None and not low <= value <= high:
         raise InputError(f"{option} {value:g}: accepted: {low:g} to {high:g} {unit}; leave it out where unknown")
-
-
-def _readable(files: list[Path], fs: float | None, unit: str | None, bad: list[str]) -> Iterator[EcgRecord]:
-    from dataclasses import replace
-
-    from gen.io import read_set
-
-    names: set[str] = set()
-    for file in files:
-        try:
-            for record in read_set(file, fs_hz=fs, unit=unit):
-                name, number = record.record_id, 2
-                while name in names:  # files of one name in several folders
-                    name, number = f"{record.record_id}_{number}", number + 1
-                names.add(name)
-                yield replace(record, record_id=name, metadata={**record.metadata, "source_file": str(file)})
-        except (InputError, LeadError) as error:
-            bad.append(str(error))
 
 
 def _generate(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gen.leads import parse_leads
 from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ def twin(
     format: Annotated[str, typer.Option(help="wfdb, edf, dicom, csv, npz, parquet or webdataset.")] = "wfdb",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights of your own instead of the shipped ones.")] = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw twins over the reference into OUT/plots.")] = False,
+    leads: Annotated[
+        str | None,
+        typer.Option(help="Leads to read: II,V1. They name the ECG channels, in order, of files without lead names."),
+    ] = None,
     fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
     allow_unknown: Annotated[
@@ -67,7 +72,7 @@ def twin(
     change = Change(text=text, add=add, remove=remove, heart_rate=hr, age=age, same=same).checked(allow_unknown)
     Condition(age=age, heart_rate=hr)  # refuses numbers out of range before anything is loaded
     settings = _settings(number, strength, steps, sampler, guidance, negative, float32)
-    records = _read(reference, fs, unit)
+    records = _read(reference, fs, unit, leads)
     with RecordSetWriter(out, format=format, overwrite=overwrite) as writer:
         pipeline, sampling = _pipeline(checkpoint, settings)
         pipeline.set_progress_bar_config(disable=True)
@@ -115,14 +120,15 @@ def _settings(
     return {**chosen, "negative_prompt": negative or None, "bfloat16": not float32}
 
 
-def _read(paths: Sequence[Path], fs: float | None, unit: str | None) -> list[EcgRecord]:
+def _read(paths: Sequence[Path], fs: float | None, unit: str | None, leads: str | None) -> list[EcgRecord]:
     """Recordings of all files; every one has to be readable and of the same person."""
     from diffusion.twin.change import one_person
     from gen.io import expand_inputs
     from gen.io.blocks import read_files
 
     bad: list[str] = []
-    records = list(read_files(expand_inputs(list(paths)), bad, fs_hz=fs, unit=unit))
+    wanted = None if leads is None else parse_leads(leads)
+    records = list(read_files(expand_inputs(list(paths)), bad, fs_hz=fs, unit=unit, leads=wanted))
     if bad:
         raise InputError(bad[0])
     one_person(records)

@@ -113,6 +113,8 @@ def _separator(probe: list[str], above: list[str], single: bool) -> str:
     A comma that stands in some rows and not in others separates decimals, whatever the language of the lines above.
     """
     row = probe[0]
+    if above and _is_long_header(above[-1], row):
+        return ","
     found = next((separator for separator in ";\t" if separator in row), None)
     if found:
         return found
@@ -178,6 +180,8 @@ def _take_key(layout: Layout, text: str, *, guess: bool) -> None:
     """Store a key line that is understood; anything else could be personal and is dropped."""
     key, value = _key_of(text)
     found = meaning(key, value, guess=guess)
+    if found == "lead" and not is_lead(value) and is_lead(value.rpartition(" ")[2]):
+        value = value.rpartition(" ")[2]  # 'Bağlantı I': the word for lead in a language that is not listed
     if found in ("fs", "unit", "lead", "birth", "recorded", "classification"):
         layout.keys.setdefault(found, value)
     elif found in ("device", "symptoms", "software_version") and value and not PERSONAL.fullmatch(key):

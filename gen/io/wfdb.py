@@ -66,7 +66,7 @@ def _single(header: WfdbHeader, given: Given) -> _Part:
         raise InputError(f"{header.path}: no samples in it (the header announces 0 signals)")
     chosen = _choose(header, given)
     # Without a rate of its own the record has the caller's; only the ratio between its signals matters here.
-    frames_hz = header.fs_hz or given.fs_hz or 1.0
+    frames_hz = (given.fs_hz or 1.0) if header.fs_hz is None else header.fs_hz
     part = _Part(chosen, [], [])
     for lead, position, digital in zip(chosen.leads, chosen.rows, read_samples(header, chosen.rows), strict=True):
         line = header.signals[position]

@@ -20,14 +20,14 @@ from gen import registry
 from gen.datasets.scp import SUPERCLASSES
 from gen.leads import LEADS_8
 from gen.records import EcgRecord, InputError
+from metrics import identity
 from metrics.distribution.extractors import extractor
-from metrics.identity import identity_scores, silhouettes
+from metrics.identity import compare_identities, identity_intervals, scores_of
 from metrics.judges.classifier.labels import label_matrix
 from metrics.statistics.arrays import Array
-from metrics.statistics.bootstrap import bootstrap_mean
 from metrics.suite.sets import open_set
 
-_REPLICATES, _FOLDS = 1000, 5
+_FOLDS = 5
 
 
 def retrieval(features: Array, persons: Sequence[str], strata: Sequence[str] | None = None, seed: int = 0) -> dict:
@@ -48,27 +48,17 @@ def retrieval(features: Array, persons: Sequence[str], strata: Sequence[str] | N
         raise InputError("persons: nobody has two recordings; accepted: at least one who has")
     values = features - features[first].mean(axis=0)
     labels = None if strata is None else np.asarray(strata)
-
-    def scores(queries: np.ndarray) -> Any:
-        return identity_scores(
-            reference=values[first],
-            generated=values[queries],
-            reference_persons=who[first],
-            generated_persons=who[queries],
-            reference_strata=None if labels is None else labels[first],
-            generated_strata=None if labels is None else labels[queries],
-        )
-
-    found = asdict(scores(later))
-    rng = np.random.default_rng(seed)
-    several = np.unique(who[later])
-    of = {person: later[who[later] == person] for person in several}
-    draws = [np.concatenate([of[p] for p in rng.choice(several, len(several))]) for _ in range(_REPLICATES)]
-    drawn = [scores(queries) for queries in draws]
-    for name in ("rank_1", "rank_5", "eer", "same", "other"):
-        low, high = np.quantile([getattr(s, name) for s in drawn], [0.025, 0.975])
-        found[f"{name}_interval"] = [float(low), float(high)]
-    return found | {"persons": len(several), "gallery": len(first)}
+    found = compare_identities(
+        reference=values[first],
+        generated=values[later],
+        reference_persons=who[first],
+        generated_persons=who[later],
+        reference_strata=None if labels is None else labels[first],
+        generated_strata=None if labels is None else labels[later],
+    )
+    intervals = identity_intervals(found, groups=who[later][found.rows], seed=seed)
+    bounds = {f"{name}_interval": [each.low, each.high] for name, each in intervals.items()}
+    return {**asdict(scores_of(found)), **bounds, "persons": len(np.unique(who[later])), "gallery": len(first)}
 
 
 def first_of_each(persons: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -96,20 +86,10 @@ def separation(features: Array, persons: Sequence[str], seed: int = 0) -> dict[s
     values, who = features[chosen] - features.mean(axis=0), np.unique(codes[chosen], return_inverse=True)[1]
     if len(np.unique(who)) < 2:
         raise InputError(f"persons: {len(np.unique(who))} with two recordings; accepted: at least two")
-    unit = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
-    cosine, own = unit @ unit.T, who[:, None] == who
-    found = {
-        "intra_cosine": (np.where(own, cosine, 0).sum(axis=1) - cosine.diagonal()) / (own.sum(axis=1) - 1),
-        "inter_cosine": np.where(own, 0, cosine).sum(axis=1) / (~own).sum(axis=1),
-        "silhouette": silhouettes(values=values, persons=who, metric="cosine"),
-    }
-    of_person = np.eye(who.max() + 1)[who] / np.bincount(who)
-    intervals = {
-        name: bootstrap_mean(each @ of_person, replicates=_REPLICATES, method="percentile", seed=seed)
-        for name, each in found.items()
-    }
-    values_only = {name: [i.value, i.low, i.high] for name, i in intervals.items()}
-    return values_only | {"persons": int(who.max()) + 1, "recordings": len(who)}
+    found = identity.separation(values=values, persons=who, seed=seed)
+    figures = {name: [each.value, each.low, each.high] for name, each in found.items()}
+    names = {"intra": "intra_cosine", "inter": "inter_cosine"}
+    return {names.get(k, k): v for k, v in figures.items()} | {"persons": int(who.max()) + 1, "recordings": len(who)}
 
 
 def probe(features: Array, target: Array, seed: int = 0) -> float:

@@ -1,27 +1,26 @@
 """Figures of persons with 95 % bootstrap intervals over them: means, retrieval, how well base vectors separate."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 
-from diffusion.twin.identity import retrieval
 from gen.records import InputError
-
-_REPLICATES = 2000
-_TAILS = (2.5, 97.5)
+from metrics import identity
+from metrics.identity import compare_identities, identity_intervals, scores_of
+from metrics.statistics.bootstrap import Interval, bootstrap_mean
 
 
 def interval(values: np.ndarray) -> dict[str, float]:
     """Mean of values with its interval; NaN are left out and counted."""
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0, "failed": len(values)}
-    drawn = np.random.default_rng(0).integers(0, len(known), (_REPLICATES, len(known)))
-    low, high = np.percentile(known[drawn].mean(axis=1), _TAILS)
-    bounds = {"low": float(low), "high": float(high)}
-    return {"value": float(known.mean()), **bounds, "n": len(known), "failed": len(values) - len(known)}
+    return plain(bootstrap_mean(values, few="unknown"))
+
+
+def plain(found: Interval) -> dict[str, float]:
+    """An interval as JSON values."""
+    return {name: getattr(found, name) for name in ("value", "low", "high", "n", "failed")}
 
 
 def words(found: Mapping[str, float], digits: int = 3) -> str:
@@ -30,48 +29,34 @@ def words(found: Mapping[str, float], digits: int = 3) -> str:
 
 
 def retrieved(gallery: torch.Tensor, query: torch.Tensor) -> dict[str, Any]:
-    """`retrieval` of person k by query k, and ``rank_1_interval``, ``rank_5_interval``, ``eer_interval`` [low, high].
+    """Identity of person k by query k: `IdentityScores`, and ``rank_1_interval``, ... as [low, high].
 
     The gallery stays as it is; queries are drawn.
 
     Args:
         gallery, query: (n, width) unit vectors.
     """
-    found: dict[str, Any] = dict(retrieval(gallery, query))
-    rng = np.random.default_rng(0)
-    draws = []
-    for _ in range(_REPLICATES // 10):
-        rows = torch.from_numpy(rng.integers(0, len(query), len(query)))
-        draws.append(retrieval(gallery, query[rows], rows))
-    for name in ("rank_1", "rank_5", "eer"):
-        low, high = np.percentile([draw[name] for draw in draws], _TAILS)
-        found[f"{name}_interval"] = [float(low), float(high)]
-    return found
+    people = np.arange(len(query))
+    found = compare_identities(
+        reference=gallery.numpy(), generated=query.numpy(), reference_persons=people, generated_persons=people
+    )
+    intervals = identity_intervals(found)
+    bounds = {f"{name}_interval": [each.low, each.high] for name, each in intervals.items()}
+    return {**asdict(scores_of(found)), **bounds}
 
 
 def separation(views: Sequence[torch.Tensor]) -> dict[str, dict[str, float]]:
-    """How near a person's vectors lie to each other, and to other persons'.
+    """How near a person's vectors lie to each other, and to other persons', see `metrics.identity.separation`.
 
     Args:
         views: two or more (n, width) of unit vectors, row k of each of person k.
 
-    Returns:
-        Intervals of ``intra`` (mean cosine of a person's vectors with each other), ``inter`` (with other persons')
-        and ``silhouette`` (Rousseeuw 1987, in cosine distance), each a mean over persons.
-
     Raises:
         InputError: fewer than two views or persons.
     """
-    from sklearn.metrics import silhouette_samples
-
     count = len(views[0]) if views else 0
     if len(views) < 2 or count < 2:
         raise InputError(f"separation: {len(views)} views of {count} persons; accepted: at least two of each")
     whole = torch.cat(list(views)).double().numpy()
-    person = np.tile(np.arange(count), len(views))
-    cosine, own = whole @ whole.T, person[:, None] == person
-    intra = (np.where(own, cosine, 0).sum(axis=1) - cosine.diagonal()) / (len(views) - 1)
-    inter = np.where(own, 0, cosine).sum(axis=1) / (~own).sum(axis=1)
-    silhouette = silhouette_samples(whole, person, metric="cosine")
-    each = {"intra": intra, "inter": inter, "silhouette": silhouette}
-    return {name: interval(values.reshape(len(views), count).mean(axis=0)) for name, values in each.items()}
+    found = identity.separation(values=whole, persons=np.tile(np.arange(count), len(views)))
+    return {name: plain(each) for name, each in found.items()}

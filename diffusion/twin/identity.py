@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from math import log
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
@@ -20,6 +21,7 @@ from diffusion.conditions.condition import QUANTITIES, ConditionBatch, drop_at_r
 from diffusion.networks.dit import CrossAttention, SelfAttention, rotary_table
 from diffusion.networks.embedding import ConditionEncoder, checked_digest
 from gen.training import seeded_uniform
+from metrics.identity import identity_scores
 
 #: Numbers that a base vector must not give away.
 LEAKS = ("heart_rate",)
@@ -241,35 +243,21 @@ def leakage(base: torch.Tensor, numbers: torch.Tensor, ridge: float = 0.1) -> to
 
 
 def retrieval(gallery: torch.Tensor, query: torch.Tensor, owner: torch.Tensor | None = None) -> dict[str, float]:
-    """How well queries find their own entry of a gallery.
+    """How well queries find their own entry of a gallery, see `metrics.identity.IdentityScores`.
 
     Args:
         gallery: (m, width) unit vectors, one per person.
         query: (n, width) unit vectors.
         owner: (n,) row of the gallery that each query belongs to; 0, 1, 2, ... where not given.
-
-    Returns:
-        rank_1, rank_5, eer (equal error rate of accepting a claimed identity), mean cosines same and other, and
-        ``threshold``, the cosine at the equal error rate.
     """
     owner = torch.arange(len(query)) if owner is None else owner
-    cosine = query.double() @ gallery.double().T
-    own = cosine.gather(1, owner[:, None])
-    foreign = torch.ones_like(cosine, dtype=torch.bool).scatter_(1, owner[:, None], False)
-    rank = 1 + ((cosine > own) & foreign).sum(dim=1) + 0.5 * ((cosine == own) & foreign).sum(dim=1)
-    strangers, mine = cosine[foreign].sort().values, own[:, 0].sort().values
-    limits = torch.unique(torch.cat([mine, strangers[:: max(1, len(strangers) // 20_000)]]))
-    rejected = torch.searchsorted(mine, limits) / len(mine)
-    accepted = 1 - torch.searchsorted(strangers, limits) / max(1, len(strangers))
-    k = int((rejected - accepted).abs().argmin())
-    return {
-        "rank_1": float((rank <= 1).double().mean()),
-        "rank_5": float((rank <= 5).double().mean()),
-        "eer": float((rejected[k] + accepted[k]) / 2),
-        "same": float(mine.mean()),
-        "other": float(strangers.mean()) if len(strangers) else float("nan"),
-        "threshold": float(limits[k]),
-    }
+    found = identity_scores(
+        reference=gallery.detach().cpu().double().numpy(),
+        generated=query.detach().cpu().double().numpy(),
+        reference_persons=np.arange(len(gallery)),
+        generated_persons=owner.cpu().numpy(),
+    )
+    return {name: getattr(found, name) for name in ("rank_1", "rank_5", "eer", "same", "other", "threshold")}
 
 
 def probe_r2(base: torch.Tensor, values: torch.Tensor, ridge: float = 1e-2) -> float:

@@ -16,6 +16,7 @@ from gen.records import InputError
 from metrics.statistics.arrays import Array, group_codes, vector
 
 Method = Literal["percentile", "bca"]
+Few = Literal["refuse", "unknown"]
 Groups = Sequence[object] | npt.NDArray | None
 
 #: Takes weights (replicates, n) of the samples, gives the statistic (replicates,); NaN where it does not exist.
@@ -73,7 +74,7 @@ def bootstrap_mean(
     level: float = 0.95,
     method: Method = "bca",
     seed: int = 0,
-    few: Literal["refuse", "unknown"] = "refuse",
+    few: Few = "refuse",
 ) -> Interval:
     """Mean of one value per record with a confidence interval over patients.
 
@@ -105,7 +106,7 @@ def bootstrap_median(
     level: float = 0.95,
     method: Method = "percentile",
     seed: int = 0,
-    few: Literal["refuse", "unknown"] = "refuse",
+    few: Few = "refuse",
 ) -> Interval:
     """Median with a confidence interval over patients.
 
@@ -141,7 +142,7 @@ def _of_values(
     level: float,
     method: Method,
     seed: int,
-    few: Literal["refuse", "unknown"],
+    few: Few,
 ) -> Interval:
     table = np.asarray(values, dtype=np.float64)
     records = vector(table.reshape(len(table), -1)[:, 0] if table.ndim == 2 else table, name="values", minimum=1)
@@ -152,10 +153,6 @@ def _of_values(
     kept = np.isfinite(array)
     failed = len(records) - int(kept.reshape(len(records), -1).any(axis=1).sum())
     array, codes = array[kept], codes[kept]
-    people = len(np.unique(codes))
-    if few == "unknown" and people < 2:
-        value = float(statistic(array, np.ones((1, len(array))))[0]) if len(array) else np.nan
-        return Interval(value, np.nan, np.nan, level, len(records) - failed, people, 0, failed)
     found = bootstrap(
         lambda weights: statistic(array, weights),
         len(array),
@@ -164,6 +161,7 @@ def _of_values(
         level=level,
         method=method,
         seed=seed,
+        few=few,
     )
     return replace(found, n=len(records) - failed, failed=failed)
 
@@ -209,19 +207,23 @@ def bootstrap(
     level: float = 0.95,
     method: Method = "bca",
     seed: int = 0,
+    few: Few = "refuse",
 ) -> Interval:
     """Any statistic that takes sample weights, with a confidence interval over groups.
 
     Args:
         statistic: maps weights (replicates, n) to values (replicates,).
         count: n.
-        groups, replicates, level, method, seed: as `bootstrap_mean`.
+        groups, replicates, level, method, seed, few: as `bootstrap_mean`.
 
     Raises:
-        InputError: fewer than two groups, fewer than 100 replicates, a level not between 0 and 1.
+        InputError: fewer than two groups (unless ``few`` allows them) or 100 replicates, a level not in 0 to 1.
     """
     codes = np.unique(group_codes(groups, count), return_inverse=True)[1]
     number = int(codes.max(initial=-1)) + 1
+    if number < 2 and few == "unknown":
+        alone = float(statistic(np.ones((1, count)))[0]) if count else np.nan
+        return Interval(alone, np.nan, np.nan, level, count, number, 0)
     if number < 2:
         raise InputError(f"bootstrap: {number} patients with a value; accepted: at least 2")
     if replicates < 100 or not 0 < level < 1:

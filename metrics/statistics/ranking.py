@@ -113,22 +113,41 @@ def equal_error_rate(*, positive: npt.ArrayLike, negative: npt.ArrayLike) -> flo
 
     Between thresholds the ROC curve is taken as straight.
     """
-    scores, labels = _joined(positive, negative)
-    hits, alarms = _roc(scores, labels)
-    misses, alarms = np.r_[1.0, 1 - hits], np.r_[0.0, alarms]
-    gap = misses - alarms  # falls from 1 to -1
-    i = int(np.argmax(gap <= 0))
-    share = gap[i - 1] / (gap[i - 1] - gap[i])
-    return float(alarms[i - 1] + share * (alarms[i] - alarms[i - 1]))
+    hits, alarms, _ = _roc(*_joined(positive, negative))
+    return float(error_where_equal(1 - hits[None], alarms[None])[0])
 
 
-def _roc(scores: Array, labels: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
-    """True- and false-positive rate of 'at least the threshold', over the thresholds from high to low."""
+def equal_error_threshold(*, positive: npt.ArrayLike, negative: npt.ArrayLike) -> float:
+    """The score from which on a sample is called positive at the equal error rate."""
+    hits, alarms, thresholds = _roc(*_joined(positive, negative))
+    return float(thresholds[np.abs(1 - hits - alarms).argmin()])
+
+
+def error_where_equal(misses: Array, alarms: Array) -> Array:
+    """Where two error rates along falling thresholds meet, (replicates,).
+
+    Args:
+        misses, alarms: (replicates, threshold) share of positives below, and of negatives at or above a threshold.
+            NaN rows give NaN.
+    """
+    start = np.ones((len(misses), 1)), np.zeros((len(misses), 1))
+    misses, alarms = np.hstack([start[0], misses]), np.hstack([start[1], alarms])
+    gap = np.hstack([misses - alarms, np.full((len(misses), 1), -1.0)])  # falls from 1 to -1
+    alarms = np.hstack([alarms, np.ones((len(misses), 1))])
+    i = np.argmax(gap <= 0, axis=1)
+    rows = np.arange(len(misses))
+    before, after = gap[rows, i - 1], gap[rows, i]
+    share = before / (before - after)
+    return alarms[rows, i - 1] + share * (alarms[rows, i] - alarms[rows, i - 1])
+
+
+def _roc(scores: Array, labels: npt.NDArray[np.bool_]) -> tuple[Array, Array, Array]:
+    """True- and false-positive rate of 'at least the threshold', and the thresholds, from high to low."""
     order = np.argsort(-scores, kind="stable")
     ends = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0)
     hits = np.cumsum(labels[order])[ends] / labels.sum()
     alarms = np.cumsum(~labels[order])[ends] / (~labels).sum()
-    return hits, alarms
+    return hits, alarms, scores[order][ends]
 
 
 def _classes(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.bool_]]:

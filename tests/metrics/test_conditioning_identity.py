@@ -4,7 +4,15 @@ from sklearn.metrics import roc_auc_score
 
 from gen.records import InputError
 from metrics.conditioning import request_error, retrieval, statement_accuracy, text_agreement
-from metrics.identity import identity_scores, silhouette, silhouettes
+from metrics.identity import (
+    compare_identities,
+    identity_intervals,
+    identity_scores,
+    scores_of,
+    separation,
+    silhouette,
+    silhouettes,
+)
 
 
 def test_requested_rates():
@@ -143,3 +151,63 @@ def test_silhouette_of_points_on_a_line():
 def test_silhouette_of_nobody_is_refused(persons, metric, words):
     with pytest.raises(InputError, match=words):
         silhouette(values=np.eye(4), persons=list(persons), metric=metric)
+
+
+def _two_visits(rng, people: int) -> dict:
+    """First visits as the gallery, two later ones of each person as queries, as noisy as the persons differ."""
+    own = rng.standard_normal((people, 6))
+    later = np.repeat(own, 2, axis=0) + rng.standard_normal((2 * people, 6))
+    return {
+        "reference": own + 0.5 * rng.standard_normal(own.shape),
+        "generated": later,
+        "reference_persons": np.arange(people),
+        "generated_persons": np.repeat(np.arange(people), 2),
+    }
+
+
+def test_identity_intervals_hold_the_scores_and_draw_persons(rng):
+    given = _two_visits(rng, 40)
+    found = compare_identities(**given)
+    scores, people = scores_of(found), given["generated_persons"][found.rows]
+    intervals = identity_intervals(found, groups=people)
+    for name, each in intervals.items():
+        assert each.value == pytest.approx(getattr(scores, name))
+        assert each.low < each.value < each.high
+        assert (each.n, each.groups) == (80, 40)
+    assert scores == identity_scores(**given)
+
+
+def test_a_drawn_query_counts_as_often_as_it_was_drawn(rng):
+    """The error rate under weights is that of comparisons in which the queries stand again and again."""
+    given = _two_visits(rng, 12)
+    found = compare_identities(**given)
+    draws = identity_intervals(found, replicates=100, seed=3)["eer"]
+    from metrics.statistics.bootstrap import bootstrap_rows
+
+    def again(rows):
+        repeated = {
+            **given,
+            "generated": given["generated"][rows],
+            "generated_persons": given["generated_persons"][rows],
+        }
+        return identity_scores(**repeated).eer
+
+    by_hand = bootstrap_rows(again, 24, replicates=100, seed=3)
+    assert (draws.value, draws.low, draws.high) == pytest.approx((by_hand.value, by_hand.low, by_hand.high))
+
+
+def test_the_threshold_rejects_as_often_as_it_accepts_strangers(rng):
+    given = _two_visits(rng, 60)
+    scores, found = identity_scores(**given), compare_identities(**given)
+    rejected = (np.concatenate(found.same) < scores.threshold).mean()
+    accepted = (np.concatenate(found.other) >= scores.threshold).mean()
+    assert rejected == pytest.approx(accepted, abs=0.02)
+    assert scores.eer == pytest.approx((rejected + accepted) / 2, abs=0.01)
+
+
+def test_separation_needs_two_of_each(rng):
+    values = rng.standard_normal((6, 3))
+    found = separation(values=values, persons=[0, 0, 1, 1, 2, 2])
+    assert found["silhouette"].groups == 3
+    with pytest.raises(InputError, match="two of each"):
+        separation(values=values, persons=[0, 0, 1, 1, 1, 2])

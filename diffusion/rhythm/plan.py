@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -131,3 +132,48 @@ class BeatPlan:
             duration_s=duration_s,
             start_s=self.start_s + start_s,
         )
+
+
+def events_of(plan: BeatPlan, start_s: float = 0.0) -> dict[str, Any]:
+    """Events inside a stretch as JSON values, as `gen.io.annotations` writes them beside a record.
+
+    Args:
+        plan: beats in the places where they are drawn.
+        start_s: added to all times.
+    """
+    inside = plan.inside
+    p, blocked = ((w[(w >= 0) & (w < plan.duration_s)] + start_s).round(4) for w in (plan.p_times_s, plan.blocked_p_s))
+    return {
+        "times_s": (plan.times_s[inside] + start_s).round(4).tolist(),
+        "symbols": "".join(BeatKind(k).symbol for k in plan.kinds[inside].tolist()),
+        "p_onsets_s": p.tolist(),
+        "blocked_p_s": blocked.tolist(),
+        "atrial": plan.atrial,
+        "rhythm": rhythm_name(plan),
+    }
+
+
+def rhythm_name(plan: BeatPlan) -> str:
+    """WFDB's name of the prevailing rhythm."""
+    kinds = plan.kinds[plan.inside]
+    shares = np.bincount(kinds, minlength=len(BeatKind)) / max(len(kinds), 1)
+    early = (kinds == BeatKind.VENTRICULAR).astype(int)
+    if shares[BeatKind.PACED] > 0.5:
+        return "(P"
+    if shares[BeatKind.VENTRICULAR] > 0.8:
+        return "(VT"
+    if len(early) > 4 and (np.diff(early) != 0).all():
+        return "(B"
+    if len(early) > 5 and early.any() and (np.diff(np.flatnonzero(early)) == 3).all() and early.sum() >= 2:
+        return "(T"
+    if shares[BeatKind.ESCAPE] > 0.5:
+        return "(IVR"
+    if shares[BeatKind.JUNCTIONAL] > 0.5:
+        return "(NOD"
+    if plan.atrial in ("fibrillation", "flutter"):
+        return "(AFIB" if plan.atrial == "fibrillation" else "(AFL"
+    if len(plan.blocked_p_s) and not early.any() and np.isfinite(plan.pr_s).any():
+        return "(BII"
+    if plan.atrial == "none":
+        return "(SVTA"
+    return "(SBR" if plan.heart_rate_bpm < 60 else "(N"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gen.io.annotations import write_beats
 from gen.io.channels import Channels, assume, choose, lead_names, note_resampled, on_one_clock
 from gen.io.comments import from_comments, to_comments
 from gen.io.common import Given, make_record, number_text, to_int16_microvolt
@@ -167,6 +168,8 @@ def _joined(header: WfdbHeader, parts: list[tuple[int, _Part]], total: int, give
 def write_wfdb(record: EcgRecord, path: Path) -> None:
     """Write ``path`` (a ``.hea``) and the ``.dat`` beside it: format 16, 1000 units per mV, NaN as -32768.
 
+    Beats that the metadata name (`gen.io.annotations`) come into an ``.atr`` file, too.
+
     Raises:
         InputError: a sample beyond +-32.767 mV.
     """
@@ -180,3 +183,4 @@ def write_wfdb(record: EcgRecord, path: Path) -> None:
     lines += [f"# {comment}" for comment in to_comments(record, path.stem)]
     path.with_suffix(".dat").write_bytes(np.ascontiguousarray(digital.T).tobytes())
     path.with_suffix(".hea").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_beats(record, path)

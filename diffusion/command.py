@@ -76,6 +76,7 @@ def synthesize(
 
     A run that was stopped goes on where it was when the same command is given again. Synthetic; not for diagnosis.
     """
+    from diffusion.process.settings import asked_sampling
     from gen.synthesis import DataSet, share_of
     from gen.synthesis import synthesize as make
 
@@ -87,7 +88,16 @@ def synthesize(
         raise InputError("--overwrite with several processes would remove what the others wrote; remove --out first")
     if number is not None and number < 1:
         raise InputError(f"-n {number}: expected at least 1")
-    chosen = _settings(steps, sampler, guidance, negative, seconds, fs, literal, float32)
+    chosen = asked_sampling(
+        steps=steps,
+        sampler=sampler,
+        guidance=guidance,
+        negative=negative,
+        float32=float32,
+        duration_s=seconds,
+        fs_hz=fs,
+        literal=literal,
+    )
     check = _checker(unconditional, allow_unknown)
     requests, bad = _requests(asked, number, seed, conditions, like, balance, split, measured, check)
     pipeline, settings = _pipeline(checkpoint, chosen)
@@ -101,7 +111,7 @@ def synthesize(
         block=batch,
         card=_facts(pipeline),
     )
-    _warn(asked, conditions, like, negative)
+    _warn(asked, conditions, like)
     pipeline.set_progress_bar_config(disable=not (sys.stderr.isatty() and len(requests) <= data.block), leave=False)
     generate = _generator(pipeline, settings, seed)
     outcome = make(data, generate, out, share=share, overwrite=overwrite, progress=_Progress(data.block))
@@ -109,39 +119,6 @@ def synthesize(
     _print(out, data, outcome, bad, drawn, json)
     if bad:
         raise typer.Exit(2)
-
-
-def _settings(
-    steps: int | None,
-    sampler: str | None,
-    guidance: str | None,
-    negative: str | None,
-    seconds: float,
-    fs: float | None,
-    literal: bool,
-    float32: bool,
-) -> dict[str, Any]:
-    """Options as arguments of `ECGPipeline.sampling`, checked before any weight is loaded."""
-    from diffusion.process.guidance import Guidance, scales_of
-    from diffusion.process.samplers import check_steps, make_scheduler
-    from diffusion.process.settings import Sampling
-
-    if steps is not None:
-        check_steps(steps)
-    if sampler is not None:
-        make_scheduler(sampler)
-    scale = None if guidance is None else scales_of(guidance)
-    if scale is not None:
-        Guidance.of(scale)
-    others: dict[str, Any] = {
-        "negative_prompt": negative or None,
-        "duration_s": seconds,
-        "fs_hz": fs,
-        "literal": literal,
-        "bfloat16": not float32,
-    }
-    Sampling(**others)
-    return {"scheduler": sampler, "num_inference_steps": steps, "guidance_scale": scale, **others}
 
 
 def _pipeline(checkpoint: Path | None, chosen: Mapping[str, Any]) -> "tuple[ECGPipeline, Sampling]":
@@ -157,9 +134,7 @@ def _checker(unconditional: bool, allow_unknown: bool) -> Callable[[Mapping[str,
     from diffusion.conditions.request import check_asked
 
     def check(values: Mapping[str, Any]) -> None:
-        condition = Condition(**values)
-        check_asked([condition], unconditional=unconditional, allow_unknown=allow_unknown)
-        condition.with_numbers_of_text()
+        check_asked([Condition(**values)], unconditional=unconditional, allow_unknown=allow_unknown)
 
     return check
 
@@ -210,7 +185,7 @@ def _facts(pipeline: "ECGPipeline") -> dict[str, Any]:
     return {"name": "physiogen diffusion", "trained_on": trained_on(card), "training_licence": card.get("licence")}
 
 
-def _warn(asked: Mapping[str, Any], conditions: Path | None, like: Path | None, negative: str | None) -> None:
+def _warn(asked: Mapping[str, Any], conditions: Path | None, like: Path | None) -> None:
     """Say on stderr what was not understood or contradicts itself; a table's columns that are no condition."""
     from gen.synthesis.requests import unused_columns
     from gen.text import contradictions, read_text
@@ -223,8 +198,6 @@ def _warn(asked: Mapping[str, Any], conditions: Path | None, like: Path | None, 
             _say(f"warning: contradiction: {line}")
         if read.unknown:
             _say(f"warning: not understood: {', '.join(read.unknown[:_SHOWN])}")
-    if negative and read_text(negative).empty:
-        raise InputError(f"--negative: text not understood at all: {', '.join(read_text(negative).unknown[:12])}")
     if conditions is not None:
         unused = unused_columns(conditions)
         if unused:

@@ -9,12 +9,21 @@ import numpy as np
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-from diffusion.checkpoints import DEFAULT_CODEC, INDEX, WEIGHTS, load_parts, module_digest
-from diffusion.conditions.condition import QUANTITIES, Condition, collate
-from diffusion.conditions.implied import completed
-from diffusion.conditions.request import check_asked, conditions_of, report_of, request_of, statements_of
+from diffusion.checkpoints import DEFAULT_CODEC, INDEX, WEIGHTS, Parts, load_parts, module_digest
+from diffusion.conditions.condition import Condition, collate
+from diffusion.conditions.request import (
+    Prepared,
+    check_asked,
+    conditions_of,
+    implied_by,
+    report_of,
+    request_of,
+    seeds_of,
+    statements_of,
+)
 from diffusion.process import samplers
-from diffusion.process.guidance import Guidance, GuidedVelocity
+from diffusion.process.editing import Start, edit
+from diffusion.process.guidance import GuidedVelocity
 from diffusion.process.settings import Sampling
 from gen.card import part, with_parts
 from gen.checkpoint import checkpoint_digest, model_config, save_checkpoint
@@ -23,12 +32,12 @@ from gen.leads import LEADS_8_TO_12, LEADS_12
 from gen.precision import reduced_precision
 from gen.records import EcgRecord, InputError, Patient
 from gen.signals import resample
-from gen.text import ReadText
-from gen.training import sample_seeds, seeded_normal
+from gen.text import ReadText, read_text
+from gen.training import seeded_normal
 
 OUTPUTS = ("records", "np", "latent")
-#: Streams of random numbers that belong to generation; training has its own.
-_NOISE, _UNSEEDED_BITS = 21, 53
+#: Stream of random numbers that belongs to generation; training has its own.
+_NOISE = 21
 
 
 class ECGPipeline(DiffusionPipeline):
@@ -68,40 +77,9 @@ class ECGPipeline(DiffusionPipeline):
         """Rate at which the codec works."""
         return float(self.codec.fs_hz)
 
-    def sampling(
-        self,
-        *,
-        scheduler: str | None = None,
-        num_inference_steps: int | None = None,
-        guidance_scale: float | Mapping[str, float] | None = None,
-        guidance_rescale: float | None = None,
-        guidance_interval: tuple[float, float] | None = None,
-        **others: Any,
-    ) -> Sampling:
-        """Settings for `generate`: the given ones, for the rest those the weights came with (``card["sampling"]``)."""
-        best = dict(self.card.get("sampling") or {})
-        name = scheduler or self._scheduler_name() or best.get("scheduler") or samplers.DEFAULT_SAMPLER
-        steps = num_inference_steps
-        if steps is None:
-            same = best.get("scheduler", samplers.DEFAULT_SAMPLER) == name
-            steps = best.get("num_inference_steps") if same else None
-        if steps is None:
-            known = samplers.SAMPLERS.get(name)
-            steps = known.steps if known else samplers.default_steps(self.scheduler)
-        chosen = Guidance.of(
-            _first(guidance_scale, best.get("guidance_scale"), 1.0),
-            _first(guidance_rescale, best.get("guidance_rescale"), 0.0),
-            tuple(_first(guidance_interval, best.get("guidance_interval"), (0.0, 1.0))),
-        )
-        return Sampling(scheduler=name, steps=int(steps), guidance=chosen, **others)
-
-    def _scheduler_name(self) -> str | None:
-        """Name that leads to the scheduler component as it is; its class name where a user put in another."""
-        for name, known in samplers.SAMPLERS.items():
-            same = type(self.scheduler).__name__ == known.scheduler
-            if same and _plain(samplers.make_scheduler(name).config) == _plain(self.scheduler.config):
-                return name
-        return type(self.scheduler).__name__
+    def sampling(self, **chosen: Any) -> Sampling:
+        """Settings for `generate`: the given ones, for the rest those the weights came with; see `Sampling.of`."""
+        return Sampling.of(dict(self.card.get("sampling") or {}), self.scheduler, **chosen)
 
     def __call__(
         self,
@@ -162,10 +140,7 @@ class ECGPipeline(DiffusionPipeline):
         """
         values = {"age": age, "sex": sex, "heart_rate": heart_rate, "pr_ms": pr_ms, "qrs_ms": qrs_ms, "qt_ms": qt_ms}
         conditions = conditions_of(prompt, values | {"axis_deg": axis_deg, "rms_mv": rms_mv})
-        if num < 1 or batch_size < 1:
-            raise InputError(f"num {num}, batch_size {batch_size}: expected at least 1")
-        if output_type not in OUTPUTS:
-            raise InputError(f"output_type {output_type!r}: expected one of {', '.join(OUTPUTS)}")
+        check_output(num, batch_size, output_type)
         check_asked(conditions, unconditional=unconditional, allow_unknown=allow_unknown)
         settings = self.sampling(
             scheduler=scheduler,
@@ -180,87 +155,83 @@ class ECGPipeline(DiffusionPipeline):
             literal=literal,
         )
         many = [condition for condition in conditions for _ in range(num)]
-        numbers = list(range(len(many)))
-        seed, seeds = _seeds(seed, generator, numbers)
-
-        told = self.told(many, seeds, settings)
-
-        def latents(part: slice) -> torch.Tensor:
-            return self.latents(told[part], seeds[part], settings, callback_on_step_end)
-
-        def records(latent: torch.Tensor, part: slice) -> list[EcgRecord]:
-            return self.records(latent, many[part], told[part], numbers[part], seed, settings)
-
-        return self._collected(len(many), batch_size, output_type, settings, latents, records)
-
-    def _collected(
-        self,
-        count: int,
-        batch_size: int,
-        output_type: str,
-        settings: Sampling,
-        latents: Callable[[slice], torch.Tensor],
-        records: Callable[[torch.Tensor, slice], list[EcgRecord]],
-    ) -> Any:
-        """Samples computed batch by batch, in the form asked for."""
-        parts: list[Any] = []
-        for start in range(0, count, batch_size):
-            part = slice(start, min(start + batch_size, count))
-            latent = latents(part)
-            if output_type == "latent":
-                parts.append(latent.cpu())
-            elif output_type == "np":
-                parts.append(self.signals(latent, settings))
-            else:
-                parts += records(latent, part)
-        if output_type == "latent":
-            return torch.cat(parts)
-        return np.concatenate(parts) if output_type == "np" else parts
+        numbers = range(len(many))
+        prepared = Prepared.of(many, numbers, *seeds_of(seed, generator, numbers), literal=literal)
+        step = None if callback_on_step_end is None else lambda i, x: callback_on_step_end(self, i, x)
+        return self.draw(prepared, settings, output_type=output_type, batch_size=batch_size, after_step=step)
 
     def generate(
         self, conditions: Sequence[Condition], numbers: Sequence[int], seed: int, settings: Sampling
     ) -> list[EcgRecord]:
         """Records of samples ``numbers`` of a seed, computed as one batch; for bulk synthesis."""
-        seeds = torch.from_numpy(sample_seeds(np.asarray(numbers), seed))
-        told = self.told(conditions, seeds, settings)
-        return self.records(self.latents(told, seeds, settings), conditions, told, numbers, seed, settings)
+        prepared = Prepared.of(conditions, numbers, seed, literal=settings.literal)
+        return self.records(self.latents(prepared, settings), prepared, settings)
+
+    def draw(
+        self,
+        prepared: Prepared,
+        settings: Sampling,
+        *,
+        output_type: str = "records",
+        batch_size: int = 32,
+        base: torch.Tensor | None = None,
+        start: Start | None = None,
+        after_step: Callable[[int, torch.Tensor], None] | None = None,
+    ) -> Any:
+        """Samples computed batch by batch, in the form asked for; see `__call__` and `latents`."""
+        parts: list[Any] = []
+        for begin in range(0, len(prepared), batch_size):
+            part = prepared[begin : begin + batch_size]
+            latent = self.latents(part, settings, base=base, start=start, after_step=after_step)
+            if output_type == "latent":
+                parts.append(latent.cpu())
+            elif output_type == "np":
+                parts.append(self.signals(latent, settings))
+            else:
+                parts += self.records(latent, part, settings)
+        if output_type == "latent":
+            return torch.cat(parts)
+        return np.concatenate(parts) if output_type == "np" else parts
 
     @torch.inference_mode()
     def latents(
         self,
-        told: Sequence[Condition],
-        seeds: torch.Tensor,
+        prepared: Prepared,
         settings: Sampling,
-        callback: Callable[[Any, int, torch.Tensor], None] | None = None,
+        *,
+        base: torch.Tensor | None = None,
+        start: Start | None = None,
+        after_step: Callable[[int, torch.Tensor], None] | None = None,
     ) -> torch.Tensor:
-        """Latents (batch, channel, position) of conditions as `told` gives them; seeds (batch,) int64 fix all noise."""
-        velocity = self._velocity(told, settings)
-        noise = self._noise(seeds, settings)
-        step = None if callback is None else lambda i, x: callback(self, i, x)
-        with self._precision(noise.device, settings):
-            return samplers.sample(
-                velocity, noise, self._scheduler(settings), settings.steps, seeds, self.progress_bar, step
-            )
-
-    @staticmethod
-    def told(conditions: Sequence[Condition], seeds: torch.Tensor, settings: Sampling) -> list[Condition]:
-        """What the network is told of requests: no finding that is denied, and the numbers that findings imply.
+        """Latents (batch, channel, position).
 
         Args:
-            conditions: as they were asked for.
-            seeds: (n,) int64 of the samples.
+            prepared: the samples.
             settings: of sampling.
+            base: (1, width) or (batch, width), what a denoiser of twins is given of a person.
+            start: what an edit starts from; None starts from noise.
+            after_step: told the number of each step and the state after it.
         """
-        affirmed = [condition.affirmed() for condition in conditions]
-        return affirmed if settings.literal else completed(affirmed, seeds)
+        noise = self._noise(prepared.seeds, settings)
+        if base is not None:
+            base = base.to(noise.device).expand(len(prepared), -1)
+        velocity = self._velocity(prepared.told, settings, base)
+        with self._precision(noise.device, settings):
+            if start is not None and start.strength < 1:
+                latent = start.latent.to(noise.device).expand(len(prepared), -1, -1)
+                return edit(velocity, latent, noise, start.strength, settings.steps, after_step)
+            scheduler = self._scheduler(settings)
+            return samplers.sample(
+                velocity, noise, scheduler, settings.steps, prepared.seeds, self.progress_bar, after_step
+            )
 
     def _velocity(
-        self, conditions: Sequence[Condition], settings: Sampling, base: torch.Tensor | None = None
+        self, conditions: Sequence[Condition], settings: Sampling, base: torch.Tensor | None
     ) -> GuidedVelocity:
         device = next(self.denoiser.parameters()).device
         negative = None
         if settings.negative_prompt:
-            negative = collate([Condition(text=settings.negative_prompt)] * len(conditions)).to(device)
+            negative = collate([Condition(text=read_text(settings.negative_prompt))] * len(conditions)).to(device)
         return GuidedVelocity(self.denoiser, collate(conditions).to(device), settings.guidance, negative, base)
 
     def _noise(self, seeds: torch.Tensor, settings: Sampling) -> torch.Tensor:
@@ -292,30 +263,19 @@ class ECGPipeline(DiffusionPipeline):
         # In float64 first: the limb leads' laws then hold to the last bit of float32.
         return np.einsum("al,nlt->nat", LEADS_8_TO_12, eight.astype(np.float64)).astype(np.float32)
 
-    def records(
-        self,
-        latent: torch.Tensor,
-        conditions: Sequence[Condition],
-        told: Sequence[Condition],
-        numbers: Sequence[int],
-        seed: int | None,
-        settings: Sampling,
-    ) -> list[EcgRecord]:
+    def records(self, latent: torch.Tensor, prepared: Prepared, settings: Sampling) -> list[EcgRecord]:
         """Latents as records that say what was asked for, what was implied, and what made them.
 
         Args:
             latent: (n, channel, position).
-            conditions: as they were asked for.
-            told: the same as `told` gives them; numbers that were drawn stand under ``implied`` in the metadata.
-            numbers: of the samples.
-            seed: they are of.
+            prepared: the samples; numbers that were drawn for them stand under ``implied`` in the metadata.
             settings: they were drawn with.
         """
         facts: dict[str, Any] = {
             "generator": "physiogen diffusion",
             "model": self.digests["denoiser"],
             "codec": self.digests["codec"],
-            "seed": seed,
+            "seed": prepared.seed,
         }
         facts["sampling"] = settings.signature()
         return [
@@ -324,14 +284,14 @@ class ECGPipeline(DiffusionPipeline):
                 settings.fs_hz or self.fs_hz,
                 LEADS_12,
                 record_id=f"synthetic_{number:06d}",
-                patient=Patient(age=condition.age, sex=condition.sex),
-                report=report_of(condition),
-                statements=statements_of(condition),
+                patient=Patient(age=asked.age, sex=asked.sex),
+                report=report_of(asked),
+                statements=statements_of(asked),
                 synthetic=True,
-                metadata={**facts, "sample": int(number), "request": request_of(condition), **_implied(condition, own)},
+                metadata={**facts, "sample": int(number), "request": request_of(asked), **implied_by(asked, told)},
             )
-            for signal, condition, own, number in zip(
-                self.signals(latent, settings), conditions, told, numbers, strict=True
+            for signal, asked, told, number in zip(
+                self.signals(latent, settings), prepared.asked, prepared.told, prepared.numbers, strict=True
             )
         ]
 
@@ -377,8 +337,12 @@ class ECGPipeline(DiffusionPipeline):
                 raise InputError(f"{pretrained_model_name_or_path}: scheduler of an unknown class")
             scheduler = kind.from_config(parts.scheduler)
         pipeline = cls(parts.denoiser, parts.codec, samplers.chosen_scheduler(scheduler, parts.card))
-        pipeline.card, pipeline.codec_card, pipeline._digests = parts.card, parts.codec_card, parts.digests
+        pipeline.know(parts)
         return pipeline
+
+    def know(self, parts: Parts) -> None:
+        """Take over the cards and digests of the checkpoints that the parts are from."""
+        self.card, self.codec_card, self._digests = parts.card, parts.codec_card, parts.digests
 
 
 def load(path: str | Path | None = None) -> ECGPipeline:
@@ -396,40 +360,9 @@ def load(path: str | Path | None = None) -> ECGPipeline:
     return ECGPipeline.from_pretrained(folder)
 
 
-def _seeds(
-    seed: int | None, generator: torch.Generator | Sequence[torch.Generator] | None, numbers: Sequence[int]
-) -> tuple[int | None, torch.Tensor]:
-    """The seed to record, and (n,) int64 seeds of the samples."""
-    if seed is not None and generator is not None:
-        raise InputError("seed and generator: give one of them")
-    if isinstance(generator, Sequence):
-        if len(generator) != len(numbers):
-            raise InputError(f"{len(generator)} generators for {len(numbers)} samples; expected one for each, or one")
-        return None, torch.stack([_draw(g) for g in generator])
-    if generator is not None:
-        seed = int(_draw(generator))
-    elif seed is None:
-        seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> (64 - _UNSEEDED_BITS))
-    if seed < 0:
-        raise InputError(f"seed {seed}: expected 0 or more")
-    return seed, torch.from_numpy(sample_seeds(np.asarray(numbers), seed))
-
-
-def _draw(generator: torch.Generator) -> torch.Tensor:
-    return torch.randint(2**_UNSEEDED_BITS, (), generator=generator, device=generator.device).cpu()
-
-
-def _implied(asked: Condition, told: Condition) -> dict[str, Any]:
-    """Numbers that were drawn for a request, under ``implied``; nothing where none was."""
-    before, after = request_of(asked), request_of(told)
-    drawn = {name: round(after[name], 3) for name in QUANTITIES if name in after and name not in before}
-    return {"implied": drawn} if drawn else {}
-
-
-def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A scheduler's settings without diffusers' book-keeping, comparable after a trip through JSON."""
-    return {key: value for key, value in config.items() if not key.startswith("_")}
-
-
-def _first(*values: Any) -> Any:
-    return next(value for value in values if value is not None)
+def check_output(num: int, batch_size: int, output_type: str) -> None:
+    """Raise `InputError` for a number of samples or a form of output that cannot be."""
+    if num < 1 or batch_size < 1:
+        raise InputError(f"num {num}, batch_size {batch_size}: expected at least 1")
+    if output_type not in OUTPUTS:
+        raise InputError(f"output_type {output_type!r}: expected one of {', '.join(OUTPUTS)}")

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from diffusion.conditions.condition import Condition
-from diffusion.conditions.request import check_asked
+from diffusion.conditions.request import check_asked, statements_of
 from diffusion.pipeline import ECGPipeline, load
 from gen.card import data_digest
 from gen.datasets import open_source
@@ -119,9 +119,8 @@ def requests_of(path: Path, number: int = 1) -> TableRequests:
 def _check(values: Mapping[str, Any]) -> None:
     condition = Condition(**values)
     check_asked([condition])
-    if not any(not s.negated for s in read_text(condition.text or "").statements):
+    if not statements_of(condition):
         raise InputError(f"text {values.get('text', '')!r} names no finding; accepted: such as 'atrial flutter'")
-    condition.with_numbers_of_text()
 
 
 def make_cases(pipeline: ECGPipeline, requests: TableRequests, *, seed: int, steps: int | None) -> list[EcgRecord]:

@@ -7,11 +7,11 @@ for each, so absence is known in training and in guidance.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from math import isfinite
-from typing import Any
 
 import numpy as np
 import torch
 
+from gen.quantities import QUANTITIES
 from gen.records import InputError
 from gen.text import ReadText, encode, read_text
 from gen.training import seeded_uniform
@@ -21,27 +21,6 @@ SEXES = ("F", "M")
 SOURCES = ("recorded", "simulated")
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """A numeric condition: unit, accepted range, and the centre and spread that a network scales it with."""
-
-    unit: str
-    low: float
-    high: float
-    centre: float
-    spread: float
-
-
-#: Centre and spread are round figures near those of PTB-XL's training folds; they are part of a network's input.
-QUANTITIES: Mapping[str, Quantity] = {
-    "age": Quantity("years", 0, 120, 60, 17),
-    "heart_rate": Quantity("bpm", 20, 300, 75, 20),
-    "pr_ms": Quantity("ms", 60, 500, 160, 30),
-    "qrs_ms": Quantity("ms", 40, 300, 95, 20),
-    "qt_ms": Quantity("ms", 150, 800, 390, 40),
-    "axis_deg": Quantity("degrees", -180, 180, 30, 45),
-    "rms_mv": Quantity("mV", 0.005, 5, 0.22, 0.08),
-}
 #: What is left out together, in training and in guidance.
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "text": ("text",),
@@ -55,8 +34,11 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 class Condition:
     """One request; None leaves a part open.
 
+    This is the door of a text: a string is read here, once, and numbers in it fill the parts they belong to (a number
+    that is given on its own goes before one in the text).
+
     Attributes:
-        text: report or statements in English or German; or one already read.
+        text: report or statements, as they were read.
         age: years.
         sex: "F" or "M".
         heart_rate: mean ventricular rate in beats per minute.
@@ -66,10 +48,10 @@ class Condition:
         source: of `SOURCES`, or None.
 
     Raises:
-        InputError: a number out of its range (see `QUANTITIES`), or an unknown sex or source.
+        InputError: a number out of its range (see `gen.quantities`), or an unknown sex or source.
     """
 
-    text: str | ReadText | None = None
+    text: ReadText | None = None
     age: float | None = None
     sex: str | None = None
     heart_rate: float | None = None
@@ -81,7 +63,12 @@ class Condition:
     source: str | None = "recorded"
 
     def __post_init__(self) -> None:
+        if isinstance(self.text, str):
+            object.__setattr__(self, "text", read_text(self.text))
+        said = self.text.numbers if self.text is not None else {}
         for name, quantity in QUANTITIES.items():
+            if getattr(self, name) is None and name in said:
+                object.__setattr__(self, name, said[name])
             value = getattr(self, name)
             if value is not None and not (isfinite(value) and quantity.low <= value <= quantity.high):
                 raise InputError(f"{name} {value:g}: expected {quantity.low:g} to {quantity.high:g} {quantity.unit}")
@@ -95,22 +82,17 @@ class Condition:
         """Whether nothing was asked for (``source`` aside)."""
         return all(getattr(self, f.name) is None for f in fields(self) if f.name != "source")
 
-    def with_numbers_of_text(self) -> "Condition":
-        """The same request with the text read, and its numbers moved to where they belong.
+    @property
+    def words(self) -> ReadText | None:
+        """The text without the numbers that a part of the condition stands for; None where nothing else is said.
 
-        A number given on its own goes before one in the text. Numbers that no part stands for (QTc) stay in the text.
-
-        Raises:
-            InputError: a number in the text is out of range.
+        Numbers that no part stands for (QTc) stay.
         """
         if self.text is None:
-            return self
-        read = read_text(self.text) if isinstance(self.text, str) else self.text
-        moved = {name: value for name, value in read.numbers.items() if name in QUANTITIES}
-        rest = {name: value for name, value in read.numbers.items() if name not in QUANTITIES}
-        given: dict[str, Any] = {name: value for name, value in moved.items() if getattr(self, name) is None}
-        nothing_left = not (read.statements or rest or read.unknown)
-        return replace(self, text=None if nothing_left else replace(read, numbers=rest), **given)
+            return None
+        rest = {name: value for name, value in self.text.numbers.items() if name not in QUANTITIES}
+        nothing_left = not (self.text.statements or rest or self.text.unknown)
+        return None if nothing_left else replace(self.text, numbers=rest)
 
     def affirmed(self) -> "Condition":
         """The same request without the findings that its text denies.
@@ -120,12 +102,11 @@ class Condition:
         """
         if self.text is None:
             return self
-        read = read_text(self.text) if isinstance(self.text, str) else self.text
-        kept = tuple(s for s in read.statements if not s.negated)
-        if len(kept) == len(read.statements):
+        kept = tuple(s for s in self.text.statements if not s.negated)
+        if len(kept) == len(self.text.statements):
             return self
-        nothing_left = not (kept or read.numbers or read.unknown)
-        return replace(self, text=None if nothing_left else replace(read, statements=kept))
+        nothing_left = not (kept or self.text.numbers or self.text.unknown)
+        return replace(self, text=None if nothing_left else replace(self.text, statements=kept, wording=None))
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,19 +183,18 @@ class ConditionBatch:
 
 def collate(conditions: Sequence[Condition]) -> ConditionBatch:
     """Tensors of several requests; numbers in texts go to the numeric conditions."""
-    ready = [c.with_numbers_of_text() for c in conditions]
-    texts = [c.text for c in ready]
-    tokens = encode([t if t is not None else "" for t in texts])
+    texts = [c.words for c in conditions]
+    tokens = encode([t if t is not None else ReadText() for t in texts])
     said = np.array([t is not None for t in texts], dtype=bool)
-    numbers = [[_or_nan(getattr(c, name)) for name in QUANTITIES] for c in ready]
+    numbers = [[_or_nan(getattr(c, name)) for name in QUANTITIES] for c in conditions]
     return ConditionBatch(
         token_ids=torch.from_numpy(tokens.ids.astype(np.int64)),
         token_attributes=torch.from_numpy(tokens.attributes.astype(np.int64)),
         token_values=torch.from_numpy(tokens.values),
         token_mask=torch.from_numpy(tokens.mask & said[:, None]),
-        numbers=torch.tensor(numbers, dtype=torch.float32).reshape(len(ready), len(QUANTITIES)),
-        sex=torch.tensor([0 if c.sex is None else 1 + SEXES.index(c.sex) for c in ready]),
-        source=torch.tensor([0 if c.source is None else 1 + SOURCES.index(c.source) for c in ready]),
+        numbers=torch.tensor(numbers, dtype=torch.float32).reshape(len(conditions), len(QUANTITIES)),
+        sex=torch.tensor([0 if c.sex is None else 1 + SEXES.index(c.sex) for c in conditions]),
+        source=torch.tensor([0 if c.source is None else 1 + SOURCES.index(c.source) for c in conditions]),
     )
 
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from diffusion.conditions.condition import QUANTITIES, Condition
-from gen.text import read_text
+from diffusion.conditions.condition import Condition
+from gen.quantities import QUANTITIES
 from gen.training import seeded_uniform
 
 #: Finding -> numbers it is about. QTc (Bazett) becomes QT with the rate asked for, or drawn.
@@ -65,10 +65,9 @@ def completed(conditions: Sequence[Condition], seeds: torch.Tensor) -> list[Cond
 
 
 def _completed(condition: Condition, draw: np.ndarray) -> Condition:
-    whole = condition.with_numbers_of_text()
-    if whole.text is None:
+    read = condition.text
+    if read is None:
         return condition
-    read = read_text(whole.text) if isinstance(whole.text, str) else whole.text
     certain = {s.code for s in read.statements if not s.negated and s.likelihood >= _CERTAIN}
     table, names = typical(), [*QUANTITIES, "qtc_ms"]
     drawn: dict[str, float] = {}
@@ -78,22 +77,19 @@ def _completed(condition: Condition, draw: np.ndarray) -> Condition:
             continue
         for name in quantities:
             silent = (code, name) not in table or (name == "pr_ms" and certain & _NO_PR)
-            given = "qtc_ms" in read.numbers or whole.qt_ms is not None if name == "qtc_ms" else _given(whole, name)
+            corrected_known = "qtc_ms" in read.numbers or condition.qt_ms is not None
+            given = corrected_known if name == "qtc_ms" else getattr(condition, name) is not None
             if not (silent or given):
                 place = draw[names.index(name)] * (LEVELS - 1)
                 drawn.setdefault(name, float(np.interp(place, np.arange(LEVELS), table[code, name])))
     corrected = drawn.pop("qtc_ms", None)
-    rate = whole.heart_rate or drawn.get("heart_rate")
+    rate = condition.heart_rate or drawn.get("heart_rate")
     if corrected is not None and rate is not None:
         drawn["qt_ms"] = corrected * (60 / rate) ** 0.5
     within: dict[str, Any] = {
         name: float(np.clip(value, QUANTITIES[name].low, QUANTITIES[name].high)) for name, value in drawn.items()
     }
-    return replace(whole, **within)
-
-
-def _given(condition: Condition, name: str) -> bool:
-    return getattr(condition, name) is not None
+    return replace(condition, **within)
 
 
 @cache

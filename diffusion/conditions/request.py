@@ -1,14 +1,95 @@
-"""What a caller asks of the generator: settings of sampling, and conditions checked and put into words."""
+"""What a caller asks of the generator: conditions checked and put into words, and samples ready to be drawn."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
-from diffusion.conditions.condition import QUANTITIES, Condition
+from diffusion.conditions.condition import Condition
+from diffusion.conditions.implied import completed
+from gen.quantities import QUANTITIES
 from gen.records import InputError
-from gen.text import ReadText, read_text
+from gen.training import sample_seeds
+
+_UNSEEDED_BITS = 53
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Samples ready to be drawn, in one piece: what was asked for, what the network is told, and their seeds.
+
+    Attributes:
+        asked: a condition for each sample, as it was asked for.
+        told: the same as the network is told it: no finding that is denied, and the numbers that findings imply.
+        numbers: of the samples within their seed.
+        seeds: (n,) int64, which fix all noise.
+        seed: they are of; None where every sample has its own.
+    """
+
+    asked: Sequence[Condition]
+    told: Sequence[Condition]
+    numbers: Sequence[int]
+    seeds: torch.Tensor
+    seed: int | None
+
+    def __len__(self) -> int:
+        return len(self.asked)
+
+    def __getitem__(self, part: slice) -> "Prepared":
+        return Prepared(self.asked[part], self.told[part], self.numbers[part], self.seeds[part], self.seed)
+
+    @classmethod
+    def of(
+        cls,
+        asked: Sequence[Condition],
+        numbers: Sequence[int],
+        seed: int | None,
+        seeds: torch.Tensor | None = None,
+        *,
+        literal: bool = False,
+    ) -> "Prepared":
+        """Samples with what their findings imply.
+
+        Args:
+            asked: a condition for each sample.
+            numbers: of the samples.
+            seed: they are of.
+            seeds: (n,) int64; those of ``numbers`` and ``seed`` where not given.
+            literal: leave numbers open that findings imply.
+        """
+        if seeds is None:
+            seeds = torch.from_numpy(sample_seeds(np.asarray(numbers), int(seed or 0)))
+        affirmed = [condition.affirmed() for condition in asked]
+        return cls(asked, affirmed if literal else completed(affirmed, seeds), numbers, seeds, seed)
+
+
+def seeds_of(
+    seed: int | None, generator: torch.Generator | Sequence[torch.Generator] | None, numbers: Sequence[int]
+) -> tuple[int | None, torch.Tensor]:
+    """The seed to record, and (n,) int64 seeds of the samples.
+
+    Raises:
+        InputError: both were given, a negative seed, or not one generator for each sample.
+    """
+    if seed is not None and generator is not None:
+        raise InputError("seed and generator: give one of them")
+    if isinstance(generator, Sequence):
+        if len(generator) != len(numbers):
+            raise InputError(f"{len(generator)} generators for {len(numbers)} samples; expected one for each, or one")
+        return None, torch.stack([_draw(g) for g in generator])
+    if generator is not None:
+        seed = int(_draw(generator))
+    elif seed is None:
+        seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> (64 - _UNSEEDED_BITS))
+    if seed < 0:
+        raise InputError(f"seed {seed}: expected 0 or more")
+    return seed, torch.from_numpy(sample_seeds(np.asarray(numbers), seed))
+
+
+def _draw(generator: torch.Generator) -> torch.Tensor:
+    return torch.randint(2**_UNSEEDED_BITS, (), generator=generator, device=generator.device).cpu()
 
 
 def check_asked(conditions: Sequence[Condition], *, unconditional: bool = False, allow_unknown: bool = False) -> None:
@@ -19,9 +100,8 @@ def check_asked(conditions: Sequence[Condition], *, unconditional: bool = False,
     """
     for condition in conditions:
         if condition.text is not None and not allow_unknown:
-            read = read_text(condition.text) if isinstance(condition.text, str) else condition.text
-            words = ", ".join(read.unknown[:12])
-            if read.empty and words:
+            words = ", ".join(condition.text.unknown[:12])
+            if condition.text.empty and words:
                 raise InputError(f"text not understood at all: {words}; --allow-unknown goes on all the same")
         if not unconditional and _says_nothing(condition):
             raise InputError(
@@ -31,27 +111,23 @@ def check_asked(conditions: Sequence[Condition], *, unconditional: bool = False,
 
 
 def _says_nothing(condition: Condition) -> bool:
-    if condition.is_empty:
-        return True
-    text = condition.text
-    blank = isinstance(text, str) and not text.strip()
+    blank = condition.text is None or (condition.text.empty and not condition.text.unknown)
     return blank and replace(condition, text=None).is_empty
 
 
 def report_of(condition: Condition) -> str | None:
     """The text asked for, as it was worded where that is known."""
-    if isinstance(condition.text, ReadText):
-        return ", ".join(s.text for s in condition.text.statements) or None
-    return condition.text or None
+    if condition.text is None:
+        return None
+    if condition.text.wording is not None:
+        return condition.text.wording or None
+    return ", ".join(s.text for s in condition.text.statements) or None
 
 
 def statements_of(condition: Condition) -> dict[str, float]:
     """Statements asked for: SCP-ECG code -> likelihood in percent."""
-    if condition.text is None:
-        return {}
-    read = read_text(condition.text) if isinstance(condition.text, str) else condition.text
     found: dict[str, float] = {}
-    for statement in read.statements:
+    for statement in condition.text.statements if condition.text is not None else ():
         if not statement.negated:
             found[statement.code] = max(found.get(statement.code, 0.0), float(statement.likelihood))
     return found
@@ -59,12 +135,18 @@ def statements_of(condition: Condition) -> dict[str, float]:
 
 def request_of(condition: Condition) -> dict[str, Any]:
     """What was asked for, as JSON values; numbers in the text count as asked for."""
-    whole = condition.with_numbers_of_text()
     text = report_of(condition)
     asked: dict[str, Any] = {} if text is None else {"text": text}
     if condition.sex is not None:
         asked["sex"] = condition.sex
-    return asked | {name: getattr(whole, name) for name in QUANTITIES if getattr(whole, name) is not None}
+    return asked | {name: getattr(condition, name) for name in QUANTITIES if getattr(condition, name) is not None}
+
+
+def implied_by(asked: Condition, told: Condition) -> dict[str, Any]:
+    """Numbers that were drawn for a request, under ``implied``; nothing where none was."""
+    before, after = request_of(asked), request_of(told)
+    drawn = {name: round(after[name], 3) for name in QUANTITIES if name in after and name not in before}
+    return {"implied": drawn} if drawn else {}
 
 
 def conditions_of(prompt: Any, values: Mapping[str, Any]) -> list[Condition]:

@@ -27,7 +27,8 @@ from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
     from diffusion.process.settings import Sampling
-    from diffusion.twin.pipeline import ECGTwinPipeline, Reference
+    from diffusion.twin.pipeline import ECGTwinPipeline
+    from diffusion.twin.reference import Reference
 
 #: Cohorts of their own; see `diffusion.twin.recipes` and `diffusion.evaluation.twins` for the others.
 POPULATION_COHORT, PERSONS_COHORT = 6_000_011, 7_000_003

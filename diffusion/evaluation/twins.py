@@ -25,13 +25,15 @@ from diffusion.twin.batch import BATCH, twins_of
 from diffusion.twin.change import Change, own_condition
 from diffusion.twin.scores import moved
 from gen.records import EcgRecord, InputError
+from gen.text import read_text
 from gen.training import sample_generator
 from metrics.measurement.criteria import CRITERIA
 from metrics.measurement.records import measure_records
 
 if TYPE_CHECKING:
     from diffusion.process.settings import Sampling
-    from diffusion.twin.pipeline import ECGTwinPipeline, Reference
+    from diffusion.twin.pipeline import ECGTwinPipeline
+    from diffusion.twin.reference import Reference
 
 #: A cohort of its own; see `diffusion.twin.recipes` for those of training and selection.
 COHORT = 5_000_011
@@ -131,13 +133,18 @@ def _population(
 ) -> list[EcgRecord]:
     """The same requests to the model without a reference, told age and sex."""
     conditions = [
-        Condition(text=change.text, heart_rate=change.heart_rate, age=person.condition.age, sex=person.condition.sex)
+        Condition(
+            text=None if change.text is None else read_text(change.text),
+            heart_rate=change.heart_rate,
+            age=person.condition.age,
+            sex=person.condition.sex,
+        )
         for person, change in zip(people, changes, strict=True)
     ]
     made: list[EcgRecord] = []
     for begin in range(0, len(conditions), BATCH):
         group = conditions[begin : begin + BATCH]
-        made += pipeline.generate(group, range(begin, begin + len(group)), seed, settings)
+        made += pipeline.generator.generate(group, range(begin, begin + len(group)), seed, settings)
     return made
 
 

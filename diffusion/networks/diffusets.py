@@ -22,10 +22,11 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from diffusion.conditions.condition import QUANTITIES, ConditionBatch
+from diffusion.conditions.condition import ConditionBatch
 from diffusion.networks.embedding import ConditionEncoder, checked_digest
 from diffusion.networks.unet import conv
 from diffusion.process.objective import Objective, denoising_loss
+from gen.quantities import QUANTITIES
 
 PUBLISHED_WIDTHS = (4, 8, 16, 32, 64, 128, 256)
 TEXT_WIDTH = 1536
@@ -213,7 +214,7 @@ def _patient(condition: ConditionBatch) -> torch.Tensor:
     names, asked = list(QUANTITIES), ("age", "heart_rate")
     sex = torch.where(condition.sex == 0, 0.0, 2.0 * condition.sex - 3.0)
     columns = [condition.numbers[:, names.index(name)] for name in asked]
-    scaled = [(c - QUANTITIES[n].centre) / QUANTITIES[n].spread for n, c in zip(asked, columns, strict=True)]
+    scaled = [(c - QUANTITIES[n].mean) / QUANTITIES[n].scale for n, c in zip(asked, columns, strict=True)]
     return torch.nan_to_num(torch.stack([sex, *scaled], dim=1))
 
 

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from diffusion.conditions.condition import QUANTITIES, SEXES, SOURCES, ConditionBatch, Quantity
+from diffusion.conditions.condition import SEXES, SOURCES, ConditionBatch
+from gen.quantities import QUANTITIES, Quantity
 from gen.records import InputError
 from gen.text import vocabulary
 
@@ -95,8 +96,8 @@ class NumberTokens(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         scales = [*QUANTITIES.values(), _RR]
-        self.register_buffer("centre", torch.tensor([q.centre for q in scales]), persistent=False)
-        self.register_buffer("spread", torch.tensor([q.spread for q in scales]), persistent=False)
+        self.register_buffer("centre", torch.tensor([q.mean for q in scales]), persistent=False)
+        self.register_buffer("spread", torch.tensor([q.scale for q in scales]), persistent=False)
         # Radians per spread. The slowest does not repeat within the range, the fastest turns .8 rad per bpm.
         self.register_buffer("frequencies", _geometric(0.25, 16.0, FREQUENCIES), persistent=False)
         self.register_buffer("harmonics", torch.arange(1.0, FREQUENCIES + 1), persistent=False)
@@ -134,8 +135,8 @@ class TextTokens(nn.Module):
         super().__init__()
         words = vocabulary()
         scales = [_IN_TEXT.get(token) for token in words.tokens]
-        self.register_buffer("centre", torch.tensor([q.centre if q else 0.0 for q in scales]), persistent=False)
-        self.register_buffer("spread", torch.tensor([q.spread if q else 0.0 for q in scales]), persistent=False)
+        self.register_buffer("centre", torch.tensor([q.mean if q else 0.0 for q in scales]), persistent=False)
+        self.register_buffer("spread", torch.tensor([q.scale if q else 0.0 for q in scales]), persistent=False)
         self.register_buffer("frequencies", _geometric(0.25, 16.0, FREQUENCIES), persistent=False)
         self.ids = nn.Embedding(len(words), width)
         self.attributes = nn.ModuleList(nn.Embedding(size, _ATTRIBUTE_WIDTH) for size in words.attribute_sizes)

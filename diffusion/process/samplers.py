@@ -82,6 +82,20 @@ def chosen_scheduler(named: Any, card: Mapping[str, Any]) -> Any:
     return make_scheduler(named or best.get("scheduler") or DEFAULT_SAMPLER)
 
 
+def name_of(scheduler: Any) -> str:
+    """Name of the sampler that a scheduler is, as it is set; its class name where it is none of `SAMPLERS`."""
+    for name, known in SAMPLERS.items():
+        same = type(scheduler).__name__ == known.scheduler
+        if same and _plain(make_scheduler(name).config) == _plain(scheduler.config):
+            return name
+    return type(scheduler).__name__
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A scheduler's settings without diffusers' book-keeping, comparable after a trip through JSON."""
+    return {key: value for key, value in config.items() if not key.startswith("_")}
+
+
 def default_steps(scheduler: Any) -> int:
     """Steps that a scheduler is used with unless told otherwise."""
     name, kind = type(scheduler).__name__, scheduler.config.get("algorithm_type")

@@ -1,11 +1,13 @@
 """Settings of sampling: scheduler, steps, guidance, length."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from diffusion.process import samplers
-from diffusion.process.guidance import Guidance
+from diffusion.process.guidance import Guidance, scales_of
 from gen.records import InputError
+from gen.text import read_text
 
 #: Shortest and longest ECG that is generated.
 SHORTEST_S, LONGEST_S = 2.0, 60.0
@@ -42,6 +44,42 @@ class Sampling:
         if self.fs_hz is not None and not 50 <= self.fs_hz <= 5000:
             raise InputError(f"sampling rate {self.fs_hz:g} Hz: expected 50 to 5000 Hz")
 
+    @classmethod
+    def of(
+        cls,
+        best: Mapping[str, Any],
+        component: Any,
+        *,
+        scheduler: str | None = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | Mapping[str, float] | None = None,
+        guidance_rescale: float | None = None,
+        guidance_interval: tuple[float, float] | None = None,
+        **others: Any,
+    ) -> "Sampling":
+        """The given settings, and for the rest the best ones of some weights.
+
+        Args:
+            best: settings that the weights' card names (``card["sampling"]``).
+            component: the pipeline's scheduler, used where none is named.
+            scheduler, num_inference_steps, guidance_scale, guidance_rescale, guidance_interval: see `ECGPipeline`.
+            others: further attributes.
+        """
+        name = scheduler or samplers.name_of(component) or best.get("scheduler") or samplers.DEFAULT_SAMPLER
+        steps = num_inference_steps
+        if steps is None:
+            same = best.get("scheduler", samplers.DEFAULT_SAMPLER) == name
+            steps = best.get("num_inference_steps") if same else None
+        if steps is None:
+            known = samplers.SAMPLERS.get(name)
+            steps = known.steps if known else samplers.default_steps(component)
+        chosen = Guidance.of(
+            _first(guidance_scale, best.get("guidance_scale"), 1.0),
+            _first(guidance_rescale, best.get("guidance_rescale"), 0.0),
+            tuple(_first(guidance_interval, best.get("guidance_interval"), (0.0, 1.0))),
+        )
+        return cls(scheduler=name, steps=int(steps), guidance=chosen, **others)
+
     def as_dict(self) -> dict[str, Any]:
         """JSON values."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -51,3 +89,42 @@ class Sampling:
         """What a record should say of how it was sampled, as JSON values."""
         said = {"scheduler": self.scheduler, "steps": self.steps, "guidance": self.guidance.as_dict()}
         return said | ({"negative_prompt": self.negative_prompt} if self.negative_prompt else {})
+
+
+def asked_sampling(
+    *,
+    steps: int | None = None,
+    sampler: str | None = None,
+    guidance: str | None = None,
+    negative: str | None = None,
+    float32: bool = False,
+    **others: Any,
+) -> dict[str, Any]:
+    """Options of a command as arguments of `ECGPipeline.sampling`, checked before any weight is loaded.
+
+    Args:
+        steps, sampler: as they are named.
+        guidance: a number, or group=number for some, with commas.
+        negative: findings to stay away from.
+        float32: not bfloat16.
+        others: further attributes of `Sampling`.
+
+    Raises:
+        InputError: an option is out of its range, unknown or not understood.
+    """
+    if steps is not None:
+        samplers.check_steps(steps)
+    if sampler is not None:
+        samplers.make_scheduler(sampler)
+    scale = None if guidance is None else scales_of(guidance)
+    if scale is not None:
+        Guidance.of(scale)
+    if negative and read_text(negative).empty:
+        raise InputError(f"--negative: text not understood at all: {', '.join(read_text(negative).unknown[:12])}")
+    further = {"negative_prompt": negative or None, "bfloat16": not float32, **others}
+    Sampling(**further)
+    return {"scheduler": sampler, "num_inference_steps": steps, "guidance_scale": scale, **further}
+
+
+def _first(*values: Any) -> Any:
+    return next(value for value in values if value is not None)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from diffusion.conditions.condition import QUANTITIES, Condition
+from diffusion.conditions.condition import Condition
 from diffusion.training.latents import Example
 from gen.datasets import SignalCache
 from gen.leads import LEADS_8
+from gen.quantities import MEASURED, QUANTITIES
 from gen.signals import fill_gaps, rms_mv
 from gen.text import ReadText, StatementRead, read_text
 from metrics.measurement.records import measure_records
@@ -38,9 +39,6 @@ _RHYTHMS = ("SR", "SR", "AFIB", "AFLT", "STACH", "SBRAD", "PACE", "1AVB", "2AVB"
 _CONDUCTION = (None, None, "CLBBB", "CRBBB", "LAFB", "IRBBB", "WPW")
 _FORMS = (None, "LVH", "RVH", "IMI", "AMI", "ASMI", "LVOLT", "LNGQT", "INVT", "STE_", "STD_", "ISC_")
 _WIDE = ("PACE", "3AVB")
-
-#: Names of `metrics.measurement.records.Parameters` behind the names of `QUANTITIES`.
-MEASURED = {"heart_rate": "hr_bpm", "pr_ms": "pr_ms", "qrs_ms": "qrs_ms", "qt_ms": "qt_ms", "axis_deg": "axis_deg"}
 
 #: Measures (n, 8, time) mV at a rate: for each record, values of `QUANTITIES` where measurable.
 Measure = Callable[[np.ndarray, float], list[dict[str, float]]]
@@ -131,7 +129,7 @@ def described(batch: "SimulatedBatch") -> Example:
         values |= {"axis_deg": truth.axis_deg, "rms_mv": p, "age": heart.age}
         facts.append(_clipped(values) | {"sex": heart.sex, "source": "simulated"})
         codes = ReadText(tuple(StatementRead(code) for code in truth.statements))
-        texts.append((truth.report_en, truth.report_de, codes))
+        texts.append((read_text(truth.report_en), read_text(truth.report_de), codes))
     return Example(batch.signal_mv, _wordings(texts, facts))
 
 
@@ -153,7 +151,7 @@ def draw_wish(rng: np.random.Generator) -> dict[str, Any]:
     return wish
 
 
-def _texts_of_row(row: Any) -> tuple[str | ReadText | None, ...]:
+def _texts_of_row(row: Any) -> tuple[ReadText | None, ...]:
     """A recording's report, its codes as statements, and both."""
     report = row.report if isinstance(row.report, str) and row.report.strip() else None
     likelihood: Mapping[str, float] = json.loads(row.statements) if isinstance(row.statements, str) else {}
@@ -166,12 +164,10 @@ def _texts_of_row(row: Any) -> tuple[str | ReadText | None, ...]:
     read = read_text(report)
     known = {statement.code for statement in read.statements}
     both = ReadText((*read.statements, *(c for c in codes if c.code not in known)), read.numbers, read.unknown)
-    return report, ReadText(codes) if codes else report, both
+    return read, ReadText(codes) if codes else read, both
 
 
-def _wordings(
-    texts: Iterable[Sequence[str | ReadText | None]], facts: Iterable[Mapping[str, Any]]
-) -> list[list[Condition]]:
+def _wordings(texts: Iterable[Sequence[ReadText | None]], facts: Iterable[Mapping[str, Any]]) -> list[list[Condition]]:
     """For each way to word a recording (three in ``texts``), the conditions of all recordings."""
     pairs = list(zip(texts, facts, strict=True))
     return [[Condition(text=text[k], **fact) for text, fact in pairs] for k in range(3)]

@@ -3,23 +3,24 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
+from diffusion.conditions.request import Prepared
+from diffusion.process.editing import Start
 from diffusion.process.settings import Sampling
-from diffusion.twin.change import Change, target_condition
+from diffusion.twin.change import Change
+from diffusion.twin.reference import Reference, check_strength
 from gen.records import EcgRecord, InputError
-from gen.training import sample_seeds
 
 if TYPE_CHECKING:
-    from diffusion.twin.pipeline import ECGTwinPipeline, Reference
+    from diffusion.twin.pipeline import ECGTwinPipeline
 
 BATCH = 32
 
 
 def usable_people(
     pipeline: "ECGTwinPipeline", records: Sequence[EcgRecord], tell: Callable[[str], None] = lambda line: None
-) -> "list[Reference | None]":
+) -> list[Reference | None]:
     """What `ECGTwinPipeline.prepare` makes of each record; None, and a line to ``tell``, where it is no reference."""
     people: list[Reference | None] = []
     for record in records:
@@ -33,7 +34,7 @@ def usable_people(
 
 def twins_of(
     pipeline: "ECGTwinPipeline",
-    people: "Sequence[Reference]",
+    people: Sequence[Reference],
     changes: Sequence[Change],
     settings: Sampling,
     *,
@@ -60,19 +61,16 @@ def twins_of(
     """
     if len(people) != len(changes):
         raise InputError(f"{len(changes)} changes for {len(people)} people; accepted: one for each")
-    if not 0 <= strength <= 1:
-        raise InputError(f"strength {strength:g}: expected 0 (the reference) to 1 (from noise)")
+    check_strength(strength)
     made: list[EcgRecord] = []
     for begin in range(0, len(people), batch_size):
         group = people[begin : begin + batch_size]
         own = [change.checked() for change in changes[begin : begin + batch_size]]
-        targets = [target_condition(person.condition, change) for person, change in zip(group, own, strict=True)]
+        targets = [person.under(change) for person, change in zip(group, own, strict=True)]
         base = torch.cat([pipeline.known(person, change) for person, change in zip(group, own, strict=True)])
-        start = torch.cat([pipeline.start(person, settings) for person in group]) if strength < 1 else None
-        numbers = range(first + begin, first + begin + len(group))
-        seeds = torch.from_numpy(sample_seeds(np.array(numbers), seed))
-        told = [target.affirmed() for target in targets]
-        latent = pipeline.person_latents(told, seeds, settings, base, start, strength)
-        records = pipeline.records(latent, targets, told, numbers, seed, settings)
+        latents = [pipeline.start(person, settings) for person in group] if strength < 1 else []
+        start = Start(torch.cat(latents), strength) if latents else None
+        prepared = Prepared.of(targets, range(first + begin, first + begin + len(group)), seed, literal=True)
+        records = pipeline.generator.draw(prepared, settings, batch_size=len(group), base=base, start=start)
         made += [pipeline.signed(*facts, strength) for facts in zip(records, group, targets, strict=True)]
     return made

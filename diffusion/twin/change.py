@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from diffusion.conditions.condition import QUANTITIES, Condition
-from diffusion.training.examples import MEASURED
+from diffusion.conditions.condition import Condition
+from gen.quantities import MEASURED, QUANTITIES
 from gen.records import EcgRecord, InputError
 from gen.signals import rms_mv
 from gen.text import ReadText, StatementRead, read_text
@@ -94,7 +94,8 @@ def own_condition(record: EcgRecord, measured: Parameters, report: str | None = 
         measured: `Parameters` of it.
         report: goes before the record's own.
     """
-    text: str | ReadText | None = report or record.report or None
+    said = report or record.report or None
+    text = read_text(said) if said else None
     if text is None and record.statements:
         text = ReadText(tuple(StatementRead(code) for code in record.statements))
     values: dict[str, float | None] = {name: getattr(measured, theirs) for name, theirs in MEASURED.items()}
@@ -118,22 +119,21 @@ def target_condition(own: Condition, change: Change) -> Condition:
     """
     if change.same:
         return own
-    read = _read(own.text)
     kept: dict[str, Any] = {name: getattr(own, name) for name in QUANTITIES}
-    text: str | ReadText | None = own.text
+    text, before = own.text, own.text or ReadText()
     if change.text or change.add or change.remove:
-        text = change.text if change.text is not None else edited(read, change.add, change.remove)
+        text = edited(before, change.add, change.remove) if change.text is None else read_text(change.text)
         kept = dict.fromkeys(QUANTITIES) | {"age": own.age, "heart_rate": own.heart_rate}
-        had, has = read.codes(), _read(text).codes()
+        had, has = before.codes(), text.codes()
         if had ^ has <= _QRS_STAYS:
             kept |= {name: getattr(own, name) for name in ("qrs_ms", "axis_deg", "rms_mv")}
         else:
             kept["rms_mv"] = _voltage(own.rms_mv, had, has)
         if not (had ^ has) & _PR_CHANGES:
             kept["pr_ms"] = own.pr_ms
-        before, after = had & RHYTHMS, has & RHYTHMS
-        if after - before or before - after - {"SR"}:
-            kept["heart_rate"] = _sinus_rate(own.heart_rate) if after == {"SR"} else None
+        old, new = had & RHYTHMS, has & RHYTHMS
+        if new - old or old - new - {"SR"}:
+            kept["heart_rate"] = _sinus_rate(own.heart_rate) if new == {"SR"} else None
     if change.heart_rate is not None:
         kept |= {"heart_rate": change.heart_rate, "qt_ms": None}
     if change.age is not None:
@@ -172,22 +172,11 @@ def edited(own: ReadText, add: str | None, remove: str | None) -> ReadText:
     return ReadText(tuple(statements), dict(new.numbers))
 
 
-def codes_of(text: str | ReadText | None) -> set[str]:
-    """SCP-ECG codes that a text states."""
-    return _read(text).codes()
-
-
 def one_person(records: Iterable[EcgRecord]) -> None:
     """Raise `InputError` where records name different patients."""
     names = sorted({record.patient.id for record in records if record.patient.id is not None})
     if len(names) > 1:
         raise InputError(f"references of different people ({', '.join(names[:4])}); expected ECGs of one person")
-
-
-def _read(text: str | ReadText | None) -> ReadText:
-    if text is None:
-        return ReadText()
-    return read_text(text) if isinstance(text, str) else text
 
 
 def _in_range(name: str, value: float | None) -> float | None:

@@ -12,7 +12,8 @@ from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
     from diffusion.twin.change import Change
-    from diffusion.twin.pipeline import ECGTwinPipeline, Reference
+    from diffusion.twin.pipeline import ECGTwinPipeline
+    from diffusion.twin.reference import Reference
     from diffusion.twin.scores import TwinScores
 
 #: Twins drawn by --plot.
@@ -64,6 +65,7 @@ def twin(
     achieved. Synthetic; not for diagnosis.
     """
     from diffusion.conditions.condition import Condition
+    from diffusion.process.settings import asked_sampling
     from diffusion.twin.change import Change
     from gen.io import RecordSetWriter
     from gen.io.formats import writable
@@ -71,7 +73,8 @@ def twin(
     writable(format)
     change = Change(text=text, add=add, remove=remove, heart_rate=hr, age=age, same=same).checked(allow_unknown)
     Condition(age=age, heart_rate=hr)  # refuses numbers out of range before anything is loaded
-    settings = _settings(number, strength, steps, sampler, guidance, negative, float32)
+    _check(number, strength, sampler)
+    settings = asked_sampling(steps=steps, sampler=sampler, guidance=guidance, negative=negative, float32=float32)
     records = _read(reference, fs, unit, leads)
     with RecordSetWriter(out, format=format, overwrite=overwrite) as writer:
         pipeline, sampling = _pipeline(checkpoint, settings)
@@ -87,37 +90,13 @@ def twin(
     _print(out, person, twins, scores, plot, seed, json)
 
 
-def _settings(
-    number: int,
-    strength: float,
-    steps: int | None,
-    sampler: str | None,
-    guidance: str | None,
-    negative: str | None,
-    float32: bool,
-) -> dict[str, Any]:
-    """Options as arguments of `ECGPipeline.sampling`, checked before any weight is loaded."""
-    from diffusion.process.guidance import Guidance, scales_of
-    from diffusion.process.samplers import check_steps, make_scheduler
-    from gen.text import read_text
-
+def _check(number: int, strength: float, sampler: str | None) -> None:
     if number < 1:
         raise InputError(f"-n {number}: expected at least 1")
     if not 0 <= strength <= 1:
         raise InputError(f"--strength {strength:g}: expected 0 (the reference) to 1 (from noise)")
-    if steps is not None:
-        check_steps(steps)
-    if sampler is not None:
-        make_scheduler(sampler)
     if sampler is not None and strength < 1:
         raise InputError("--sampler: an edit (--strength below 1) has its own, deterministic one")
-    scale = None if guidance is None else scales_of(guidance)
-    if scale is not None:
-        Guidance.of(scale)
-    if negative and read_text(negative).empty:
-        raise InputError(f"--negative: text not understood at all: {', '.join(read_text(negative).unknown[:12])}")
-    chosen = {"scheduler": sampler, "num_inference_steps": steps, "guidance_scale": scale}
-    return {**chosen, "negative_prompt": negative or None, "bfloat16": not float32}
 
 
 def _read(paths: Sequence[Path], fs: float | None, unit: str | None, leads: str | None) -> list[EcgRecord]:
@@ -144,13 +123,12 @@ def _pipeline(checkpoint: Path | None, settings: Mapping[str, Any]) -> "tuple[EC
 
 def _tell(person: "Reference", change: "Change") -> None:
     """Say on stderr what was done to the reference, and what contradicts itself or was not understood."""
-    from diffusion.twin.change import target_condition
     from gen.text import ReadText, contradictions, read_text
 
     for line in person.notes:
         _say(f"warning: {line}")
-    target = target_condition(person.condition, change)
-    read = read_text(target.text) if isinstance(target.text, str) else target.text or ReadText()
+    target = person.under(change)
+    read = target.text or ReadText()
     numbers = {"heart_rate": target.heart_rate} if target.heart_rate is not None else {}
     for line in contradictions(replace(read, numbers={**read.numbers, **numbers})):
         _say(f"warning: contradiction: {line}")

@@ -17,9 +17,10 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from diffusion.conditions.condition import QUANTITIES, ConditionBatch, drop_at_random
+from diffusion.conditions.condition import ConditionBatch, drop_at_random
 from diffusion.networks.dit import CrossAttention, SelfAttention, rotary_table
 from diffusion.networks.embedding import ConditionEncoder, checked_digest
+from gen.quantities import QUANTITIES
 from gen.training import seeded_uniform
 from metrics.identity import identity_scores
 

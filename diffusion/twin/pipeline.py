@@ -1,39 +1,34 @@
 """`ECGTwinPipeline`: one ECG of a person and a target condition in, the ECG this person would show out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import pi
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
 from diffusion.checkpoints import INDEX, WEIGHTS, load_parts, module_digest
 from diffusion.conditions.condition import Condition, collate
-from diffusion.conditions.request import request_of
-from diffusion.pipeline import OUTPUTS, ECGPipeline, _seeds
+from diffusion.conditions.request import Prepared, request_of, seeds_of
+from diffusion.pipeline import ECGPipeline, check_output
 from diffusion.process import samplers
-from diffusion.process.noising import noisy
+from diffusion.process.editing import Start
 from diffusion.process.settings import Sampling
-from diffusion.twin.change import Change, one_person, own_condition, target_condition
+from diffusion.twin.change import Change, one_person, own_condition
 from diffusion.twin.identity import IdentityEncoder
+from diffusion.twin.reference import WINDOW_S, Reference, check_strength, name_of, usable
 from diffusion.twin.scores import TwinScores, checks_of, score
 from diffusion.twin.sources import GAP_FEATURES, base_input
-from gen import registry
 from gen.card import part, validation_metrics
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, save_checkpoint
 from gen.files import read_json, write_json
-from gen.leads import LEADS_8, LEADS_12, LeadError
-from gen.quality import bad_leads, quality_report
 from gen.records import EcgRecord, InputError
 from gen.signals import fill_gaps
 from metrics.measurement.records import measure_records
 
-SHORTEST_S, WINDOW_S = 4.0, 10.0
-#: A lead with fewer missing samples has its holes filled; with more it is rebuilt from the others.
-_HOLES = 0.2
 #: Correlation of the beats with their median beat: white noise gives .35 to .6, 99 of 100 of PTB-XL's ECGs over .93.
 _ALIKE = 0.7
 _FAILURES = {
@@ -45,50 +40,65 @@ _FAILURES = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """A person as the generator knows them.
-
-    Attributes:
-        record: twelve leads at the codec's rate, the first recording where there are several.
-        condition: the person's own, as reported and measured.
-        base: (1, width) unit vector.
-        notes: what was done to the recording, one line each.
-    """
-
-    record: EcgRecord
-    condition: Condition
-    base: torch.Tensor
-    notes: tuple[str, ...] = ()
+def _of_generator(name: str) -> Any:
+    """A part that the generator holds, read and exchanged there."""
+    return property(
+        lambda self: getattr(self.generator, name), lambda self, value: setattr(self.generator, name, value)
+    )
 
 
-class ECGTwinPipeline(ECGPipeline):
-    """Generates a person's ECG in another condition; without a reference, it is the text-to-ECG pipeline.
+class ECGTwinPipeline(DiffusionPipeline):
+    """Generates a person's ECG in another condition: a text-to-ECG generator that is told about a person.
 
         pipe = ECGTwinPipeline.from_pretrained("CHECKPOINT")
         twins = pipe(gen.read("strip.hea"), "left bundle branch block", heart_rate=95, num=4, seed=3)
 
     Args:
-        denoiser, codec, scheduler: see `ECGPipeline`; the denoiser takes a base vector.
+        denoiser, codec, scheduler: of ``generator``, see `ECGPipeline`; the denoiser takes a base vector.
         identity: the Individual Base Extractor that it was trained with.
+
+    Attributes:
+        generator: the `ECGPipeline` of these parts, which knows nobody.
     """
 
+    denoiser: Any = _of_generator("denoiser")
+    codec: Any = _of_generator("codec")
+    scheduler: Any = _of_generator("scheduler")
     identity: Any
 
     def __init__(
         self, denoiser: torch.nn.Module, codec: torch.nn.Module, scheduler: Any, identity: torch.nn.Module
     ) -> None:
-        super().__init__(denoiser, codec, scheduler)
-        self.register_modules(identity=identity.eval())
+        super().__init__()
+        self.generator = ECGPipeline(denoiser, codec, scheduler)
+        self.register_modules(denoiser=denoiser, codec=codec, scheduler=scheduler, identity=identity.eval())
         self.identity_card: dict[str, Any] = {}
+        self._identity_digest: str | None = None
 
     @property
     def digests(self) -> dict[str, str]:
         """SHA-256 of the checkpoints behind ``denoiser``, ``codec`` and ``identity``."""
-        known = super().digests
-        if "identity" not in known:
-            known["identity"] = module_digest(self.identity)
-        return known
+        if self._identity_digest is None:
+            self._identity_digest = module_digest(self.identity)
+        return {**self.generator.digests, "identity": self._identity_digest}
+
+    @property
+    def fs_hz(self) -> float:
+        """Rate at which the codec works."""
+        return self.generator.fs_hz
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """Card of the denoiser."""
+        return self.generator.card
+
+    def sampling(self, **chosen: Any) -> Sampling:
+        """Settings for `twins`; see `ECGPipeline.sampling`."""
+        return self.generator.sampling(**chosen)
+
+    def set_progress_bar_config(self, **options: Any) -> None:
+        """Options of tqdm, for the generator's bar."""
+        self.generator.set_progress_bar_config(**options)
 
     @torch.inference_mode()
     def prepare(self, records: EcgRecord | Sequence[EcgRecord], *, report: str | None = None) -> Reference:
@@ -117,17 +127,20 @@ class ECGTwinPipeline(ECGPipeline):
             own_condition(record, found, report if k == 0 else None)
             for k, (record, found) in enumerate(zip(ready, measured, strict=True))
         ]
-        bases = self.bases(ready, conditions)
-        base = F.normalize(bases.mean(dim=0, keepdim=True), dim=-1)
-        return Reference(ready[0], conditions[0], base, tuple(line for lines in notes for line in lines))
+        encoded = [self._encoded(record, WINDOW_S) for record in ready]
+        base = F.normalize(self._bases(encoded, conditions).mean(dim=0, keepdim=True), dim=-1)
+        return Reference(ready[0], conditions[0], base, tuple(line for lines in notes for line in lines), encoded[0])
 
     @torch.inference_mode()
     def bases(self, records: Sequence[EcgRecord], conditions: Sequence[Condition]) -> torch.Tensor:
         """Base vectors (n, width) of recordings with all leads at the codec's rate, each with its own condition."""
+        return self._bases([self._encoded(record, WINDOW_S) for record in records], conditions)
+
+    def _bases(self, latents: Sequence[torch.Tensor], conditions: Sequence[Condition]) -> torch.Tensor:
         device = next(self.identity.parameters()).device
         found = [
-            self.identity(self._encoded(record, WINDOW_S).to(device), collate([condition]).to(device)).cpu()
-            for record, condition in zip(records, conditions, strict=True)
+            self.identity(latent.to(device), collate([condition]).to(device)).cpu()
+            for latent, condition in zip(latents, conditions, strict=True)
         ]
         return torch.cat(found)
 
@@ -139,7 +152,7 @@ class ECGTwinPipeline(ECGPipeline):
         device = next(self.denoiser.parameters()).device
         return self.codec.encode(torch.from_numpy(np.ascontiguousarray(padded))[None].float().to(device)).float()
 
-    def __call__(  # type: ignore[override]
+    def __call__(
         self,
         reference: "EcgRecord | Sequence[EcgRecord] | Reference | None",
         prompt: str | None = None,
@@ -209,7 +222,7 @@ class ECGTwinPipeline(ECGPipeline):
         common |= {"batch_size": batch_size, "callback_on_step_end": callback_on_step_end}
         if reference is None:
             values = {"age": age, "heart_rate": heart_rate, "allow_unknown": allow_unknown, **numbers, **population}
-            return super().__call__(prompt, **values, **chosen, **common)
+            return self.generator(prompt, **values, **chosen, **common)
         if population:
             raise InputError(f"{', '.join(population)}: not for a twin, who takes it from the reference")
         given = tuple((name, value) for name, value in numbers.items() if value is not None)
@@ -234,27 +247,26 @@ class ECGTwinPipeline(ECGPipeline):
         callback_on_step_end: Callable[[Any, int, torch.Tensor], None] | None = None,
     ) -> Any:
         """Twins of a prepared reference; see `__call__`."""
-        if num < 1 or batch_size < 1:
-            raise InputError(f"num {num}, batch_size {batch_size}: expected at least 1")
-        if output_type not in OUTPUTS:
-            raise InputError(f"output_type {output_type!r}: expected one of {', '.join(OUTPUTS)}")
-        if not 0 <= strength <= 1:
-            raise InputError(f"strength {strength:g}: expected 0 (the reference) to 1 (from noise)")
-        target = target_condition(person.condition, change)
-        start = self.start(person, settings) if strength < 1 else None
-        base = self.known(person, change)
-        seed, seeds = _seeds(seed, generator, range(num))
-        many = [target] * num
-        told = [target.affirmed()] * num  # numbers that findings leave open follow from the person
-
-        def latents(part: slice) -> torch.Tensor:
-            return self.person_latents(told[part], seeds[part], settings, base, start, strength, callback_on_step_end)
-
-        def records(latent: torch.Tensor, part: slice) -> list[EcgRecord]:
-            made = self.records(latent, many[part], told[part], range(num)[part], seed, settings)
-            return [self.signed(record, person, target, strength) for record in made]
-
-        return self._collected(num, batch_size, output_type, settings, latents, records)
+        check_output(num, batch_size, output_type)
+        check_strength(strength)
+        start = Start(self.start(person, settings), strength) if strength < 1 else None
+        numbers = range(num)
+        target = person.under(change)
+        # Numbers that findings leave open follow from the person, so none are drawn.
+        prepared = Prepared.of([target] * num, numbers, *seeds_of(seed, generator, numbers), literal=True)
+        step = None if callback_on_step_end is None else lambda i, x: callback_on_step_end(self, i, x)
+        made = self.generator.draw(
+            prepared,
+            settings,
+            output_type=output_type,
+            batch_size=batch_size,
+            base=self.known(person, change),
+            start=start,
+            after_step=step,
+        )
+        if output_type != "records":
+            return made
+        return [self.signed(record, person, target, strength) for record in made]
 
     def known(self, person: Reference, change: Change) -> torch.Tensor:
         """What the denoiser is given of a person (1, base_width); the time gap where another age is asked for."""
@@ -262,38 +274,6 @@ class ECGTwinPipeline(ECGPipeline):
         if change.age is not None and person.condition.age is not None:
             gap[0] = change.age - person.condition.age
         return torch.from_numpy(base_input(person.base.numpy(), gap))
-
-    @torch.inference_mode()
-    def person_latents(
-        self,
-        told: Sequence[Condition],
-        seeds: torch.Tensor,
-        settings: Sampling,
-        base: torch.Tensor,
-        start: torch.Tensor | None = None,
-        strength: float = 1.0,
-        callback: Callable[[Any, int, torch.Tensor], None] | None = None,
-    ) -> torch.Tensor:
-        """Latents (batch, channel, position) of one person under several conditions, or of several people.
-
-        Args:
-            told: a condition for each sample, as `told` gives it.
-            seeds: (batch,) int64, which fix all noise.
-            settings: of sampling.
-            base: (1, base_width), see `known`, or one for each sample.
-            start: (1, channel, position) latent to start from, or one for each; None starts from noise.
-            strength: part of the way to noise that ``start`` goes.
-            callback: told each step.
-        """
-        count = len(told)
-        noise = self._noise(seeds, settings)
-        velocity = self._velocity(told, settings, base.to(noise.device).expand(count, -1))
-        step = None if callback is None else lambda i, x: callback(self, i, x)
-        with self._precision(noise.device, settings):
-            if start is None or strength == 1:
-                scheduler = self._scheduler(settings)
-                return samplers.sample(velocity, noise, scheduler, settings.steps, seeds, self.progress_bar, step)
-            return edit(velocity, start.to(noise.device).expand(count, -1, -1), noise, strength, settings.steps, step)
 
     def start(self, person: Reference, settings: Sampling) -> torch.Tensor:
         """Latent (1, channel, position) of a reference that an edit starts from.
@@ -307,6 +287,8 @@ class ECGTwinPipeline(ECGPipeline):
                 f"{name_of(person.record)}: {person.record.duration_s:.2f} s; an edit (strength below 1) "
                 f"of {settings.duration_s:g} s needs a reference as long"
             )
+        if person.latent is not None and wanted == round(WINDOW_S * self.fs_hz):
+            return person.latent
         with torch.inference_mode():
             return self._encoded(person.record, settings.duration_s)
 
@@ -329,7 +311,7 @@ class ECGTwinPipeline(ECGPipeline):
     def scores(self, person: Reference, twins: Sequence[EcgRecord], change: Change) -> list[TwinScores]:
         """Identity kept and change achieved, for each twin."""
         at_rate = [record.at(self.fs_hz) for record in twins]
-        target, measured = target_condition(person.condition, change), measure_records(at_rate)
+        target, measured = person.under(change), measure_records(at_rate)
         seen = []
         for record, found in zip(at_rate, measured, strict=True):
             facts = own_condition(replace(record, report=None, statements={}), found)
@@ -341,12 +323,16 @@ class ECGTwinPipeline(ECGPipeline):
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:  # type: ignore[override]
         """Write a folder that `from_pretrained` and ``gen.load`` read."""
-        super().save_pretrained(save_directory, **options)
+        self.generator.save_pretrained(save_directory, **options)
         folder = Path(save_directory)
         save_checkpoint(
             folder / "identity", config=model_config(self.identity), model=self.identity, card=self.identity_card
         )
-        kind = {"identity": [type(self.identity).__module__, type(self.identity).__name__], "pipeline": "twin"}
+        kind = {
+            "_class_name": type(self).__name__,
+            "identity": [type(self.identity).__module__, type(self.identity).__name__],
+            "pipeline": "twin",
+        }
         write_json(folder / INDEX, read_json(folder / INDEX) | kind)
 
     @classmethod
@@ -373,83 +359,10 @@ class ECGTwinPipeline(ECGPipeline):
                 f"{identity.base_width + GAP_FEATURES} with the time gap"
             )
         pipeline = cls(parts.denoiser, parts.codec, samplers.chosen_scheduler(scheduler, parts.card), identity)
-        pipeline.card, pipeline.codec_card = parts.card, parts.codec_card
+        pipeline.generator.know(parts)
         pipeline.identity_card = load_checkpoint(folder / "identity").card
-        pipeline._digests = {**parts.digests, "identity": digest}
+        pipeline._identity_digest = digest
         return pipeline
-
-
-def edit(
-    velocity: samplers.Velocity,
-    start: torch.Tensor,
-    noise: torch.Tensor,
-    strength: float,
-    steps: int,
-    after_step: Callable[[int, torch.Tensor], None] | None = None,
-) -> torch.Tensor:
-    """Noise a latent part of the way and come back under other conditions (SDEdit, Meng et al. 2022).
-
-    The way back is DDIM's, which in angles is a rotation: x(phi - d) = cos(d) x(phi) - sin(d) v(phi).
-
-    Args:
-        velocity: (x, phi) -> v.
-        start: (batch, channel, position) of the reference.
-        noise: (batch, channel, position), the same as from-noise generation starts from.
-        strength: 0 to 1, as a share of the quarter turn from data to noise.
-        steps: of a whole quarter turn; an edit takes its share of them, at least one.
-        after_step: told the number of each step and the state after it.
-    """
-    if strength <= 0:
-        return start.float().clone()
-    count = max(1, round(strength * steps))
-    phi = start.new_full((len(start),), 0.5 * pi * strength)
-    angle = torch.tensor(0.5 * pi * strength / count)
-    x = noisy(start.float(), noise, phi)
-    for i in range(count):
-        x = angle.cos() * x - angle.sin() * velocity(x, phi - i * angle)
-        if after_step is not None:
-            after_step(i, x)
-    return x
-
-
-def usable(record: EcgRecord, fs_hz: float) -> tuple[EcgRecord, list[str]]:
-    """A reference with twelve leads at a rate, and what had to be done to it.
-
-    Raises:
-        InputError: it is too short, in another unit, has exchanged leads, or has no lead to rebuild the others from.
-    """
-    name = name_of(record)
-    if record.duration_s < SHORTEST_S:
-        raise InputError(f"{name}: {record.duration_s:.2f} s long; a reference needs {SHORTEST_S:g} s")
-    quality = quality_report(record)
-    of_all = [line for line in quality.reasons if not line.startswith("lead ")]  # single leads can be rebuilt
-    if of_all or all(lead.problem for lead in quality.leads.values()):
-        raise InputError(f"{name}: not usable as a reference: {'; '.join(quality.reasons)}")
-    notes = [f"{name}: the electrodes of the arms look exchanged"] if quality.arms_reversed else []
-    wrong = bad_leads(record, max_nan_share=_HOLES)
-    good = [lead for lead in record.leads if lead not in wrong]
-    try:
-        whole = record.select(good).select(LEADS_8)
-    except LeadError:
-        return _rebuilt(record, good, fs_hz, notes)
-    filled = replace(whole, signal_mv=fill_gaps(whole.signal_mv))
-    return filled.to_12().at(fs_hz), notes
-
-
-def _rebuilt(record: EcgRecord, good: Sequence[str], fs_hz: float, notes: list[str]) -> tuple[EcgRecord, list[str]]:
-    """Missing leads from those that are there, by the shipped reconstruction."""
-    rebuild = registry.load("reconstruct")
-    seen = record.select(good)
-    whole = rebuild(seen, allow_bad_leads=True).record
-    lost = [lead for lead in LEADS_12 if lead not in good]
-    line = f"{name_of(record)}: leads {', '.join(lost)} are missing or unusable and were rebuilt from {', '.join(good)}"
-    filled = replace(whole, signal_mv=fill_gaps(whole.signal_mv), report=record.report, statements=record.statements)
-    return filled.at(fs_hz), [*notes, line]
-
-
-def name_of(record: EcgRecord) -> str:
-    """File of a recording, or its name."""
-    return str(record.metadata.get("source_file", record.record_id))
 
 
 def load(path: str | Path | None = None) -> ECGTwinPipeline:

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from diffusion.checkpoints import DENOISERS, INDEX, WEIGHTS, load_codec
-from diffusion.conditions.condition import QUANTITIES
 from diffusion.process.objective import Objective
 from diffusion.training.examples import measured
 from diffusion.training.latents import Codec, Example, channel_weights, check_facts
@@ -34,6 +33,7 @@ from gen.card import SIMULATED, About, source_of, training_card
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.checkpoint import model_config as config_of
 from gen.files import replace_folder, write_json
+from gen.quantities import QUANTITIES
 from gen.records import InputError
 from gen.training import Batch, TrainingConfig, apply_overrides, train
 

@@ -11,7 +11,6 @@ from math import isfinite
 from typing import Any
 
 from diffusion.conditions.condition import Condition
-from diffusion.twin.change import codes_of
 from metrics.measurement.criteria import CRITERIA
 from metrics.measurement.parameters import Parameters
 
@@ -63,12 +62,11 @@ def checks_of(own: Condition, target: Condition, measured: Parameters) -> dict[s
 
     Statements in both conditions are no change and are not asked; a removed one is met when its criterion is not.
     """
-    asked, had = target.with_numbers_of_text(), own.with_numbers_of_text()
     found: dict[str, bool] = {}
-    if asked.heart_rate is not None:
+    if target.heart_rate is not None:
         rate = measured.hr_bpm
-        found["heart_rate"] = bool(isfinite(rate) and abs(rate - asked.heart_rate) <= RATE_TOLERANCE_BPM)
-    after, before = codes_of(asked.text), codes_of(had.text)
+        found["heart_rate"] = bool(isfinite(rate) and abs(rate - target.heart_rate) <= RATE_TOLERANCE_BPM)
+    after, before = _codes(target), _codes(own)
     for code in sorted((after - before) & set(CRITERIA)):
         found[code] = bool(CRITERIA[code].met(measured, target.sex))
     for code in sorted((before - after) & set(CRITERIA)):
@@ -80,3 +78,7 @@ def score(cosine: float, threshold: float | None, checks: Mapping[str, bool]) ->
     """Both scores from their parts."""
     achieved = sum(checks.values()) / len(checks) if checks else None
     return TwinScores(float(cosine), threshold, achieved, dict(checks))
+
+
+def _codes(condition: Condition) -> set[str]:
+    return condition.text.codes() if condition.text is not None else set()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gen.datasets.scp import SUPERCLASSES, aggregate
+from gen.quantities import MEASURED
 from gen.records import InputError
 from gen.synthesis.requests import Request
 from gen.text import read_text
@@ -33,7 +34,6 @@ RATES: Mapping[str, tuple[float, float, float, float]] = {
     "SR": (72, 11, 50, 100),
 }
 _OTHER = (74.0, 14.0, 45.0, 120.0)
-_MEASURED = {"hr_bpm": "heart_rate", "pr_ms": "pr_ms", "qrs_ms": "qrs_ms", "qt_ms": "qt_ms", "axis_deg": "axis_deg"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +179,7 @@ def _measurements(path: Path) -> dict[str, dict[str, float]]:
         raise InputError(f"{path}: column {missing[0]} is missing; accepted: the table of 'physiogen measure'")
     return {
         row["record"]: {
-            name: float(row[column]) for column, name in _MEASURED.items() if column in row and np.isfinite(row[column])
+            name: float(row[column]) for name, column in MEASURED.items() if column in row and np.isfinite(row[column])
         }
         for row in table.to_dict("records")
     }

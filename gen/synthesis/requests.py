@@ -11,21 +11,17 @@ from typing import Any, Protocol
 
 from gen.files import printable
 from gen.io.common import dump_json, parse_sex, reading
+from gen.quantities import QUANTITIES
 from gen.records import InputError
 
+_QUANTITIES = {name: quantity.columns for name, quantity in QUANTITIES.items()}
 #: Columns of a table of conditions, and other names they may have.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "text": ("report", "prompt", "findings"),
-    "age": ("age_years",),
+    "age": _QUANTITIES.pop("age"),
     "sex": ("gender",),
-    "heart_rate": ("hr", "hr_bpm", "heart_rate_bpm", "bpm"),
-    "pr_ms": ("pr",),
-    "qrs_ms": ("qrs",),
-    "qt_ms": ("qt",),
-    "axis_deg": ("axis", "qrs_axis"),
-    "rms_mv": ("rms",),
+    **_QUANTITIES,
 }
-_NUMBERS = tuple(name for name in COLUMNS if name not in ("text", "sex"))
 _EMPTY = ("", "nan", "none", "null", "na", "n/a", "<na>")
 
 

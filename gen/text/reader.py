@@ -56,11 +56,13 @@ class ReadText:
         statements: in the order of the text, each code and location once.
         numbers: heart_rate (bpm), pr_ms, qrs_ms, qt_ms, qtc_ms, axis_deg (degrees), age (years).
         unknown: words and stray numbers that were not understood.
+        wording: the text itself, where there is one; it says nothing about what was understood.
     """
 
     statements: tuple[StatementRead, ...] = ()
     numbers: dict[str, float] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
+    wording: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def empty(self) -> bool:
@@ -88,12 +90,12 @@ def read_text(text: str) -> ReadText:
     Never raises for any string; text beyond `gen.text.tokens.MAX_CHARS` characters is not read. The result is cached
     by the text and must not be changed.
     """
-    text = text[:MAX_CHARS]
+    wording, text = text, text[:MAX_CHARS]
     tokens, numbers = take_numbers(tokenise(text))
     items, unknown = _match(tokens, text)
     _locate(items)
     scope.apply(items)
-    return ReadText(tuple(_statements(items, text)), numbers, tuple(unknown))
+    return ReadText(tuple(_statements(items, text)), numbers, tuple(unknown), wording)
 
 
 def _match(tokens: list[Token], text: str) -> tuple[list[Item], list[str]]:

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from diffusion.conditions.condition import GROUPS, QUANTITIES, Condition, ConditionBatch, collate, drop_at_random
+from diffusion.conditions.condition import GROUPS, Condition, ConditionBatch, collate, drop_at_random
+from gen.quantities import QUANTITIES
 from gen.records import InputError
 from gen.text import vocabulary
 
@@ -25,17 +26,19 @@ def test_bad_requests(wrong, said):
         Condition(**wrong)
 
 
-def test_numbers_of_a_text_become_numeric_conditions():
-    read = Condition(text="atrial fibrillation, rate 130 bpm, QRS 140 ms, QTc 470 ms").with_numbers_of_text()
+def test_a_text_is_read_at_the_door_and_its_numbers_become_numeric_conditions():
+    read = Condition(text="atrial fibrillation, rate 130 bpm, QRS 140 ms, QTc 470 ms")
     assert (read.heart_rate, read.qrs_ms) == (130, 140)
-    assert read.text.numbers == {"qtc_ms": 470}
-    assert Condition(text="rate 130 bpm", heart_rate=90).with_numbers_of_text().heart_rate == 90
-    assert Condition(text="rate 130 bpm").with_numbers_of_text().text is None
+    assert read.text.codes() == {"AFIB"}
+    assert read.text.wording == "atrial fibrillation, rate 130 bpm, QRS 140 ms, QTc 470 ms"
+    assert read.words.numbers == {"qtc_ms": 470}
+    assert Condition(text="rate 130 bpm", heart_rate=90).heart_rate == 90
+    assert Condition(text="rate 130 bpm").words is None
 
 
 def test_a_number_out_of_range_in_a_text_is_refused():
     with pytest.raises(InputError, match="heart_rate"):
-        collate([Condition(text="heart rate 700 bpm")])
+        Condition(text="heart rate 700 bpm")
 
 
 def test_absent_parts_have_values_of_their_own():

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion.conditions.condition import QUANTITIES, Condition
+from diffusion.conditions.condition import Condition
 from diffusion.training.examples import WINDOW_S, simulated, vary
 from diffusion.training.latents import Example, LatentSet, LatentSource, channel_weights, write_latents
+from gen.quantities import QUANTITIES
 from gen.records import InputError
 from gen.signals import rms_mv
 

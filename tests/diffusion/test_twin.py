@@ -15,11 +15,12 @@ from diffusion.evaluation.intervals import interval
 from diffusion.evaluation.twins import beat_errors, evaluate
 from diffusion.networks.dit import LatentDiT
 from diffusion.pipeline import ECGPipeline
+from diffusion.process.editing import edit
 from diffusion.process.guidance import Guidance, GuidedVelocity, links
 from diffusion.process.objective import Objective, denoising_loss
 from diffusion.twin.change import VOLTAGE, Change, edited, own_condition, target_condition
 from diffusion.twin.pairs import build_pairs
-from diffusion.twin.pipeline import edit, load
+from diffusion.twin.pipeline import load
 from diffusion.twin.recipes import identity, personalised, twin
 from diffusion.twin.scores import checks_of
 from diffusion.twin.sources import (
@@ -88,14 +89,14 @@ def test_new_findings_leave_intervals_and_voltage_open():
     assert (target.age, target.heart_rate) == (70, 90)
     assert (target.qrs_ms, target.qt_ms, target.rms_mv) == (None, None, None)
     assert target_condition(OWN, Change(text="sinus bradycardia")).heart_rate is None
-    in_fibrillation = replace(OWN, text="atrial fibrillation", heart_rate=130.0)
+    in_fibrillation = replace(OWN, text=read_text("atrial fibrillation"), heart_rate=130.0)
     assert target_condition(in_fibrillation, Change(remove="atrial fibrillation")).heart_rate == 90
     assert target_condition(in_fibrillation, Change(remove="atrial fibrillation", heart_rate=110)).heart_rate == 110
     assert target_condition(OWN, Change(same=True)) == OWN
 
 
 def test_what_a_finding_has_nothing_to_do_with_stays():
-    calm = replace(OWN, text="sinus rhythm, normal ECG", pr_ms=150.0, axis_deg=30.0)
+    calm = replace(OWN, text=read_text("sinus rhythm, normal ECG"), pr_ms=150.0, axis_deg=30.0)
     fibrillating = target_condition(calm, Change(add="atrial fibrillation"))
     assert (fibrillating.qrs_ms, fibrillating.axis_deg, fibrillating.rms_mv) == (95, 30, 0.2)
     assert fibrillating.pr_ms is None
@@ -108,7 +109,7 @@ def test_what_a_finding_has_nothing_to_do_with_stays():
 
 
 def test_findings_about_voltage_scale_the_persons_own():
-    calm = replace(OWN, text="sinus rhythm")
+    calm = replace(OWN, text=read_text("sinus rhythm"))
     more = target_condition(calm, Change(add="left ventricular hypertrophy")).rms_mv
     assert more == pytest.approx(0.2 * VOLTAGE["LVH"])
     assert target_condition(OWN, Change(remove="left ventricular hypertrophy")).rms_mv == pytest.approx(
@@ -157,7 +158,7 @@ def test_bad_changes_are_refused(change, words):
 
 def test_checks_follow_what_changed():
     shown = SimpleNamespace(hr_bpm=118.0, qrs_ms=130.0, sokolow_mv=2.0, cornell_mv=1.0, failure=None)
-    target = replace(OWN, text="atrial fibrillation, left bundle branch block", heart_rate=120)
+    target = replace(OWN, text=read_text("atrial fibrillation, left bundle branch block"), heart_rate=120)
     assert checks_of(OWN, target, shown) == {"heart_rate": True, "CLBBB": True, "no LVH": True}
     assert checks_of(OWN, target, SimpleNamespace(**{**vars(shown), "qrs_ms": math.nan}))["CLBBB"] is False
     assert checks_of(OWN, replace(OWN, heart_rate=None), shown) == {}
@@ -368,9 +369,9 @@ def test_several_references_of_one_person(pipe, record):
 def test_own_findings_come_from_the_report_or_are_measured(record):
     measured = SimpleNamespace(hr_bpm=70.0, pr_ms=math.nan, qrs_ms=9999.0, qt_ms=400.0, axis_deg=40.0)
     own = own_condition(record, measured)
-    assert own.text == record.report
+    assert own.text.wording == record.report
     assert (own.heart_rate, own.pr_ms, own.qrs_ms) == (70, None, None)
-    assert own_condition(record, measured, "AF").text == "AF"
+    assert own_condition(record, measured, "AF").text == read_text("AF")
     bare = replace(record, report=None)
     assert {s.code for s in own_condition(bare, measured).text.statements} == set(record.statements)
     assert own_condition(replace(bare, statements={}), measured).text is None

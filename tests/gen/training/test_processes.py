@@ -16,7 +16,7 @@ from torch import nn
 
 from gen.training import TrainingConfig, sample_generator, seeded_normal, train
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 

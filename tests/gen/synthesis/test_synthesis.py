@@ -17,7 +17,7 @@ from gen.leads import LEADS_12
 from gen.records import EcgRecord, InputError, Patient
 from gen.synthesis import DataSet, PromptRequests, read_table, share_of, synthesize
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 VALUES = {"text": "sinus rhythm", "age": 60.0, "sex": "F"}
 
 

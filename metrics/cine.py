@@ -7,7 +7,6 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from gen.records import InputError
-from gen.signals import pearson
 from metrics.statistics.arrays import Array
 
 _SIGMA, _RADIUS = 1.5, 5  # the Gaussian window of 11 pixels (Wang et al. 2004)
@@ -98,62 +97,6 @@ def ventricle_volumes(curve: npt.ArrayLike) -> VentricleVolumes:
     high, low = volume.max(axis=1), volume.min(axis=1)
     fraction = np.divide(100 * (high - low), high, out=np.full(len(high), np.nan), where=high > 0)
     return VentricleVolumes(high, low, fraction, volume.argmin(axis=1).astype(np.int64))
-
-
-@dataclass(frozen=True)
-class VolumeErrors:
-    """Agreement of volumes over a set.
-
-    Attributes:
-        edv_mae_ml, esv_mae_ml, ef_mae_points: mean absolute errors; EF in percentage points.
-        ef_bias_points, ef_limits_points: Bland-Altman bias and half-width 1.96 SD of the EF error.
-        ef_r2: 1 - residual over total sum of squares of EF.
-        es_frame_error: mean circular distance of the end-systolic frames, as a share of the heartbeat (0 to 0.5).
-        curve_correlation: mean Pearson correlation of the volume curves that are not flat.
-        n: loops; ``measured``: loops with a defined EF on both sides.
-    """
-
-    edv_mae_ml: float
-    esv_mae_ml: float
-    ef_mae_points: float
-    ef_bias_points: float
-    ef_limits_points: float
-    ef_r2: float
-    es_frame_error: float
-    curve_correlation: float
-    n: int
-    measured: int
-
-
-def volume_errors(*, reference: npt.ArrayLike, generated: npt.ArrayLike) -> VolumeErrors:
-    """Compare volume curves loop by loop.
-
-    Args:
-        reference, generated: (n, frame) in ml over one heartbeat each, the same phases.
-
-    Raises:
-        InputError: shapes differ, fewer than two loops, or a volume that is negative or not finite.
-    """
-    x, y = _curves(reference, "reference"), _curves(generated, "generated")
-    if x.shape != y.shape or len(x) < 2:
-        raise InputError(f"curves of shapes {x.shape} and {y.shape}; accepted: two equal (n, frame), n at least 2")
-    real, fake = ventricle_volumes(x), ventricle_volumes(y)
-    both = np.isfinite(real.ef_percent) & np.isfinite(fake.ef_percent)
-    truth, error = real.ef_percent[both], (fake.ef_percent - real.ef_percent)[both]
-    total = ((truth - truth.mean()) ** 2).sum() if both.any() else 0.0
-    correlation = pearson(x, y)
-    return VolumeErrors(
-        edv_mae_ml=float(np.abs(fake.edv_ml - real.edv_ml).mean()),
-        esv_mae_ml=float(np.abs(fake.esv_ml - real.esv_ml).mean()),
-        ef_mae_points=float(np.abs(error).mean()) if both.any() else float("nan"),
-        ef_bias_points=float(error.mean()) if both.any() else float("nan"),
-        ef_limits_points=float(1.96 * error.std(ddof=1)) if both.sum() > 1 else float("nan"),
-        ef_r2=float(1 - (error**2).sum() / total) if total > 0 else float("nan"),
-        es_frame_error=float(circular_frame_error(real.es_frame, fake.es_frame, x.shape[1]).mean()),
-        curve_correlation=float(np.nanmean(correlation)) if np.isfinite(correlation).any() else float("nan"),
-        n=len(x),
-        measured=int(both.sum()),
-    )
 
 
 def circular_frame_error(first: npt.ArrayLike, second: npt.ArrayLike, frames: int) -> Array:

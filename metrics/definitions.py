@@ -1,12 +1,14 @@
 """What each named measure means: one table that reports, contract tests and readers share.
 
-To add one: write a pure function with keyword-only ``reference`` and ``generated``, then one line in `_TABLE`. The
-contract tests pick it up by themselves.
+To add one: write a pure function with keyword-only ``reference`` and ``generated``, then one entry in `_TABLE`. The
+contract tests pick it up by themselves, every report.json holds it, and a measure of features is computed by the
+benchmark for every extractor (``role``).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from math import inf
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -16,6 +18,8 @@ from gen.records import InputError
 VERSION = "1"
 
 Kind = Literal["features", "paired signals", "signals", "paired values", "features and holdout"]
+#: Where the benchmark computes a measure of features: always, with thorough presets, in the section on diversity.
+Role = Literal["distribution", "thorough", "diversity"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,10 @@ class MetricDefinition:
         accepts: further arguments that may be: ``seed``, ``leads``, ``mask``, ``k``, ``paired``.
         compares: it takes a reference; otherwise it judges the generated set alone.
         copying: what it thinks of a generator that returns its reference: best (fidelity) or worst (privacy).
+        role: which part of the benchmark computes it by itself, for every extractor; None: a section of its own does.
+        reported_from: records a side below which the benchmark prints none, since it would be mostly chance.
+        bounds: of the values, which intervals do not cross.
+        slow: it takes a second or more, so fewer splits stand behind floor and interval.
         summary: one sentence for the report.
     """
 
@@ -44,7 +52,7 @@ class MetricDefinition:
     home: str
     kind: Kind
     better: Literal["lower", "higher"]
-    ideal: float
+    ideal: float | None
     min_samples: int
     summary: str
     unit: str = ""
@@ -53,6 +61,10 @@ class MetricDefinition:
     accepts: tuple[str, ...] = ()
     copying: Literal["best", "worst"] = "best"
     compares: bool = True
+    role: Role | None = None
+    reported_from: int = 1
+    bounds: tuple[float, float] = (-inf, inf)
+    slow: bool = False
 
     @property
     def seeded(self) -> bool:
@@ -92,6 +104,9 @@ _TABLE = (
         ideal=0.0,
         min_samples=2,
         symmetric=True,
+        role="distribution",
+        reported_from=100,
+        bounds=(0.0, inf),
         summary="Fréchet distance of the feature sets seen as Gaussians; compare at equal n only.",
     ),
     MetricDefinition(
@@ -103,6 +118,8 @@ _TABLE = (
         ideal=0.0,
         min_samples=20,
         accepts=("seed", "paired"),
+        reported_from=100,
+        slow=True,
         summary="Fréchet distance extrapolated to infinitely many samples.",
     ),
     MetricDefinition(
@@ -113,6 +130,8 @@ _TABLE = (
         ideal=0.0,
         min_samples=2,
         symmetric=True,
+        role="distribution",
+        reported_from=10,
         summary="Unbiased squared MMD with a cubic kernel; can be slightly negative.",
     ),
     MetricDefinition(
@@ -123,6 +142,9 @@ _TABLE = (
         ideal=1.0,
         min_samples=6,
         accepts=("k",),
+        role="distribution",
+        reported_from=20,
+        bounds=(0.0, 1.0),
         summary="Share of generated samples inside the real support (k = 5 by default).",
     ),
     MetricDefinition(
@@ -133,6 +155,9 @@ _TABLE = (
         ideal=1.0,
         min_samples=6,
         accepts=("k",),
+        role="distribution",
+        reported_from=20,
+        bounds=(0.0, 1.0),
         summary="Share of real samples inside the generated support (k = 5 by default).",
     ),
     MetricDefinition(
@@ -143,6 +168,9 @@ _TABLE = (
         ideal=1.0,
         min_samples=6,
         accepts=("k",),
+        role="distribution",
+        reported_from=20,
+        bounds=(0.0, inf),
         summary="Real balls around a generated sample over k; above 1 is crowding (k = 5 by default).",
     ),
     MetricDefinition(
@@ -153,6 +181,9 @@ _TABLE = (
         ideal=1.0,
         min_samples=6,
         accepts=("k",),
+        role="distribution",
+        reported_from=20,
+        bounds=(0.0, 1.0),
         summary="Share of real samples with a generated one in their ball; .969 for equal sets (k = 5 by default).",
     ),
     MetricDefinition(
@@ -163,6 +194,10 @@ _TABLE = (
         ideal=0.5,
         min_samples=20,
         accepts=("seed",),
+        role="distribution",
+        reported_from=50,
+        bounds=(0.0, 1.0),
+        slow=True,
         summary="How well classifiers tell generated from real; .5 is not at all.",
     ),
     MetricDefinition(
@@ -259,16 +294,71 @@ _TABLE = (
     ),
 )
 
-#: All measures by name.
+#: Measures that describe, beside those of `_TABLE`: no report has to hold them, and worse input need not score worse.
+_FURTHER = (
+    MetricDefinition(
+        name="precision_k3",
+        home="metrics.distribution.manifold:precision_k3",
+        kind="features",
+        better="higher",
+        ideal=1.0,
+        min_samples=4,
+        role="thorough",
+        reported_from=20,
+        bounds=(0.0, 1.0),
+        summary="Precision at k = 3, as the family's papers use it.",
+    ),
+    MetricDefinition(
+        name="recall_k3",
+        home="metrics.distribution.manifold:recall_k3",
+        kind="features",
+        better="higher",
+        ideal=1.0,
+        min_samples=4,
+        role="thorough",
+        reported_from=20,
+        bounds=(0.0, 1.0),
+        summary="Recall at k = 3, as the family's papers use it.",
+    ),
+    MetricDefinition(
+        name="mmd_rbf",
+        home="metrics.distribution.mmd:rbf_mmd",
+        kind="features",
+        better="lower",
+        ideal=0.0,
+        min_samples=2,
+        accepts=("seed",),
+        role="thorough",
+        reported_from=10,
+        summary="Unbiased squared MMD, Gaussian kernel of the median distance.",
+    ),
+    MetricDefinition(
+        name="spread_ratio",
+        home="metrics.distribution.diversity:spread_ratio",
+        kind="features",
+        better="higher",
+        ideal=1.0,
+        min_samples=2,
+        role="diversity",
+        reported_from=20,
+        bounds=(0.0, inf),
+        summary="Mean pairwise feature distance over the real one; below .5 is collapse.",
+    ),
+    MetricDefinition(
+        name="vendi_score",
+        home="metrics.distribution.diversity:standardised_vendi_score",
+        kind="features",
+        better="higher",
+        ideal=None,
+        min_samples=2,
+        role="diversity",
+        reported_from=20,
+        bounds=(1.0, inf),
+        summary="Effective number of different samples.",
+    ),
+)
+
+#: The measures that every report.json holds, computed or skipped, by name.
 DEFINITIONS: Mapping[str, MetricDefinition] = MappingProxyType({entry.name: entry for entry in _TABLE})
-
-
-def definition(name: str) -> MetricDefinition:
-    """Definition of a measure.
-
-    Raises:
-        InputError: no such name; the message lists the known ones.
-    """
-    if name not in DEFINITIONS:
-        raise InputError(f"unknown metric {name!r}; known: {', '.join(DEFINITIONS)}")
-    return DEFINITIONS[name]
+#: Those and the describing ones.
+ALL: Mapping[str, MetricDefinition] = MappingProxyType({entry.name: entry for entry in (*_TABLE, *_FURTHER)})

@@ -33,6 +33,16 @@ def vendi_score(*, generated: npt.ArrayLike) -> float:
     return float(np.exp(-(values * np.log(values)).sum()))
 
 
+def standardised_vendi_score(*, reference: npt.ArrayLike, generated: npt.ArrayLike) -> float:
+    """`vendi_score` of directions from the real mean, in units of the real spread.
+
+    Cosines of features that are all positive are all near 1, and would make every set look alike.
+    """
+    real, fake = feature_pair(reference, generated)
+    scale = real.std(axis=0)
+    return vendi_score(generated=(fake - real.mean(axis=0)) / np.where(scale > 0, scale, 1.0))
+
+
 def spread_ratio(*, reference: npt.ArrayLike, generated: npt.ArrayLike) -> float:
     """Mean pairwise feature distance of the generated set over that of the real one; 1 is best, below .5 is collapse.
 

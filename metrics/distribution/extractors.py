@@ -1,9 +1,7 @@
 """Feature extractors by name: what turns an ECG into the vector that distribution measures compare.
 
 An extractor carries a digest of all that decides its output, so that figures from different features are never
-mixed up and statistics computed once can be kept (`metrics.distribution.cache`). A ranking of generators should hold
-under at least
-two extractors.
+mixed up. A ranking of generators should hold under at least two extractors.
 """
 
 import hashlib

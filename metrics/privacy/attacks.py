@@ -14,7 +14,7 @@ import numpy.typing as npt
 from gen.records import InputError
 from metrics.statistics.arrays import Array, feature_pair
 from metrics.statistics.bootstrap import Groups, Interval, bootstrap_mean
-from metrics.statistics.distances import nearest, squared_distance_blocks
+from metrics.statistics.distances import nearest
 from metrics.statistics.ranking import auroc, auroc_interval, true_positive_rate_interval
 
 
@@ -226,30 +226,6 @@ def membership_density_ratio(
     known = feature_pair(members, population, minimum=k)[1]
     scores = [np.log(_radius(rows, known, k)) - np.log(_radius(rows, fake, k)) for rows in (members, others)]
     return _membership(scores[0], scores[1], reference_groups, holdout_groups, replicates, seed, "density ratio")
-
-
-def reidentification_rank(*, reference: npt.ArrayLike, generated: npt.ArrayLike, source: npt.ArrayLike) -> Array:
-    """Rank (n,), from 1, of each generated sample's own source among the training samples by distance.
-
-    Ties count half, so features that are all equal give the middle rank. Chance is (m + 1) / 2.
-
-    Args:
-        reference: training features (m, d).
-        generated: features (n, d).
-        source: (n,) index into ``reference`` of the patient each was made from.
-
-    Raises:
-        InputError: not one valid index per generated sample, other widths, or values that are not finite.
-    """
-    train, fake = feature_pair(reference, generated)
-    own = np.asarray(source, dtype=np.int64)
-    if own.shape != (len(fake),) or own.min() < 0 or own.max() >= len(train):
-        raise InputError(f"source: accepted: one index from 0 to {len(train) - 1} per generated sample")
-    rank = np.empty(len(fake))
-    for rows, squared in squared_distance_blocks(fake, train):
-        mine = squared[np.arange(len(squared)), own[rows]][:, None]
-        rank[rows] = 0.5 + (squared < mine).sum(axis=1) + 0.5 * (squared == mine).sum(axis=1)
-    return rank
 
 
 def _radius(queries: Array, points: Array, k: int) -> Array:

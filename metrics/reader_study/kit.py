@@ -211,7 +211,7 @@ def _draw_page(record: EcgRecord, name: str, folder: Path) -> None:
 
 def _draw_loops(where: str | Path, count: int, seed: int, side: int) -> "list[CineRecord]":
     from gen.io.cine import read_cine
-    from metrics.suite.sections.cine import files_of
+    from metrics.suite.cine import files_of
 
     files: Mapping[str, Path] = files_of(where)
     if len(files) < count:

@@ -8,30 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from metrics.definitions import DEFINITIONS
+from metrics.definitions import ALL, DEFINITIONS
 from metrics.statistics.bootstrap import Interval
 
 Direction = Literal["lower", "higher"]
 
 #: Names that every report.json holds, computed or skipped.
-CONTRACT = (
-    "fid",
-    "fid_infinity",
-    "kid",
-    "precision",
-    "recall",
-    "density",
-    "coverage",
-    "two_sample_auroc",
-    "mse",
-    "mae",
-    "pcc",
-    "limb_lead_residual_mv",
-    "hr_mae_bpm",
-    "near_copy_share",
-    "nearer_to_train_share",
-    "membership_auroc",
-)
+CONTRACT = tuple(DEFINITIONS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +86,7 @@ class Entry:
 
 def entry(name: str, **given: Any) -> Entry:
     """An `Entry` that takes unit, direction, ideal and summary from `metrics.definitions` where the name is there."""
-    known = DEFINITIONS.get(name.split("@")[0])
+    known = ALL.get(name.split("@")[0])
     if known is not None:
         stated = {"unit": known.unit, "better": known.better, "ideal": known.ideal, "summary": known.summary}
         given = {**stated, **given}
@@ -118,6 +101,16 @@ def skip(name: str, reason: str, section: str = "") -> Entry:
 def from_interval(name: str, interval: Interval, **given: Any) -> Entry:
     """An entry from a bootstrapped value."""
     return entry(name, value=interval.value, ci=(interval.low, interval.high), n=interval.n, **given)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the page: where it stands, what it shows, and its PNG bytes."""
+
+    section: str
+    caption: str
+    png: bytes
+    width: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +137,7 @@ class BenchmarkReport:
     warnings: tuple[str, ...] = ()
     record_ids: tuple[str, ...] = ()
     record_patients: tuple[int, ...] = ()
-    pictures: Any = None
+    pictures: tuple[Picture, ...] = ()
     out: Path | None = None
 
     def __getitem__(self, name: str) -> Entry:

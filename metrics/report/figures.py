@@ -1,7 +1,6 @@
 """Plots of the report: spectra, amplitude and parameter distributions, a map of the features. No pyplot."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +9,6 @@ from scipy import signal as sps
 
 from gen.leads import LEADS_8
 from metrics.statistics.arrays import Array
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,13 +110,3 @@ def _finish(figure: "Figure", axes: "list[Axes]", across: str, up: str) -> None:
         axes[0].legend(fontsize=7, frameon=False)
     figure.supxlabel(across, fontsize=8)
     figure.supylabel(up, fontsize=8)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of the page: where it stands, what it shows, and its PNG bytes."""
-
-    section: str
-    caption: str
-    png: bytes
-    width: str | None = None

@@ -2,7 +2,6 @@
 
 from gen.page import Page
 from metrics.report.entries import CONTRACT, BenchmarkReport
-from metrics.report.figures import Picture
 from metrics.report.lights import LEGEND, SYMBOLS, light
 from metrics.report.tables import HEADERS, interval, number, row, sections, settings_rows, skipped
 
@@ -16,15 +15,14 @@ def page(report: BenchmarkReport) -> str:
     for warning in report.warnings:
         out.note(warning)
     _summary(report, out)
-    pictures: list[Picture] = list((report.pictures or {}).get("figures", []))
     for title, entries in sections(report).items():
         out.heading(title)
         out.table(HEADERS, [row(each) for each in entries])
         for name, leads in _per_lead(entries).items():
             out.table(("measure", *leads), [[name, *leads.values()]], caption="per lead")
-        for picture in [each for each in pictures if each.section == title]:
+        for picture in [each for each in report.pictures if each.section == title]:
             out.figure(picture.png, picture.caption, width=picture.width)
-    rest = [each for each in pictures if each.section not in sections(report)]
+    rest = [each for each in report.pictures if each.section not in sections(report)]
     if rest:
         out.heading("Samples")
         for picture in rest:

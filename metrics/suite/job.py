@@ -1,9 +1,9 @@
 """What every section of a benchmark works on: the aligned sets, features that are computed once, and what to say."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,28 @@ from metrics.distribution.extractors import Extractor
 from metrics.statistics.arrays import Array
 from metrics.suite.aligned import AlignedSet, blocks
 from metrics.suite.halves import Halving, halvings
+from metrics.suite.measured import Measured, measure_set
 from metrics.suite.pairing import Pairs
 from metrics.suite.presets import Preset
 from metrics.suite.progress import Progress
 
 SLOW_HZ = 100.0
 TRAIN_FEATURES = 2000
+
+
+@dataclass(eq=False)
+class Drawn:
+    """What sections leave for the pictures; None where a section was not run or had nothing.
+
+    Attributes:
+        spectra: real and generated ECGs (n, lead, time) in mV, and their rate in Hz.
+        parameters: name -> real and generated values, and the unit.
+        copies: the set that was searched, and (generated row, its row, correlation, lag in s) of the nearest pairs.
+    """
+
+    spectra: tuple[Array, Array, float] | None = None
+    parameters: Mapping[str, tuple[Array, Array, str]] | None = None
+    copies: tuple[AlignedSet, Sequence[tuple[int, int, float, float]]] | None = None
 
 
 @dataclass(eq=False)
@@ -36,7 +52,7 @@ class Job:
         preset, seed: as asked for.
         progress: steps and wall times.
         warnings: what the report must say; sections append.
-        pictures: what figures are drawn from; sections fill it.
+        drawn: what pictures are drawn from; sections fill it.
     """
 
     real: AlignedSet
@@ -49,7 +65,8 @@ class Job:
     seed: int
     progress: Progress
     warnings: list[str] = field(default_factory=list)
-    pictures: dict[str, Any] = field(default_factory=dict)
+    drawn: Drawn = field(default_factory=Drawn)
+    _parameters: dict[str, Measured | str] = field(default_factory=dict)
     _features: dict[tuple[str, str], Array] = field(default_factory=dict)
 
     def features(self, extractor: Extractor, which: str) -> Array:
@@ -62,6 +79,16 @@ class Job:
         if key not in self._features:
             self._features[key] = np.concatenate([extractor(x, self.real.fs_hz) for x in self._blocks(which)])
         return self._features[key]
+
+    def parameters(self, which: Literal["real", "generated"]) -> Measured | str:
+        """ECG parameters of a set, measured once, or in words why there are none."""
+        if which not in self._parameters:
+            each = {"real": self.real, "generated": self.generated}[which]
+            try:
+                self._parameters[which] = measure_set(each)
+            except (InputError, ImportError) as error:
+                self._parameters[which] = f"no delineation: {' '.join(str(error).split())}"
+        return self._parameters[which]
 
     def slow(self, which: str, rows: npt.NDArray[np.int64]) -> Array:
         """Some records with the eight leads (or all there are) at 100 Hz, (rows, lead, time)."""

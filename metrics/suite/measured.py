@@ -2,17 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gen.records import InputError
+from metrics.measurement.parameters import SCALARS, Parameters
 from metrics.statistics.arrays import Array
-from metrics.suite.aligned import blocks
-from metrics.suite.job import Job
-
-if TYPE_CHECKING:
-    from metrics.measurement.parameters import Parameters
+from metrics.suite.aligned import AlignedSet, blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,27 +20,19 @@ class Measured:
         method: what measured them.
     """
 
-    parameters: "tuple[Parameters, ...]"
+    parameters: tuple[Parameters, ...]
     values: Mapping[str, Array]
     method: str
 
 
-def measured(job: Job, which: str) -> Measured | str:
-    """Parameters of the ``real`` or ``generated`` set, or in words why there are none."""
-    key = f"measured:{which}"
-    if key not in job.pictures:
-        try:
-            job.pictures[key] = _measure(job, which)
-        except (InputError, ImportError) as error:
-            job.pictures[key] = f"no delineation: {' '.join(str(error).split())}"
-    return job.pictures[key]
+def measure_set(each: AlignedSet) -> Measured:
+    """Measure every record of a set.
 
-
-def _measure(job: Job, which: str) -> Measured:
-    from metrics.measurement.parameters import SCALARS
+    Raises:
+        InputError: its leads cannot be delineated.
+    """
     from metrics.measurement.records import measure_records
 
-    each = {"real": job.real, "generated": job.generated}[which]
     found: list[Parameters] = []
     for part in blocks(len(each)):
         found += measure_records(each.block(part), each.fs_hz, each.leads)

@@ -1,14 +1,14 @@
 """Chooses what to draw: the most and least credible samples, pairs that look alike, a map of both sets."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from gen.records import EcgRecord
 from metrics.report import figures
-from metrics.report.figures import Picture
+from metrics.report.entries import Picture
 from metrics.statistics.arrays import Array
 from metrics.statistics.distances import nearest
 from metrics.suite.job import Job
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 _DPI = 100.0
 
 
-def gather(job: Job) -> None:
-    """Draw everything for the page and leave it in ``job.pictures['figures']``."""
+def gather(job: Job) -> tuple[Picture, ...]:
+    """Draw everything for the page."""
     found: list[Picture] = []
-    if "spectra" in job.pictures:
-        real, fake, hz = job.pictures["spectra"]
+    if job.drawn.spectra is not None:
+        real, fake, hz = job.drawn.spectra
         leads = figures.lead_names(real.shape[1], job.real.leads)
         found.append(_picture("Physics", figures.spectra(real, fake, hz, leads), "Mean power spectrum of each lead."))
         caption = "Distribution of the sample values of each lead."
         found.append(_picture("Physics", figures.amplitudes(real, fake, leads), caption))
-    if "parameters" in job.pictures:
-        drawn = figures.parameters(job.pictures["parameters"])
+    if job.drawn.parameters is not None:
+        drawn = figures.parameters(job.drawn.parameters)
         found.append(_picture("ECG parameters", drawn, "Distributions of the measured parameters."))
     if job.extractors:
         found += _feature_pictures(job)
     if job.pairs is not None:
         found += _pair_pictures(job)
     found += _copy_pictures(job)
-    job.pictures["figures"] = found
+    return tuple(found)
 
 
 def _feature_pictures(job: Job) -> list[Picture]:
@@ -107,11 +107,11 @@ def _pair_pictures(job: Job) -> list[Picture]:
 
 
 def _copy_pictures(job: Job) -> list[Picture]:
-    if "copies" not in job.pictures:
+    if job.drawn.copies is None:
         return []
     from gen.plot import contact_sheet
 
-    against, pairs = job.pictures["copies"]
+    against, pairs = job.drawn.copies
     records: list[EcgRecord] = []
     for generated, partner, correlation, lag in pairs[:4]:
         records.append(_titled(job.generated.record(generated), f"generated r={correlation:.4f}"))
@@ -134,8 +134,3 @@ def _picture(section: str, figure: "Figure", caption: str, width: str | None = N
     from gen.plot import render
 
     return Picture(section, caption, render(figure, "png", dpi=_DPI), width)
-
-
-def figures_of(pictures: Any) -> list[Picture]:
-    """The finished pictures of a report."""
-    return list((pictures or {}).get("figures", []))

@@ -86,11 +86,6 @@ def mean_beat(signals: npt.ArrayLike, fs_hz: float, *, before_s: float = 0.3, af
     return total / max(1, count)
 
 
-def flat_line_baseline(reference: npt.ArrayLike) -> Array:
-    """Zeros (mV) in place of each ECG (n, lead, time)."""
-    return np.zeros(np.shape(reference), dtype=np.float64)
-
-
 def mean_beat_baseline(
     reference: npt.ArrayLike,
     beat: npt.ArrayLike,

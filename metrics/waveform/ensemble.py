@@ -1,4 +1,4 @@
-"""Scores of many draws for one truth: whether the predicted bands are as wide as the errors."""
+"""The score of many draws for one truth: near it, and as wide as the errors are."""
 
 import numpy as np
 import numpy.typing as npt
@@ -31,47 +31,6 @@ def crps(*, reference: npt.ArrayLike, generated: npt.ArrayLike) -> Array:
     # With sorted draws, the sum over pairs of |x_i - x_j| is sum_i (2i - k + 1) x_(i), i = 0..k-1.
     rank = (2 * np.arange(k) - k + 1).reshape(-1, *[1] * y.ndim)
     return error - (rank * np.sort(x, axis=0)).sum(axis=0) / (k * (k - 1))
-
-
-def band_coverage(*, reference: npt.ArrayLike, generated: npt.ArrayLike, level: float) -> Array:
-    """Whether each true value lies in the central band of its draws: (...) of bool, average as wanted.
-
-    The band reaches between the order statistics whose expected coverage is ``level``: quantiles at the plotting
-    positions i/(k+1), which do not shrink with few draws as the usual sample quantiles do.
-
-    Args:
-        reference: truth (...).
-        generated: draws (k, ...).
-        level: of the band, such as 0.5 or 0.9.
-
-    Raises:
-        InputError: shapes do not fit, a level not between 0 and 1, or too few draws for it (19 for 0.9).
-    """
-    y, x = _draws(reference, generated)
-    if not 0 < level < 1 or (1 - level) / 2 * (len(x) + 1) < 1 - 1e-9:
-        need = int(np.ceil(2 / (1 - level) - 1 - 1e-9)) if 0 < level < 1 else 0
-        raise InputError(f"level={level} of {len(x)} draws; accepted: 0 to 1, at least {need} draws for this one")
-    low, high = np.quantile(x, [(1 - level) / 2, (1 + level) / 2], axis=0, method="weibull")
-    return (y >= low) & (y <= high)
-
-
-def energy_score(*, reference: npt.ArrayLike, generated: npt.ArrayLike) -> Array:
-    """CRPS of whole vectors: E|X - y| - E|X - X'| / 2 with Euclidean norms, over the last axis; 0 is best.
-
-    Args:
-        reference: (..., d).
-        generated: (k, ..., d).
-
-    Returns:
-        (...) in the reference's unit.
-    """
-    y, x = _draws(reference, generated)
-    k = len(x)
-    error = np.linalg.norm(x - y, axis=-1).mean(axis=0)
-    if k == 1:
-        return error
-    pairs = sum(np.linalg.norm(x[i + 1 :] - x[i], axis=-1).sum(axis=0) for i in range(k - 1))
-    return error - pairs / (k * (k - 1))
 
 
 def _draws(reference: npt.ArrayLike, generated: npt.ArrayLike) -> tuple[Array, Array]:

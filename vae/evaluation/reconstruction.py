@@ -18,6 +18,7 @@ from gen.results import Better, Results, Value
 from gen.signals import highpass, pearson, resample
 from gen.simulate.measure import find_beats, measure
 from metrics.statistics.bootstrap import bootstrap_mean, bootstrap_median
+from metrics.waveform.ensemble import crps
 from vae.evaluation.settings import Reconstruction
 from vae.pipeline import Reconstruction as Rebuilt
 from vae.pipeline import ReconstructionPipeline, load
@@ -51,12 +52,14 @@ def evaluate(
 
     Returns:
         ``signal`` (per rate), ``per_lead`` Pearson at 100 Hz, ``clinical`` errors, ``coverage`` of the bands, and
-        ``draw_range``: the share of true samples within the range of the draws, with what calibrated draws reach.
+        ``draw_range``: the share of true samples within the range of the draws, with what calibrated draws reach, and
+        ``crps_mv``, the continuous ranked probability score of the draws.
     """
     scored = [lead for lead in LEADS_8 if lead not in leads]
     rows = [LEADS_12.index(lead) for lead in scored]
     results: list[Rebuilt] = []
     inside = total = 0
+    scores: list[np.ndarray] = []
     for start in range(0, len(records), 32):
         block = list(records[start : start + 32])
         for record, result in zip(block, pipeline(block, leads=leads, num_samples=num_samples), strict=True):
@@ -65,6 +68,7 @@ def evaluate(
                 true = record.select(scored).signal_mv
                 inside += int(((true >= drawn.min(axis=0)) & (true <= drawn.max(axis=0))).sum())
                 total += true.size
+                scores.append(crps(reference=true, generated=drawn).mean(axis=1))
             results.append(replace(result, samples=()))
     patients = [record.patient.id or record.record_id for record in records]
     truth = np.stack([r.select(scored).signal_mv for r in records])
@@ -87,6 +91,7 @@ def evaluate(
     if num_samples:
         expected = (num_samples - 1) / (num_samples + 1)
         figures["draw_range"] = {"samples": num_samples, "inside": inside / total, "expected": expected}
+        figures["crps_mv"] = asdict(patient_interval(np.stack(scores), patients))
     return figures
 
 
@@ -241,8 +246,11 @@ def tables(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, dict
             inside = {
                 "inside": Value(drawn["inside"]),
                 "calibrated draws": Value(drawn["expected"], better="reference"),
+                "CRPS": Value.of(found["crps_mv"], unit="mV", better="lower"),
             }
-            out.setdefault(f"share of samples within the range of {drawn['samples']} draws", {})[row] = inside
+            out.setdefault(f"share of samples within the range of {drawn['samples']} draws, and their score", {})[
+                row
+            ] = inside
     return out
 
 

@@ -5,8 +5,6 @@ counts, 0 where it does not. Each returns a scalar: the mean over what counts in
 that it does not depend on how a batch is spread over processes.
 """
 
-from collections.abc import Callable, Sequence
-
 import torch
 
 
@@ -99,20 +97,3 @@ def qrs_weight(target: torch.Tensor, fs_hz: float, gain: float = 2.0) -> torch.T
     smooth = torch.nn.functional.avg_pool1d(slope, width, stride=1, padding=width // 2, count_include_pad=False)
     top = torch.quantile(smooth, 0.98, dim=2, keepdim=True).clamp_min(1e-8)
     return 1 + gain * (smooth / top).clamp_max(1)
-
-
-def perceptual_loss(
-    predicted: torch.Tensor,
-    target: torch.Tensor,
-    features: Callable[[torch.Tensor], Sequence[torch.Tensor]],
-) -> torch.Tensor:
-    """Mean squared distance in a network's features, averaged over its stages; gradients flow into ``predicted``.
-
-    Args:
-        predicted, target: (batch, lead, time) in the unit that ``features`` expects.
-        features: a frozen network's stages. The target's features are computed without gradient.
-    """
-    with torch.no_grad():
-        wanted = features(target)
-    got = features(predicted)
-    return torch.stack([(a - b).square().mean() for a, b in zip(got, wanted, strict=True)]).mean()

@@ -13,7 +13,6 @@ from metrics.statistics.arrays import Array
 from metrics.statistics.bootstrap import bootstrap_mean
 from metrics.suite.aligned import AlignedSet, blocks
 from metrics.suite.job import Job
-from metrics.suite.measured import measured
 from metrics.suite.sections.text import text_entries
 
 SECTION = "Conditioning"
@@ -50,7 +49,7 @@ def _rate(job: Job) -> list[Entry]:
             return []  # hr_mae_bpm is then against the paired real record
         reason = "no generated record says which heart rate was asked for (metadata: request.heart_rate)"
         return [skip(name, reason, SECTION) for name in names]
-    found = measured(job, "generated")
+    found = job.parameters("generated")
     if isinstance(found, str):
         return [skip(name, found, SECTION) for name in names]
     got = found.values["hr_bpm"]

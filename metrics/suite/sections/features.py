@@ -1,17 +1,15 @@
 """Distribution measures in feature space, each with its floor, its interval and what noise gets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from gen.records import InputError
-from metrics.distribution.diversity import spread_ratio, vendi_score
+from metrics.definitions import ALL, Role
 from metrics.distribution.extractors import Extractor
-from metrics.distribution.frechet import fd_infinity, fid
+from metrics.distribution.frechet import fd_infinity
 from metrics.distribution.manifold import manifold_scores
-from metrics.distribution.mmd import kid, rbf_mmd
 from metrics.distribution.two_sample import two_sample_test
 from metrics.report.entries import Entry, entry, skip
 from metrics.statistics.arrays import Array
@@ -19,36 +17,30 @@ from metrics.suite.halves import Compute, HalfScores, half_scores
 from metrics.suite.job import Job
 
 SECTION = "Distribution of features"
-#: Below this many records a side no Fréchet distance is printed: it would be mostly small-sample bias.
-FID_MINIMUM = 100
 _OUTLIER_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Measures that are computed together.
+    """Measures of `metrics.definitions` that are computed together.
 
     Attributes:
         names: keys of what ``compute`` returns.
         compute: from features (n, d), (n, d) and a seed.
-        minimum: records a side below which it is skipped.
-        slow: takes a second or more, so fewer splits stand behind floor and interval.
-        bounds: of the values.
     """
 
     names: tuple[str, ...]
     compute: Compute
-    minimum: int
-    slow: bool = False
-    bounds: tuple[float, float] = (-np.inf, np.inf)
 
+    @property
+    def minimum(self) -> int:
+        """Records a side below which they are skipped."""
+        return max(ALL[name].reported_from for name in self.names)
 
-def _fid(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
-    return {"fid": fid(reference=real, generated=fake)}
-
-
-def _kid(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
-    return {"kid": kid(reference=real, generated=fake)}
+    @property
+    def slow(self) -> bool:
+        """Whether fewer splits stand behind floor and interval."""
+        return any(ALL[name].slow for name in self.names)
 
 
 def _manifold(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
@@ -61,57 +53,30 @@ def _manifold_3(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
     return {"precision_k3": scores.precision, "recall_k3": scores.recall}
 
 
-def _two_sample(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
-    found = two_sample_test(reference=real, generated=fake, replicates=100, seed=seed)
-    return {"two_sample_auroc": found.auroc.value}
-
-
-def _mmd(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
-    return {"mmd_rbf": rbf_mmd(reference=real, generated=fake, seed=seed)}
-
-
-def _spread(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
-    return {"spread_ratio": spread_ratio(reference=real, generated=fake)}
-
-
-def _vendi(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
-    centre, scale = real.mean(axis=0), real.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
-    # Cosines of features that are all positive are all near 1: directions are taken from the real mean.
-    return {"vendi_score": vendi_score(generated=(fake - centre) / scale)}
-
-
-MEASURES = (
-    Measure(("fid",), _fid, FID_MINIMUM, bounds=(0.0, np.inf)),
-    Measure(("kid",), _kid, 10),
-    Measure(("precision", "recall", "density", "coverage"), _manifold, 20, bounds=(0.0, np.inf)),
-    Measure(("two_sample_auroc",), _two_sample, 50, slow=True, bounds=(0.0, 1.0)),
+#: Distances cost most of the time; what can be read off the same ones is.
+_TOGETHER = (
+    Measure(("precision", "recall", "density", "coverage"), _manifold),
+    Measure(("precision_k3", "recall_k3"), _manifold_3),
 )
-THOROUGH = (
-    Measure(("precision_k3", "recall_k3"), _manifold_3, 20, bounds=(0.0, 1.0)),
-    Measure(("mmd_rbf",), _mmd, 10),
-)
-DIVERSITY = (
-    Measure(("spread_ratio",), _spread, 20, bounds=(0.0, np.inf)),
-    Measure(("vendi_score",), _vendi, 20, bounds=(1.0, np.inf)),
-)
-_OTHERS: Mapping[str, Mapping[str, Any]] = {
-    "precision_k3": {"better": "higher", "ideal": 1.0, "summary": "Precision at k = 3, as the family's papers use it."},
-    "recall_k3": {"better": "higher", "ideal": 1.0, "summary": "Recall at k = 3, as the family's papers use it."},
-    "mmd_rbf": {"ideal": 0.0, "summary": "Unbiased squared MMD, Gaussian kernel of the median distance."},
-    "spread_ratio": {
-        "better": "higher",
-        "ideal": 1.0,
-        "summary": "Mean pairwise feature distance over the real one; below .5 is collapse.",
-    },
-    "vendi_score": {"better": "higher", "summary": "Effective number of different samples."},
-}
-_SHARES = ("precision", "recall", "coverage")
+
+
+def measures_of(*roles: Role) -> list[Measure]:
+    """The measures of `metrics.definitions` with one of these roles, in the order of its table."""
+    names = [each.name for role in roles for each in ALL.values() if each.role == role]
+    shared = {name: measure for measure in _TOGETHER for name in measure.names}
+    return list(dict.fromkeys(shared.get(name) or _alone(name) for name in names))
+
+
+def _alone(name: str) -> Measure:
+    def compute(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
+        return {name: ALL[name](reference=real, generated=fake, seed=seed)}
+
+    return Measure((name,), compute)
 
 
 def features_section(job: Job) -> list[Entry]:
     """FID, FD-infinity, KID, precision, recall, density, coverage, two-sample AUROC; for every extractor."""
-    measures = (*MEASURES, *THOROUGH) if job.preset.thorough else MEASURES
+    measures = measures_of("distribution", *(("thorough",) if job.preset.thorough else ()))
     out: list[Entry] = []
     for number, extractor in enumerate(job.extractors):
         suffix = "" if number == 0 else f"@{extractor.name}"
@@ -132,15 +97,17 @@ def features_section(job: Job) -> list[Entry]:
 def diversity_section(job: Job) -> list[Entry]:
     """Spread and effective number of samples, beside the real set's."""
     if not job.extractors:
-        return [skip(name, "no features", "Diversity") for measure in DIVERSITY for name in measure.names]
-    out = _scores(job, job.extractors[0], DIVERSITY, "", "Diversity")
+        return [
+            skip(name, "no features", "Diversity") for measure in measures_of("diversity") for name in measure.names
+        ]
+    out = _scores(job, job.extractors[0], measures_of("diversity"), "", "Diversity")
     spread = next(each for each in out if each.name == "spread_ratio")
     if spread.value is not None and spread.value < 0.5:
         job.warnings.append(f"collapse: the generated set spreads {spread.value:.2f} times as far as the real one")
     return out
 
 
-def _scores(job: Job, extractor: Extractor, measures: tuple[Measure, ...], suffix: str, section: str) -> list[Entry]:
+def _scores(job: Job, extractor: Extractor, measures: Sequence[Measure], suffix: str, section: str) -> list[Entry]:
     real, fake = (job.features(extractor, which) for which in ("real", "generated"))
     noise = job.features(extractor, "noise")
     rows = job.equal_rows
@@ -156,7 +123,7 @@ def _scores(job: Job, extractor: Extractor, measures: tuple[Measure, ...], suffi
         halves = _halves(job, real, fake, measure)
         trivial = measure.compute(real[: len(noise)], noise, job.seed)
         for name in measure.names:
-            made = _entry(name, suffix, values[name], halves.get(name), trivial[name], measure, size, extractor)
+            made = _entry(name, suffix, values[name], halves.get(name), trivial[name], size, extractor)
             out.append(_with_own_interval(job, made, real[rows[0]], fake[rows[1]]) if "auroc" in name else made)
     return [_with_section(each, section) for each in out]
 
@@ -185,15 +152,13 @@ def _entry(
     value: float,
     halves: HalfScores | None,
     trivial: float,
-    measure: Measure,
     size: int,
     extractor: Extractor,
 ) -> Entry:
-    bounds = (0.0, 1.0) if name in _SHARES else measure.bounds
     return entry(
         name + suffix,
         value=value,
-        ci=None if halves is None else halves.interval(value, *bounds),
+        ci=None if halves is None else halves.interval(value, *ALL[name].bounds),
         n=size,
         floor=None if halves is None else halves.floor,
         floor_ci=None if halves is None else halves.floor_range,
@@ -202,7 +167,6 @@ def _entry(
         baseline=trivial,
         baseline_name="noise",
         extra={"extractor": extractor.name},
-        **_OTHERS.get(name, {}),
     )
 
 
@@ -224,25 +188,29 @@ def _with_section(each: Entry, section: str) -> Entry:
     return replace(each, section=section)
 
 
+def _quick_infinity(real: Array, fake: Array, seed: int) -> Mapping[str, float]:
+    return {"fid_infinity": fd_infinity(reference=real, generated=fake, seed=seed, repeats=1, points=6).value}
+
+
+_INFINITY = Measure(("fid_infinity",), _quick_infinity)
+
+
 def _infinity(job: Job, extractor: Extractor, suffix: str) -> Entry:
     """FD-infinity; its floor needs no equal n, because it is extrapolated itself."""
     rows = job.equal_rows
     size = len(rows[0])
-    if size < FID_MINIMUM:
-        return skip(f"fid_infinity{suffix}", f"{size} records a side; accepted: at least {FID_MINIMUM}", SECTION)
+    if size < _INFINITY.minimum:
+        reason = f"{size} records a side; accepted: at least {_INFINITY.minimum}"
+        return skip(f"fid_infinity{suffix}", reason, SECTION)
     real, fake = job.features(extractor, "real"), job.features(extractor, "generated")
     found = fd_infinity(
         reference=real[rows[0]], generated=fake[rows[1]], paired=job.paired_rows, seed=job.seed, repeats=2
     )
 
-    def compute(first: Array, second: Array, seed: int) -> Mapping[str, float]:
-        return {"fid_infinity": fd_infinity(reference=first, generated=second, seed=seed, repeats=1, points=6).value}
-
-    measure = Measure(("fid_infinity",), compute, FID_MINIMUM, slow=True)
-    halves = _halves(job, real, fake, measure).get("fid_infinity")
+    halves = _halves(job, real, fake, _INFINITY).get("fid_infinity")
     noise = job.features(extractor, "noise")
-    trivial = fd_infinity(reference=real[: len(noise)], generated=noise, seed=job.seed, repeats=1, points=6).value
-    made = _entry("fid_infinity", suffix, found.value, halves, trivial, measure, size, extractor)
+    trivial = _quick_infinity(real[: len(noise)], noise, job.seed)["fid_infinity"]
+    made = _entry("fid_infinity", suffix, found.value, halves, trivial, size, extractor)
     extra = {**made.extra, "trustworthy": found.trustworthy, "standard_error_of_fit": found.standard_error}
     if not found.trustworthy:
         job.warnings.append(

@@ -10,7 +10,7 @@ from metrics.statistics.arrays import Array
 from metrics.statistics.bootstrap import bootstrap_mean
 from metrics.suite.halves import half_scores
 from metrics.suite.job import Job
-from metrics.suite.measured import Measured, measured
+from metrics.suite.measured import Measured
 
 SECTION = "ECG parameters"
 #: Parameter -> unit; the names of the columns of ``physiogen measure``.
@@ -31,7 +31,7 @@ _FEWEST = 10
 
 def parameters_section(job: Job) -> list[Entry]:
     """Wasserstein distance of each parameter's distribution; absolute errors and bias where the sets are paired."""
-    found = {which: measured(job, which) for which in ("real", "generated")}
+    found = {"real": job.parameters("real"), "generated": job.parameters("generated")}
     reason = next((each for each in found.values() if isinstance(each, str)), None)
     if reason is not None:
         return [skip("parameters", reason, SECTION), skip("hr_mae_bpm", reason, SECTION)]
@@ -42,7 +42,7 @@ def parameters_section(job: Job) -> list[Entry]:
     out += [_distribution(job, name, real.values[name], fake.values[name]) for name in UNITS if name in fake.values]
     if job.pairs is not None:
         out += [each for name in UNITS if name in fake.values for each in _errors(job, name, real, fake)]
-    job.pictures["parameters"] = {
+    job.drawn.parameters = {
         name: (real.values[name], fake.values[name], unit) for name, unit in UNITS.items() if name in fake.values
     }
     return out

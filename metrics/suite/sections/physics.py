@@ -140,7 +140,7 @@ def _distances(job: Job) -> list[Entry]:
 
     values, trivial = compute(real, fake, 0), compute(real, noise, 0)
     halves = half_scores(real, fake, splits, compute)
-    job.pictures["spectra"] = (real, fake, job.slow_hz)
+    job.drawn.spectra = (real, fake, job.slow_hz)
     out = []
     for name, (unit, summary) in _DISTANCES.items():
         if name not in values:

@@ -4,7 +4,12 @@ import numpy as np
 
 from gen.leads import LEADS_8
 from gen.records import InputError
-from metrics.privacy.attacks import membership_black_box, nearer_to_train, nearest_neighbour_ratio
+from metrics.privacy.attacks import (
+    membership_black_box,
+    membership_density_ratio,
+    nearer_to_train,
+    nearest_neighbour_ratio,
+)
 from metrics.privacy.copies import CopySearch, find_copies
 from metrics.report.entries import Entry, from_interval, skip
 from metrics.statistics.arrays import Array
@@ -36,7 +41,7 @@ def _copies(job: Job) -> Entry:
         found = find_copies(reference=_eight(against), generated=_eight(job.generated), fs_hz=job.real.fs_hz)
     except InputError as error:
         return skip("near_copy_share", str(error), SECTION)
-    job.pictures["copies"] = (against, found.top(6))
+    job.drawn.copies = (against, found.top(6))
     interval = bootstrap_mean(
         found.copies.astype(float), groups=job.generated.patients, replicates=1000, method="percentile", seed=job.seed
     )
@@ -92,6 +97,32 @@ def _fresh_floor(job: Job, members: Array, holdout: Array, people: list[str]) ->
     return near, found.auroc.value
 
 
+def _density_attack(job: Job, members: Array, fake: Array, holdout: Array, people: list[str]) -> list[Entry]:
+    """DOMIAS: half of the holdout patients are the non-members, the others tell how dense the population is."""
+    split = next(iter(job.splits), None)
+    if split is None or len(split.first) < 10:
+        return [skip("membership_density_auroc", "too few holdout patients for two halves", SECTION)]
+    found = membership_density_ratio(
+        reference=members,
+        generated=fake,
+        holdout=holdout[split.first],
+        population=holdout[split.second],
+        reference_groups=people,
+        holdout_groups=[job.real.patients[i] for i in split.first],
+        seed=job.seed,
+    )
+    made = from_interval(
+        "membership_density_auroc",
+        found.auroc,
+        better="lower",
+        ideal=0.5,
+        section=SECTION,
+        summary="Membership by the ratio of generated to population density (DOMIAS); .5 is ideal.",
+        extra={"tpr_at_1_percent_fpr": found.tpr_at_1_percent, "attack": found.attack},
+    )
+    return [made]
+
+
 def _distances(job: Job, train: AlignedSet) -> list[Entry]:
     extractor = job.extractors[0]
     members = job.features(extractor, "train")
@@ -119,6 +150,7 @@ def _distances(job: Job, train: AlignedSet) -> list[Entry]:
         nearest_neighbour_ratio(reference=members, generated=fake), groups=job.generated.patients, seed=job.seed
     )
     fresh = _fresh_floor(job, members, holdout, people)
+    dense = _density_attack(job, members, fake, holdout, people) if job.preset.thorough else []
     extra = {"extractor": extractor.name, "train_records": len(members), "holdout_records": len(holdout)}
     out = [
         from_interval(
@@ -147,4 +179,4 @@ def _distances(job: Job, train: AlignedSet) -> list[Entry]:
     for each in out[:2]:
         if each.ci is not None and each.ci[0] > 0.5:
             job.warnings.append(f"{each.name} is {each.value:.3f}, its interval lies above .5: training data leaks")
-    return out
+    return [*out, *dense]

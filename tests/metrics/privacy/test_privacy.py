@@ -192,14 +192,3 @@ def test_a_patient_cannot_be_member_and_stranger(world):
         privacy.membership_black_box(
             **sets, generated=fresh, reference_groups=np.arange(300), holdout_groups=np.arange(300)
         )
-
-
-def test_reidentification_rank(rng):
-    train = rng.standard_normal((50, 5))
-    source = rng.integers(0, 50, 20)
-    near = train[source] + 0.01 * rng.standard_normal((20, 5))
-    np.testing.assert_array_equal(privacy.reidentification_rank(reference=train, generated=near, source=source), 1)
-    blind = privacy.reidentification_rank(
-        reference=train, generated=rng.standard_normal((400, 5)), source=np.arange(400) % 50
-    )
-    assert blind.mean() == pytest.approx(25.5, abs=3)

@@ -3,8 +3,8 @@ import pytest
 from scipy import stats
 
 from gen.records import InputError
-from metrics.waveform.alignment import align, flat_line_baseline, mean_beat, mean_beat_baseline, r_peaks
-from metrics.waveform.ensemble import band_coverage, crps, energy_score
+from metrics.waveform.alignment import align, mean_beat, mean_beat_baseline, r_peaks
+from metrics.waveform.ensemble import crps
 from metrics.waveform.paired import error_sums, lead_errors, mse, paired_errors, pearson, record_errors, summarise
 
 
@@ -129,7 +129,7 @@ def test_r_peaks_and_mean_beat(rng):
     assert beat.shape == (2, 200)
     assert beat[0].max() == pytest.approx(1, abs=0.1)
     rebuilt = mean_beat_baseline(x, beat, 250)
-    assert mse(reference=x, generated=rebuilt) < 0.1 * mse(reference=x, generated=flat_line_baseline(x))
+    assert mse(reference=x, generated=rebuilt) < 0.1 * mse(reference=x, generated=np.zeros_like(x))
     assert len(r_peaks(np.zeros((2, 1000)), 250)) == 0
     assert len(r_peaks(np.zeros((2, 10)), 250)) == 0
 
@@ -140,25 +140,9 @@ def test_crps_of_a_gaussian_has_its_closed_form(rng):
     expected = y * (2 * stats.norm.cdf(y) - 1) + 2 * stats.norm.pdf(y) - 1 / np.sqrt(np.pi)
     draws = rng.standard_normal((4000, 3))
     np.testing.assert_allclose(crps(reference=y, generated=draws), expected, atol=0.03)
-    np.testing.assert_allclose(
-        energy_score(reference=y[:, None], generated=draws[:300, :, None]),
-        crps(reference=y, generated=draws[:300]),
-        rtol=1e-9,
-    )
 
 
 def test_crps_is_unbiased_in_the_number_of_draws(rng):
     few = crps(reference=np.zeros(50000), generated=rng.standard_normal((2, 50000))).mean()
     assert few == pytest.approx((np.sqrt(2) - 1) / np.sqrt(np.pi), abs=0.012)
     assert crps(reference=np.array([1.0]), generated=np.array([[3.0]])) == 2
-
-
-@pytest.mark.parametrize(("draws", "level"), [(20, 0.5), (19, 0.9), (200, 0.9)])
-def test_honest_bands_cover_as_they_say(rng, draws, level):
-    truth, samples = rng.standard_normal(20000), rng.standard_normal((draws, 20000))
-    assert band_coverage(reference=truth, generated=samples, level=level).mean() == pytest.approx(level, abs=0.012)
-
-
-def test_too_few_draws_for_a_band():
-    with pytest.raises(InputError, match="19 draws"):
-        band_coverage(reference=np.zeros(3), generated=np.zeros((10, 3)), level=0.9)

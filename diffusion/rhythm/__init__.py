@@ -12,8 +12,9 @@ event truth that is written beside a generated record.
 """
 
 from diffusion.rhythm.draw import Habits
+from diffusion.rhythm.habits import habits_of
 from diffusion.rhythm.observed import observed_plan, observed_plans
-from diffusion.rhythm.plan import ATRIAL, BeatKind, BeatPlan
+from diffusion.rhythm.plan import ATRIAL, BeatKind, BeatPlan, events_of
 from diffusion.rhythm.request import RhythmRequest
 from diffusion.rhythm.stream import RhythmStream, draw_rhythm
 
@@ -25,6 +26,8 @@ __all__ = [
     "RhythmRequest",
     "RhythmStream",
     "draw_rhythm",
+    "events_of",
+    "habits_of",
     "observed_plan",
     "observed_plans",
 ]

@@ -49,7 +49,7 @@ def _plausible(rr: Array) -> bool:
     return bool(rr.min() > _DOUBLED * usual and rr.max() < _MISSED * usual)
 
 
-def fit_table(examples: Sequence[Example], about: Mapping[str, Any], *, candidates: int = 1024) -> RhythmTable:
+def fit_table(examples: Sequence[Example], about: Mapping[str, Any], *, candidates: int = 8192) -> RhythmTable:
     """The table from recordings; for mechanisms with fewer than `LEAST` of them, textbook numbers.
 
     Raises:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from diffusion.rhythm import BeatKind, BeatPlan, RhythmRequest, RhythmStream, draw_rhythm
+from diffusion.rhythm import BeatKind, BeatPlan, RhythmRequest, RhythmStream, draw_rhythm, events_of, habits_of
 from gen.records import InputError
 
 SEEDS = range(12)
@@ -221,3 +221,31 @@ def test_a_plan_checks_itself():
     part = plan.window(1.0, 1.0, margin_s=0.1)
     np.testing.assert_allclose(part.times_s, [0.2])
     assert part.start_s == 1.0
+
+
+def test_habits_are_read_from_a_plan_and_kept_in_another():
+    bigeminy = draw_rhythm(RhythmRequest.of("ventricular bigeminy", heart_rate=70), 1, 20.0)
+    habits = habits_of(bigeminy, 60.0)
+    assert habits.ectopy.pattern == "bigeminy"
+    again = draw_rhythm(RhythmRequest.of("sinus rhythm", heart_rate=60), 2, 20.0, habits=habits)
+    assert (again.kinds == BeatKind.VENTRICULAR).any()
+    assert np.nanmedian(again.pr_s) == pytest.approx(np.nanmedian(bigeminy.pr_s), abs=0.005)
+    fibrillating = draw_rhythm(RhythmRequest.of("atrial fibrillation", heart_rate=80), 3, 30.0)
+    assert habits_of(fibrillating).spread == pytest.approx(np.log(np.diff(fibrillating.times_s)).std(ddof=1))
+
+
+@pytest.mark.parametrize(
+    ("text", "rate", "name"),
+    [
+        ("sinus rhythm", 70, "(N"), ("sinus rhythm", 50, "(SBR"), ("atrial fibrillation", 80, "(AFIB"),
+        ("atrial flutter", 75, "(AFL"), ("ventricular bigeminy", 70, "(B"), ("trigeminy", 70, "(T"),
+        ("pacemaker rhythm", 70, "(P"), ("Wenckebach", 55, "(BII"), ("ventricular tachycardia", 160, "(VT"),
+        ("supraventricular tachycardia", 170, "(SVTA"), ("junctional rhythm", 45, "(NOD"),
+    ],
+)  # fmt: skip
+def test_events_name_the_rhythm_and_every_beat_inside(text, rate, name):
+    plan = draw_rhythm(RhythmRequest.of(text, heart_rate=rate), 4)
+    events = events_of(plan, 100.0)
+    assert events["rhythm"] == name
+    assert len(events["times_s"]) == len(events["symbols"]) == plan.inside.sum()
+    assert min(events["times_s"]) >= 100.0

@@ -14,6 +14,21 @@ LEADS_8 = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 LIMB_LEADS = LEADS_12[:6]
 CHEST_LEADS = LEADS_12[6:]
 
+#: (8, 3): mV in `LEADS_8` per mV of the heart's dipole in Frank's frame, x to the left, y to the feet, z to the back
+#: (Dower, Machado, Osborne, "On deriving the electrocardiogram from vectorcardiographic leads", 1980).
+DOWER = np.array(
+    [
+        [0.632, -0.235, 0.059],
+        [0.235, 1.066, -0.132],
+        [-0.515, 0.157, -0.917],
+        [0.044, 0.164, -1.387],
+        [0.882, 0.098, -1.277],
+        [1.213, 0.127, -0.601],
+        [1.125, 0.127, -0.086],
+        [0.831, 0.076, 0.230],
+    ]
+)
+
 #: Words that say 'ECG' before a lead, and words that say 'lead' in the languages of phones and recorders.
 _ECG_WORDS = ("mdc_ecg_", "ecg ", "ecg_", "ekg ", "ekg_", "ecg-", "ekg-")
 _LEAD_WORDS = (

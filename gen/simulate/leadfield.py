@@ -8,19 +8,7 @@ matrix cannot reach, so that (dipole, near field) and the eight leads are the sa
 
 import numpy as np
 
-#: (8, 3): mV in I, II, V1..V6 per mV of Frank's x, y, z.
-DOWER = np.array(
-    [
-        [0.632, -0.235, 0.059],
-        [0.235, 1.066, -0.132],
-        [-0.515, 0.157, -0.917],
-        [0.044, 0.164, -1.387],
-        [0.882, 0.098, -1.277],
-        [1.213, 0.127, -0.601],
-        [1.125, 0.127, -0.086],
-        [0.831, 0.076, 0.230],
-    ]
-)
+from gen.leads import DOWER
 
 
 def _near_field_basis() -> np.ndarray:

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from gen.leads import DOWER
 from gen.simulate import waves
 from gen.simulate.disease import INFARCTS, TERRITORIES, WALLS, Disease
-from gen.simulate.leadfield import DOWER, NEAR_FIELD, SOURCE_TO_LEADS
+from gen.simulate.leadfield import NEAR_FIELD, SOURCE_TO_LEADS
 from gen.simulate.population import Loops
 
 

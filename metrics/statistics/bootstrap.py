@@ -99,27 +99,20 @@ def bootstrap_mean(
 
 
 def bootstrap_median(
-    values: npt.ArrayLike,
-    *,
-    groups: Groups = None,
-    replicates: int = 2000,
-    level: float = 0.95,
-    method: Method = "percentile",
-    seed: int = 0,
-    few: Few = "refuse",
+    values: npt.ArrayLike, *, groups: Groups = None, replicates: int = 2000, seed: int = 0, few: Few = "refuse"
 ) -> Interval:
-    """Median with a confidence interval over patients.
+    """Median with a 95 % percentile interval over patients.
 
-    The percentile interval is the default: a median moves in steps, which the acceleration of BCa does not foresee
-    (the jackknife is inconsistent for it, Efron & Tibshirani 1993, section 11.6).
+    A median moves in steps, which the acceleration of BCa does not foresee: the jackknife is inconsistent for it
+    (Efron & Tibshirani 1993, section 11.6).
 
     Args:
-        values, groups, replicates, level, method, seed, few: as `bootstrap_mean`.
+        values, groups, replicates, seed, few: as `bootstrap_mean`.
 
     Raises:
         InputError: as `bootstrap_mean`.
     """
-    return _of_values(weighted_median, values, groups, replicates, level, method, seed, few)
+    return _of_values(weighted_median, values, groups, replicates, 0.95, "percentile", seed, few)
 
 
 def weighted_median(array: Array, weights: Array) -> Array:

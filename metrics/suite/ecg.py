@@ -20,7 +20,6 @@ from metrics.suite.pairing import find_pairs, with_patients_of
 from metrics.suite.presets import Preset
 from metrics.suite.progress import Progress, Report
 from metrics.suite.sets import EcgSet, manifest_patients, open_set
-from metrics.suite.threads import NEURAL, one_thread
 
 #: Section -> (module of `metrics.suite.sections`, function), imported when the preset asks for it.
 SECTIONS: Mapping[str, tuple[str, str]] = {
@@ -77,23 +76,6 @@ def ecg_benchmark(
     Raises:
         InputError: the sets cannot be compared.
     """
-    neural = bool(NEURAL & set(chosen.sections)) or extractors is None or set(extractors) != {"random-conv"}
-    with one_thread(neural=neural):
-        return _scored(real, generated, train, chosen, extractors, leads, seconds, seed, draw_pictures, report)
-
-
-def _scored(
-    real: str | Path,
-    generated: str | Path,
-    train: str | Path | None,
-    chosen: Preset,
-    extractors: Sequence[str] | None,
-    leads: Sequence[str] | None,
-    seconds: float | None,
-    seed: int,
-    draw_pictures: bool,
-    report: Report | None,
-) -> BenchmarkReport:
     start = time.perf_counter()
     if seed < 0:
         raise InputError(f"--seed {seed}: accepted: 0 or more")

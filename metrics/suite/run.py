@@ -7,6 +7,7 @@ from metrics.report.entries import BenchmarkReport
 from metrics.suite.presets import Preset
 from metrics.suite.presets import preset as preset_of
 from metrics.suite.progress import Report
+from metrics.suite.threads import NEURAL, one_thread
 
 
 def benchmark(
@@ -57,9 +58,11 @@ def benchmark(
     else:
         from metrics.suite.ecg import ecg_benchmark
 
-        report = ecg_benchmark(
-            real, generated, train, chosen, extractors, leads, seconds, seed, out is not None, progress
-        )
+        neural = bool(NEURAL & set(chosen.sections)) or extractors is None or set(extractors) != {"random-conv"}
+        with one_thread(neural=neural):
+            report = ecg_benchmark(
+                real, generated, train, chosen, extractors, leads, seconds, seed, out is not None, progress
+            )
     if out is None:
         return report
     from metrics.report.write import write_report

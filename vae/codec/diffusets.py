@@ -16,7 +16,15 @@ from gen.checkpoint import load_model
 from gen.records import InputError
 from gen.training import seeded_normal
 from vae.networks.losses import kl_standard
-from vae.networks.wearecg import LATENT_CHANNELS, LATENT_SCALE, LOG_VAR_RANGE, Attention, Double, Halve, Residual
+from vae.networks.wearecg import (
+    LATENT_CHANNELS,
+    LATENT_SCALE,
+    LOG_VAR_RANGE,
+    Attention,
+    Double,
+    Residual,
+    published_encoder,
+)
 
 NUM_LEADS = 12
 
@@ -40,22 +48,7 @@ class DiffusetsVAE(ModelMixin, ConfigMixin):
     def __init__(self, fs_hz: float = 102.4, kl_weight: float = 1.0) -> None:
         super().__init__()
         self.fs_hz, self.kl_weight = fs_hz, kl_weight
-        self.encoder = nn.Sequential(
-            nn.Conv1d(NUM_LEADS, 128, 3, padding=1),
-            *_stage(128, 128, 2),
-            Halve(128),
-            *_stage(128, 256, 2),
-            Halve(256),
-            *_stage(256, 512, 2),
-            Halve(512),
-            *_stage(512, 512, 3),
-            Attention(512),
-            Residual(512, 512),
-            nn.GroupNorm(32, 512),
-            nn.SiLU(),
-            nn.Conv1d(512, 2 * LATENT_CHANNELS, 3, padding=1),
-            nn.Conv1d(2 * LATENT_CHANNELS, 2 * LATENT_CHANNELS, 1),
-        )
+        self.encoder = published_encoder()
         self.decoder = nn.Sequential(
             nn.Conv1d(LATENT_CHANNELS, LATENT_CHANNELS, 1),
             nn.Conv1d(LATENT_CHANNELS, 512, 3, padding=1),

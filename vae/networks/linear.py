@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.linalg import toeplitz
 
-from gen.leads import LEADS_8, LeadError
+from gen.leads import DOWER, LEADS_8, LeadError
 from gen.signals import resample
 
 #: Rate and reach of the temporal filters: 21 taps, 100 ms to each side.
@@ -122,19 +122,3 @@ def dower(signal: np.ndarray, observed: np.ndarray) -> np.ndarray:
     here = _whole_leads(observed, "dower")
     predicted = np.einsum("wl,nlt->nwt", DOWER @ np.linalg.pinv(DOWER[here]), signal[:, here])
     return np.where(observed, signal, predicted.astype(signal.dtype))
-
-
-#: (8, 3) projection of the heart's dipole (X left, Y down, Z back) onto I, II, V1-V6: Dower's matrix
-#: (Dower, Machado, Osborne 1980, "On deriving the electrocardiogram from vectorcardiographic leads").
-DOWER = np.array(
-    [
-        [0.632, -0.235, 0.059],
-        [0.235, 1.066, -0.132],
-        [-0.515, 0.157, -0.917],
-        [0.044, 0.164, -1.387],
-        [0.882, 0.098, -1.277],
-        [1.213, 0.127, -0.601],
-        [1.125, 0.127, -0.086],
-        [0.831, 0.076, 0.230],
-    ]
-)

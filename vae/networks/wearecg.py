@@ -38,27 +38,7 @@ class WearECG(ModelMixin, ConfigMixin):
     def __init__(self, fs_hz: float = 100.0, kl_weight: float = 1e-4, pipeline: str = "reconstruct") -> None:
         super().__init__()
         self.fs_hz, self.kl_weight = fs_hz, kl_weight
-        self.encoder = nn.Sequential(
-            nn.Conv1d(12, 128, 3, padding=1),
-            Residual(128, 128),
-            Residual(128, 128),
-            Halve(128),
-            Residual(128, 256),
-            Residual(256, 256),
-            Halve(256),
-            Residual(256, 512),
-            Residual(512, 512),
-            Halve(512),
-            Residual(512, 512),
-            Residual(512, 512),
-            Residual(512, 512),
-            Attention(512),
-            Residual(512, 512),
-            nn.GroupNorm(32, 512),
-            nn.SiLU(),
-            nn.Conv1d(512, 2 * LATENT_CHANNELS, 3, padding=1),
-            nn.Conv1d(2 * LATENT_CHANNELS, 2 * LATENT_CHANNELS, 1),
-        )
+        self.encoder = published_encoder()
         self.decoder = nn.Sequential(
             nn.Conv1d(LATENT_CHANNELS, LATENT_CHANNELS, 1),
             nn.Conv1d(LATENT_CHANNELS, 512, 3, padding=1),
@@ -181,3 +161,26 @@ class Double(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, width, time) -> (batch, width, 2 time)."""
         return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+
+
+def published_encoder() -> nn.Sequential:
+    """(batch, 12, time) mV -> (batch, 2 x 4, time / 8), the encoder of WearECG and of DiffuSETS."""
+    return nn.Sequential(
+        nn.Conv1d(12, 128, 3, padding=1),
+        Residual(128, 128),
+        Residual(128, 128),
+        Halve(128),
+        Residual(128, 256),
+        Residual(256, 256),
+        Halve(256),
+        Residual(256, 512),
+        Residual(512, 512),
+        Halve(512),
+        *(Residual(512, 512) for _ in range(3)),
+        Attention(512),
+        Residual(512, 512),
+        nn.GroupNorm(32, 512),
+        nn.SiLU(),
+        nn.Conv1d(512, 2 * LATENT_CHANNELS, 3, padding=1),
+        nn.Conv1d(2 * LATENT_CHANNELS, 2 * LATENT_CHANNELS, 1),
+    )

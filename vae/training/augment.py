@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from gen.leads import LEADS_8
-from vae.networks.linear import DOWER
+from gen.leads import DOWER, LEADS_8
 
 _TO_DIPOLE = np.linalg.pinv(DOWER)
 

@@ -155,8 +155,13 @@ def _check_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
 def robust_scale(frames: np.ndarray) -> np.ndarray:
     """Signal to 0..1 by `SCALE_PERCENTILES` of the whole array; what lies outside is clipped.
 
-    A constant array becomes zeros.
+    A constant array becomes zeros. Values that are not finite are no part of the scale and become 0.
     """
+    frames = np.asarray(frames)
+    finite = np.isfinite(frames)
+    if not finite.all():
+        known = frames[finite]
+        return np.where(finite, robust_scale(np.where(finite, frames, known.min() if known.size else 0)), np.float32(0))
     low, high = np.percentile(frames, SCALE_PERCENTILES)
     if not high > low:
         return np.zeros(frames.shape, dtype=np.float32)
@@ -169,8 +174,23 @@ def from_acdc_labels(masks: np.ndarray) -> np.ndarray:
     return np.array([BACKGROUND, RV_CAVITY, MYOCARDIUM, LV_CAVITY], dtype=np.uint8)[masks]
 
 
+def labelled_frames(record: CineRecord) -> np.ndarray:
+    """(frame,) bool: which frames the masks cover; all of them unless ``metadata["labelled_frames"]`` lists some."""
+    covered = np.zeros(record.num_frames, dtype=bool)
+    listed = record.metadata.get("labelled_frames")
+    if record.masks is None:
+        return covered
+    if listed is None:
+        return ~covered
+    numbers = np.asarray(listed, dtype=int).reshape(-1)
+    covered[numbers[(numbers >= 0) & (numbers < len(covered))]] = True
+    return covered
+
+
 def mask_volume_ml(record: CineRecord, label: int = LV_CAVITY) -> np.ndarray:
     """(frame,) ml: pixels of a label times pixel area times slice step, summed over the slices (no gap correction).
+
+    NaN where a frame was not labelled: an unlabelled ventricle is not an empty one.
 
     Raises:
         ValueError: the record has no masks or no slice step.
@@ -179,7 +199,8 @@ def mask_volume_ml(record: CineRecord, label: int = LV_CAVITY) -> np.ndarray:
     if record.masks is None or step is None:
         raise ValueError(f"{record.record_id}: no masks or slice step to measure a volume with")
     area = record.spacing_mm[0] * record.spacing_mm[1]
-    return (record.masks == label).sum(axis=(0, 2, 3)) * (area * step / 1000.0)
+    volume = (record.masks == label).sum(axis=(0, 2, 3)) * (area * step / 1000.0)
+    return np.where(labelled_frames(record), volume, np.nan)
 
 
 def mask_mass_g(record: CineRecord, frame: int = 0) -> float:

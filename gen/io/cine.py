@@ -18,6 +18,7 @@ from gen.cine import LABELS, CineRecord
 from gen.files import atomic_files
 from gen.io.cine_dicom import write_dicom_zip
 from gen.io.common import dump_json, library, reading
+from gen.io.nifti import load_cine
 from gen.records import InputError, Patient
 
 #: Format -> ending of its file.
@@ -175,16 +176,13 @@ def _nifti_bytes(record: CineRecord, array: np.ndarray, name: str) -> bytes:
 def _read_nifti(path: Path) -> CineRecord:
     nib = library("nibabel", "cmr")
     with reading(path, "NIfTI"):
-        image = nib.load(path)
-        data = np.asarray(image.dataobj, dtype=np.float32)
-        facts = next((f for f in map(_extension, image.header.extensions) if f), None)
-        zooms = [float(z) for z in image.header["pixdim"][1:5]]
-        unit = image.header.get_xyzt_units()[1]
-    if data.ndim == 3:
-        data = data[:, :, None, :]  # one slice over time
-    if data.ndim != 4 or data.shape[3] < 2:
+        facts = next((f for f in map(_extension, nib.load(path).header.extensions) if f), None)
+    data, zooms, filled = load_cine(path)
+    if data.shape[3] < 2 <= data.shape[2] and facts is None:
+        data = data.transpose(0, 1, 3, 2)  # three axes: one slice over time
+    if data.shape[3] < 2:
         raise InputError(f"{path}: shape {data.shape}; accepted: a cine (col, row, slice, frame)")
-    frames = data.transpose(2, 3, 1, 0)
+    frames = data.astype(np.float32).transpose(2, 3, 1, 0)
     companion = path.with_name(path.name.replace(".nii", "_gt.nii"))
     masks = None
     if facts is not None:
@@ -195,16 +193,20 @@ def _read_nifti(path: Path) -> CineRecord:
             return _record(frames, masks, facts)
     from gen.cine import robust_scale
 
-    frame_s = zooms[3] * {"msec": 1e-3, "usec": 1e-6}.get(unit, 1.0)
-    rr = frame_s * frames.shape[1]
+    if min(zooms[:3]) <= 0:
+        raise InputError(f"{path}: pixel size {zooms[:3]} mm; accepted: above 0")
+    rr = zooms[3] * frames.shape[1]
+    metadata: dict[str, Any] = {"path": str(path), "order": "as stored"}
+    if filled:
+        metadata["filled_voxels"] = filled
     return CineRecord(
         frames=robust_scale(frames),
         spacing_mm=(zooms[1], zooms[0]),
         rr_s=rr if 0.3 <= rr <= 2.5 else None,  # many converters leave 1 s, which is no heartbeat
         record_id=path.name.split(".")[0],
         slice_thickness_mm=zooms[2],
-        slice_positions_mm=np.arange(len(frames)) * max(zooms[2], 1e-3),
-        metadata={"path": str(path), "order": "as stored"},
+        slice_positions_mm=np.arange(len(frames)) * zooms[2],
+        metadata=metadata,
     )
 
 

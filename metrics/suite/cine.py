@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gen.cine import LV_CAVITY
+from gen.cine import LV_CAVITY, labelled_frames
 from gen.records import InputError
-from gen.signals import pearson
 from metrics import cine
 from metrics.report.entries import CONTRACT, BenchmarkReport, Entry, from_interval, skip
 from metrics.statistics.arrays import Array
@@ -37,19 +36,28 @@ class Loop:
         frames: (slice, frame, row, col), as stored.
         mask: of the same shape, or None.
         voxel_ml: volume of a voxel; NaN where the file does not say.
+        labelled: (frame,) bool, frames the mask covers; None for all of them.
     """
 
     name: str
     frames: Array
     mask: npt.NDArray[np.integer] | None
     voxel_ml: float
+    labelled: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def covered(self) -> npt.NDArray[np.bool_]:
+        """(frame,) whether the mask says anything about a frame."""
+        if self.mask is None:
+            return np.zeros(self.frames.shape[1], dtype=bool)
+        return np.ones(self.frames.shape[1], dtype=bool) if self.labelled is None else self.labelled
 
     @property
     def volume_ml(self) -> Array | None:
-        """Cavity volume per frame (frame,), or None without a mask or voxel size."""
+        """Cavity volume per frame (frame,), NaN where it was not labelled; None without a mask or voxel size."""
         if self.mask is None or not np.isfinite(self.voxel_ml):
             return None
-        return (self.mask == LV_CAVITY).sum(axis=(0, 2, 3)) * self.voxel_ml
+        return np.where(self.covered, (self.mask == LV_CAVITY).sum(axis=(0, 2, 3)) * self.voxel_ml, np.nan)
 
 
 def files_of(folder: str | Path) -> dict[str, Path]:
@@ -88,7 +96,8 @@ def read_loop(name: str, path: Path) -> Loop:
         raise InputError(f"{path}: cine of {record.num_frames} frames; accepted: 3 frames and more")
     step_mm = record.slice_step_mm or record.slice_thickness_mm
     voxel_ml = np.prod(record.spacing_mm) * step_mm / 1000 if step_mm else float("nan")
-    return Loop(name, record.frames.astype(np.float64), record.masks, float(voxel_ml))
+    labelled = None if record.masks is None else labelled_frames(record)
+    return Loop(name, record.frames.astype(np.float64), record.masks, float(voxel_ml), labelled)
 
 
 def cine_benchmark(
@@ -139,8 +148,10 @@ def _scores(truth: Loop, made: Loop) -> dict[str, float]:
         "periodicity_gap:real": float(cine.periodicity_gap(generated=truth.frames).mean()),
     }
     curves = truth.volume_ml, made.volume_ml
-    if truth.mask is not None and made.mask is not None:
-        overlap = cine.dice(reference=truth.mask == LV_CAVITY, generated=made.mask == LV_CAVITY)
+    both = truth.covered & made.covered
+    if truth.mask is not None and made.mask is not None and both.any():
+        one, two = truth.mask[:, both] == LV_CAVITY, made.mask[:, both] == LV_CAVITY
+        overlap = cine.dice(reference=one, generated=two)
         scores["cavity_dice"] = float(np.nanmean(overlap)) if np.isfinite(overlap).any() else float("nan")
     if curves[0] is not None and curves[1] is not None:
         scores |= _volumes(curves[0], curves[1])
@@ -152,13 +163,23 @@ def _mean_frame(frames: Array) -> Array:
 
 
 def _volumes(truth: Array, made: Array) -> dict[str, float]:
-    one, two = cine.ventricle_volumes(truth[None]), cine.ventricle_volumes(made[None])
+    """Errors of volumes on the frames that both label (two at least); what is not labelled is not empty.
+
+    End-systole is the truth's smallest labelled volume against the generated loop's over all it labels.
+    """
+    both = np.isfinite(truth) & np.isfinite(made)
+    if both.sum() < 2:
+        return {}
+    one, two = cine.ventricle_volumes(truth[None, both]), cine.ventricle_volumes(made[None, both])
+    # Two points correlate perfectly whatever they are.
+    flat = both.sum() < 3 or min(np.std(truth[both]), np.std(made[both])) < 1e-9
+    es_frames = np.array([np.nanargmin(truth)]), np.array([np.nanargmin(made)])
     return {
         "edv_mae_ml": float(np.abs(two.edv_ml - one.edv_ml)[0]),
         "esv_mae_ml": float(np.abs(two.esv_ml - one.esv_ml)[0]),
         "ef_mae_points": float(np.abs(two.ef_percent - one.ef_percent)[0]),
-        "es_frame_error": float(cine.circular_frame_error(one.es_frame, two.es_frame, len(truth))[0]),
-        "volume_curve_correlation": float(pearson(truth, made)),
+        "es_frame_error": float(cine.circular_frame_error(*es_frames, len(truth))[0]),
+        "volume_curve_correlation": float("nan") if flat else float(np.corrcoef(truth[both], made[both])[0, 1]),
     }
 
 
@@ -196,7 +217,10 @@ def _entries(names: list[str], rows: list[dict[str, float]], seed: int) -> list[
     for name, (unit, better, ideal, summary) in _DESCRIBED.items():
         values = column(name)
         if np.isfinite(values).sum() < 2:
-            reason = "masks with a voxel size are missing" if name in _MASKED else "fewer than two loops"
+            masked = "masks with a voxel size, labelled in the same frames, are missing"
+            if name == "volume_curve_correlation":
+                masked += " (three frames and more)"
+            reason = masked if name in _MASKED else "fewer than two loops"
             out.append(skip(name, f"{reason} (at least two loops)", SECTION))
             continue
         still, theirs = column(f"{name}:still"), column(f"{name}:real")

@@ -112,9 +112,23 @@ def _recognise(root: Path) -> tuple[SourceInfo, list[_Entry]]:
     if studies:
         info = SourceInfo("Sunnybrook", "CC0", "Radau et al. 2009, MIDAS Journal")
         return info, [_Entry(s.stem, s.name[:10], "", partial(sunnybrook.read_study, s)) for s in studies]
-    if any(root.rglob("*.dcm")):
+    if _holds_dicom(root):
         return SourceInfo("DICOM series"), [_Entry(root.name, root.name, "", partial(read_dicom_folder, root))]
     return SourceInfo("folder"), []
+
+
+def _holds_dicom(root: Path) -> bool:
+    """Whether a folder holds DICOM images by their names or, where they have no ending, by their first bytes."""
+    for file in sorted(root.rglob("*")):
+        if file.name.startswith(".") or not file.is_file():
+            continue
+        if file.suffix.lower() in (".dcm", ".ima"):
+            return True
+        if not file.suffix and file.name.upper() != "DICOMDIR":
+            with file.open("rb") as handle:
+                if handle.read(132)[128:] == b"DICM":
+                    return True
+    return False
 
 
 def _split(patient_id: str) -> str:

@@ -5,6 +5,7 @@ names, which count differently on every scanner.
 """
 
 import io
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _TO_APEX = np.array([0.66, -0.58, -0.48]) / np.linalg.norm([0.66, -0.58, -0.48])
 #: Cosine to it below which a plane is no short axis: hearts lie within 40 degrees, long axes are at right angles.
 _SHORT_AXIS_COSINE = 0.72
 _SAME_PLANE_MM = 0.5
+#: First bytes of the files that macOS puts beside others.
+_APPLE_DOUBLE = b"\0\5\x16\7"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,9 @@ class _Image:
     trigger_ms: float | None
     instance: int
     series: str
+    uid: str
+    acquisition: int
+    picture: str
     series_order: tuple[int, str]
     interval_ms: float | None
     planned: int | None
@@ -50,7 +56,8 @@ def read_dicom_folder(folder: Path, *, record_id: str | None = None) -> RawCine:
     Raises:
         InputError: a file is broken (named), or the images are no cine short axis.
     """
-    files = sorted(f for f in folder.rglob("*") if f.is_file() and f.suffix.lower() in (".dcm", ".ima", ""))
+    files = [f for f in sorted(folder.rglob("*")) if f.is_file() and f.suffix.lower() in (".dcm", ".ima", "")]
+    files = [f for f in files if not f.name.startswith(".") and f.name.upper() != "DICOMDIR"]
     if not files:
         raise InputError(f"{folder}: no DICOM files; accepted: a cine short-axis series (.dcm)")
     return assemble((((str(f)), f.read_bytes()) for f in files), str(folder), record_id=record_id or folder.name)
@@ -59,7 +66,10 @@ def read_dicom_folder(folder: Path, *, record_id: str | None = None) -> RawCine:
 def assemble(files: Iterable[tuple[str, bytes]], where: str, *, record_id: str) -> RawCine:
     """A short-axis cine from DICOM files in memory.
 
-    A slice acquired twice counts once: the last series wins. A frame that is missing is the one before it.
+    A slice acquired twice counts once: the last series, or the last acquisition of a series, wins; of magnitude and
+    phase pictures the magnitude counts. A frame that is missing is the one before it. What is no MR image with a
+    place in the patient (a directory, a report, a localiser without position) is passed over and named in the
+    metadata as ``passed_over``.
 
     Args:
         files: (name for messages, content).
@@ -69,9 +79,21 @@ def assemble(files: Iterable[tuple[str, bytes]], where: str, *, record_id: str) 
     Raises:
         InputError: a file is broken (named), or the images are no cine short axis.
     """
-    images = [_read(name, content) for name, content in files]
+    images: list[_Image] = []
+    passed: list[str] = []
+    for name, content in files:
+        found = _read(name, content)
+        if isinstance(found, _Image):
+            images.append(found)
+        else:
+            passed.append(found)
     if not images:
-        raise InputError(f"{where}: no images; accepted: a cine short-axis series")
+        raise InputError(passed[0] if passed else f"{where}: no images; accepted: a cine short-axis series")
+    if passed:
+        warnings.warn(
+            f"{where}: {len(passed)} files are no MR images, passed over (the first: {passed[0]})", stacklevel=3
+        )
+    images = _pictures(images)
     normal = _normal(images, where)
     shapes = {i.pixels.shape for i in images}
     spacings = {(round(i.spacing[0], 3), round(i.spacing[1], 3)) for i in images}
@@ -96,11 +118,16 @@ def assemble(files: Iterable[tuple[str, bytes]], where: str, *, record_id: str) 
         rr_s=float(np.median(known)) / 1e3 if known else None,
         record_id=record_id,
         patient=first.patient,
-        metadata={"path": where, "phase_from": "trigger times" if known else "order of frames"},
+        metadata={
+            "path": where,
+            "phase_from": "trigger times" if known else "order of frames",
+            **({"passed_over": passed} if passed else {}),
+        },
     )
 
 
-def _read(name: str, content: bytes) -> _Image:
+def _read(name: str, content: bytes) -> _Image | str:
+    """The image, or a line that says why a file is none."""
     library("pydicom", "dicom")
     from pydicom.config import disable_value_validation
 
@@ -108,15 +135,27 @@ def _read(name: str, content: bytes) -> _Image:
         return _parse(name, content)
 
 
-def _parse(name: str, content: bytes) -> _Image:
+def _parse(name: str, content: bytes) -> _Image | str:
     pydicom = library("pydicom", "dicom")
     try:
         data = pydicom.dcmread(io.BytesIO(content))
+    except pydicom.errors.InvalidDicomError:
+        if not name.lower().endswith((".dcm", ".ima")) or content[:4] == _APPLE_DOUBLE:
+            return f"{name}: no DICOM file; accepted: MR images"
+        raise InputError(f"{name}: not a readable DICOM image (no DICOM header)") from None
+    except Exception as error:
+        raise InputError(f"{name}: not a readable DICOM image ({one_line(error)})") from error
+    if "PixelData" not in data and ("Rows" not in data or data.get("Modality") != "MR"):
+        kind = getattr(data.get("SOPClassUID") or data.file_meta.get("MediaStorageSOPClassUID"), "name", "no image")
+        return f"{name}: {kind}; accepted: MR images"
+    if data.get("Modality") != "MR":
+        return f"{name}: {data.get('Modality', 'no modality')}; accepted: MR images"
+    try:
         pixels = data.pixel_array.astype(np.float32)
     except Exception as error:
         raise InputError(f"{name}: not a readable DICOM image ({one_line(error)})") from error
-    if data.get("Modality") != "MR" or pixels.ndim != 2:
-        raise InputError(f"{name}: {data.get('Modality', 'no modality')} of shape {pixels.shape}; accepted: MR images")
+    if pixels.ndim != 2:
+        raise InputError(f"{name}: MR of shape {pixels.shape}; accepted: MR images of one frame")
     try:
         position, orientation = _floats(data.ImagePositionPatient), _floats(data.ImageOrientationPatient)
         spacing = _floats(data.PixelSpacing)
@@ -136,12 +175,33 @@ def _parse(name: str, content: bytes) -> _Image:
         trigger_ms=_number(data, "TriggerTime"),
         instance=int(_number(data, "InstanceNumber") or 0),
         series=str(data.get("SeriesInstanceUID", "")),
+        uid=str(data.get("SOPInstanceUID", "")),
+        acquisition=int(_number(data, "AcquisitionNumber") or 0),
+        picture=_picture(data),
         series_order=(int(_number(data, "SeriesNumber") or 0), str(data.get("SeriesTime", ""))),
         interval_ms=interval,
         planned=int(planned) if planned else None,
         thickness=_number(data, "SliceThickness"),
         patient=_patient(data),
     )
+
+
+def _picture(data: Any) -> str:
+    """What the grey means: 'M' magnitude, 'P' phase, 'R', 'I' real and imaginary part; 'M' where not said."""
+    stated = str(data.get("ComplexImageComponent", "")).upper()
+    if stated in ("MAGNITUDE", "PHASE", "REAL", "IMAGINARY"):
+        return stated[0]
+    words = [str(word).upper() for word in data.get("ImageType") or []]
+    kinds = {"M": "M", "P": "P", "R": "R", "I": "I", "MAGNITUDE": "M", "PHASE": "P", "PHASE MAP": "P", "VELOCITY": "P"}
+    kinds |= {"REAL": "R", "IMAGINARY": "I", "M_FFE": "M", "M_PCA": "M", "PHASE CONTRAST M": "M"}
+    return next((kinds[word] for word in words[2:] if word in kinds), "M")
+
+
+def _pictures(images: list[_Image]) -> list[_Image]:
+    """The magnitude pictures where there are any; images stored twice under one identifier once."""
+    kinds = {image.picture for image in images}
+    kept = [image for image in images if image.picture == "M"] if "M" in kinds else images
+    return list({image.uid or image.name: image for image in kept}.values())
 
 
 def _floats(values: Any) -> np.ndarray:
@@ -200,8 +260,29 @@ def _planes(images: Sequence[_Image], normal: np.ndarray) -> list[tuple[float, l
         for image in group:
             by_series[image.series].append(image)
         full = [g for g in by_series.values() if len(g) >= LEAST_FRAMES] or list(by_series.values())
-        out.append((position, max(full, key=lambda g: (g[0].series_order, g[0].series))))
+        out.append((position, _last_acquisition(max(full, key=lambda g: (g[0].series_order, g[0].series)))))
     return out
+
+
+def _last_acquisition(group: list[_Image]) -> list[_Image]:
+    """One heartbeat of a slice that a series holds more than once: its last complete acquisition.
+
+    Acquisitions are told apart by their number; without one, by times that come again: of each the later image counts.
+    """
+    by_number: dict[int, list[_Image]] = defaultdict(list)
+    for image in group:
+        by_number[image.acquisition].append(image)
+    full = {number: images for number, images in by_number.items() if len(images) >= LEAST_FRAMES}
+    if full and len(by_number) > 1:
+        # A scanner that counts every frame as an acquisition leaves one image each, which is no repetition.
+        group = full[max(full)]
+    times = [image.trigger_ms for image in group]
+    if None in times or len(set(times)) == len(times) or len(set(times)) < LEAST_FRAMES:
+        return group
+    latest: dict[float | None, _Image] = {}
+    for image in sorted(group, key=lambda one: one.instance):
+        latest[image.trigger_ms] = image
+    return list(latest.values())
 
 
 def _order(group: list[_Image], where: str, position: float) -> tuple[np.ndarray, np.ndarray, float | None]:

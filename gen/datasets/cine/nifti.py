@@ -13,7 +13,8 @@ import numpy as np
 
 from gen.cine import from_acdc_labels
 from gen.datasets.cine.standard import RawCine
-from gen.io.common import library, parse_age, parse_sex, reading
+from gen.io.common import parse_age, parse_sex, reading
+from gen.io.nifti import load_cine
 from gen.records import InputError, Patient
 
 _GROUPS = {"NOR": "normal", "MINF": "MI", "DCM": "DCM", "HCM": "HCM", "RV": "RV"}
@@ -25,20 +26,11 @@ def read_volume(path: Path, dtype: Any = np.float32) -> tuple[np.ndarray, list[f
     Raises:
         InputError: missing, broken or of another shape.
     """
-    nib = library("nibabel", "cmr")
-    with reading(path, "NIfTI"):
-        image = nib.load(path)
-        data = np.asarray(image.dataobj)
-        # The spacing is pixdim's: ACDC's affine is a unit matrix.
-        pixdim = [float(v) for v in image.header["pixdim"][1:5]]
-        unit = image.header.get_xyzt_units()[1]
-    if data.ndim == 3:
-        data = data[..., None]
-    if data.ndim != 4 or 0 in data.shape or not np.isfinite(data).all():
-        raise InputError(f"{path}: shape {data.shape}; accepted: a finite cine (col, row, slice, frame)")
+    data, pixdim, filled = load_cine(path)
+    if filled and np.dtype(dtype).kind in "ui":
+        raise InputError(f"{path}: {filled} labels are not finite; accepted: whole numbers")
     if min(pixdim[:3]) <= 0:
         raise InputError(f"{path}: pixel size {pixdim[:3]} mm; accepted: above 0")
-    pixdim[3] *= {"msec": 1e-3, "usec": 1e-6}.get(unit, 1.0)
     return data.transpose(2, 3, 1, 0).astype(dtype), pixdim
 
 

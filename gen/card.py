@@ -131,7 +131,7 @@ def training_card(
 
     Args:
         about, data, parts, facts: see `make_card`.
-        config: the recipe's dataclass of settings, None where it has none.
+        config: the recipe's settings, a dataclass or its values by name; None where it has none.
         changes: settings that the user gave, as ``--set`` takes them. Paths stay private: their setting's name stands
             for them.
     """
@@ -141,7 +141,7 @@ def training_card(
         "commands": [f"physiogen train {about.name} --data CACHE --out RUN{given}"],
     }
     if config is not None:
-        training["config"] = asdict(config)
+        training["config"] = dict(config) if isinstance(config, Mapping) else asdict(config)
     return make_card(about, data=data, training=training, parts=parts, facts=facts)
 
 

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all: written under a temporary name beside the target, then renamed. JSON, too."""
 
 import glob
+import hashlib
 import json
 import os
 import shutil
@@ -163,6 +164,21 @@ def write_atomically(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 of the names and sizes of all files below a folder: tells data sets apart without reading them.
+
+    Raises:
+        InputError: no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(f"{path.relative_to(folder).as_posix()}\t{path.stat().st_size}\n".encode())
+    return digest.hexdigest()
 
 
 def one_line(error: BaseException) -> str:

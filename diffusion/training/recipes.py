@@ -1,7 +1,8 @@
 """Training recipes: ``physiogen train diffusion/default`` and the configurations it is compared with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import pi
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +22,13 @@ from diffusion.training.latents import (
     repeated_weight,
     write_latents,
 )
-from gen.card import SIMULATED, About, source_of, training_card
+from gen.card import SIMULATED, About, Source
 from gen.checkpoint import load_checkpoint, load_weights
 from gen.checkpoint import model_config as config_of
 from gen.precision import reduced_precision
 from gen.records import InputError
-from gen.training import Batch, TrainingConfig, apply_overrides, train
+from gen.training import Batch, BatchSource, Job, OfCache, Recipe, TrainingConfig
+from gen.training.trainer import Validate
 
 if TYPE_CHECKING:
     from gen.datasets import SignalCache
@@ -92,35 +94,56 @@ class DefaultRecipe:
     """Checkpoint folder to start from; empty starts from random weights."""
 
 
-def default(
-    *, data: Path | None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Train a text-to-ECG denoiser on a cache made by ``physiogen data prepare``, and on simulated ECGs."""
-    from gen.datasets import SignalCache
+class _Default(OfCache[DefaultRecipe], Job[DefaultRecipe]):
+    """A text-to-ECG denoiser, on a cache made by ``physiogen data prepare`` and on simulated ECGs."""
 
-    recipe = apply_overrides(DefaultRecipe(), overrides or {})
-    if data is None:
-        raise InputError("this recipe needs --data: a cache made by `physiogen data prepare SOURCE --out DIR`")
-    cache = SignalCache.open(data)
-    codec, codec_digest, _ = load_codec(recipe.codec)
-    folder = Path(recipe.latents) if recipe.latents else out.with_name(f"{out.name}-latents")
-    sets = {name: _latents(name, folder, cache, codec, codec_digest, recipe) for name in ("train", "simulated", "val")}
-    weights = channel_weights(codec, _some(sets["val"])) if recipe.weigh_channels else None
-    source = LatentSource(
-        [sets["train"], sets["simulated"]], [recipe.recorded_share, 1 - recipe.recorded_share], weights
-    )
-    model = _network(recipe, _some(sets["val"]).shape[1])
-    result = train(
-        model,
-        source,
-        config=recipe.training,
-        out=out,
-        validate=_validator(sets["val"], weights),
-        resume=resume,
-        card=_card(cache, recipe, codec_digest, overrides),
-        model_config={**config_of(model), "pipeline": "synthesize"},
-    )
-    return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
+    places = ("latents", "init")
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, str]:
+        codec, digest, _ = load_codec(self.settings.codec)
+        return codec, digest
+
+    def inputs(self) -> dict[str, str]:
+        return super().inputs() | {"codec": self._loaded[1]}
+
+    def sources(self) -> list[Source]:
+        return super().sources() + ([SIMULATED] if self.settings.recorded_share < 1 else [])
+
+    def parts(self) -> dict[str, dict[str, Any]]:
+        return {"codec": {"name": self.settings.codec, "digest": self._loaded[1]}}
+
+    def prepare(self) -> None:
+        self.sets  # noqa: B018 - encoded once, by the main process
+
+    @cached_property
+    def sets(self) -> dict[str, LatentSet]:
+        """Encoded sets by name, made where they are not there."""
+        latents, (codec, digest) = self.settings.latents, self._loaded
+        folder = Path(latents) if latents else self.out.with_name(f"{self.out.name}-latents")
+        names = ("train", "simulated", "val")
+        return {name: _latents(name, folder, self.cache, codec, digest, self.settings) for name in names}
+
+    @cached_property
+    def weights(self) -> np.ndarray | None:
+        """Of the latent channels."""
+        return channel_weights(self._loaded[0], _some(self.sets["val"])) if self.settings.weigh_channels else None
+
+    def build_model(self) -> torch.nn.Module:
+        return _network(self.settings, _some(self.sets["val"]).shape[1])
+
+    def build_source(self, model: torch.nn.Module) -> BatchSource:
+        share = self.settings.recorded_share
+        return LatentSource([self.sets["train"], self.sets["simulated"]], [share, 1 - share], self.weights)
+
+    def build_validator(self, model: torch.nn.Module) -> Validate:
+        return _validator(self.sets["val"], self.weights)
+
+    def checkpoint_config(self, model: torch.nn.Module) -> dict[str, Any]:
+        return {**config_of(model), "pipeline": "synthesize"}
+
+
+default = Recipe(ABOUT, DefaultRecipe, _Default)
 
 
 def _latents(
@@ -216,17 +239,3 @@ def validation_error(
         counts.append(len(part))
     loss, mse = np.average(losses, axis=0, weights=counts).tolist()
     return {"loss": loss, "mse": mse}
-
-
-def _card(
-    cache: "SignalCache", recipe: DefaultRecipe, codec_digest: str, overrides: Mapping[str, str] | None
-) -> dict[str, Any]:
-    """The model card."""
-    source = source_of(cache.manifest["source"], split="trained on folds 1-8, chosen on fold 9", digest=cache.digest)
-    return training_card(
-        ABOUT,
-        data=[source, *([SIMULATED] if recipe.recorded_share < 1 else [])],
-        config=recipe,
-        changes=overrides,
-        parts={"codec": {"name": recipe.codec, "digest": codec_digest}},
-    )

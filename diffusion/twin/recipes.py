@@ -1,8 +1,9 @@
 """Training recipes of personalised generation: ``diffusion/identity``, then ``diffusion/twin``."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +11,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from diffusion.checkpoints import DENOISERS, INDEX, WEIGHTS, load_codec
+from diffusion.checkpoints import DENOISERS, INDEX, WEIGHTS
 from diffusion.process.objective import Objective
-from diffusion.training.examples import measured
-from diffusion.training.latents import Codec, Example, channel_weights, check_facts
+from diffusion.training.latents import channel_weights
 from diffusion.training.recipes import validation_error
 from diffusion.twin.identity import IdentityEncoder, probe_r2, reference_settings, retrieval
-from diffusion.twin.pairs import Pairs, Visits, build_pairs, write_manifest
-from diffusion.twin.sources import (
-    GAP_FEATURES,
-    PairSource,
-    PersonSet,
-    PersonSource,
-    base_input,
-    base_vectors,
-    cohort,
-    cohort_visits,
-    recorded_persons,
-    write_persons,
-)
-from gen.card import SIMULATED, About, source_of, training_card
+from diffusion.twin.pairs import Pairs, build_pairs, write_manifest
+from diffusion.twin.sources import GAP_FEATURES, PairSource, PersonSet, PersonSource, base_input, base_vectors
+from diffusion.twin.training_sets import OfPersons, PersonData
+from gen.card import About
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
-from gen.checkpoint import model_config as config_of
 from gen.files import replace_folder, write_json
 from gen.quantities import QUANTITIES
 from gen.records import InputError
-from gen.training import Batch, TrainingConfig, apply_overrides, train
-
-#: Cohorts by seed: those of training and of selection share no heart with each other or with `diffusion/default`.
-TRAINED_COHORT, HELD_OUT_COHORT = 3_000_017, 4_000_037
-
+from gen.training import Batch, BatchSource, Job, Recipe, TrainingConfig, TrainingResult
+from gen.training.trainer import Validate
 
 IDENTITY = About(
     name="diffusion/identity",
@@ -62,26 +48,6 @@ TWIN = About(
         "visit does; learned mostly from simulated visits."
     ),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class PersonData:
-    """What both recipes learn from."""
-
-    hearts: int = 5_000
-    """Simulated hearts."""
-    visits: int = 3
-    """Examinations of each, under different conditions."""
-    held_out_hearts: int = 1_000
-    """Hearts of another cohort, two visits each, for selection."""
-    variants: int = 3
-    """Windows of each recording, with other gain and displaced electrodes."""
-    recorded_share: float = 0.3
-    """Share of samples that are recordings; the others are simulated."""
-    codec: str = "ecg"
-    """Name of a codec (entry-point group gen.codecs)."""
-    latents: str = ""
-    """Folder of encoded sets, made if it is not there; empty for ``OUT-persons`` beside the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,66 +136,92 @@ class TwinRecipe:
     weigh_channels: bool = True
 
 
-def identity(
-    *, data: Path | None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Train the Individual Base Extractor on simulated visits and, with ``--data``, on a cache's patients."""
-    recipe = apply_overrides(IdentityRecipe(), overrides or {})
-    sets, shares, learned = _training_sets(recipe.data, data, out)
-    channels = sets["simulated"].latents.batch(np.arange(1), np.zeros(1, np.int64))["latent"].shape[1]
-    model = _identity_network(recipe, channels)
-    names = _drawn(sets)
-    views = 2 if recipe.published else recipe.views
-    result = train(
-        model,
-        PersonSource([sets[name] for name in names], shares, views),
-        config=recipe.training,
-        out=out,
-        validate=_retrieval_validator(sets["held-out"]),
-        resume=resume,
-        card=training_card(IDENTITY, config=recipe, changes=overrides, **learned),
-        model_config=config_of(model),
-    )
-    return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
+class _Identity(OfPersons[IdentityRecipe], Job[IdentityRecipe]):
+    """The Individual Base Extractor, on simulated visits and, with ``--data``, on a cache's patients."""
+
+    def build_model(self) -> nn.Module:
+        return _identity_network(self.settings, self.some(1).shape[1])
+
+    def build_source(self, model: nn.Module) -> BatchSource:
+        views = 2 if self.settings.published else self.settings.views
+        return PersonSource([self.sets[name] for name in self.drawn], self.shares, views)
+
+    def build_validator(self, model: nn.Module) -> Validate:
+        return _retrieval_validator(self.sets["held-out"])
 
 
-def twin(
-    *, data: Path | None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Train the personalised denoiser; OUT/pipeline is what ``physiogen twin --checkpoint`` takes."""
-    recipe = apply_overrides(TwinRecipe(), overrides or {})
-    if not recipe.identity:
-        raise InputError(
-            "this recipe needs an identity encoder: --set identity=RUN/best, trained by diffusion/identity"
+identity = Recipe(IDENTITY, IdentityRecipe, _Identity)
+
+
+class _Twin(OfPersons[TwinRecipe], Job[TwinRecipe]):
+    """The personalised denoiser; OUT/pipeline is what ``physiogen twin --checkpoint`` takes."""
+
+    places = ("latents", "identity", "init")
+    leaves = ("pipeline", "pairs-simulated.csv", "pairs-train.csv", "pairs-held-out.csv")
+
+    @cached_property
+    def identity_digest(self) -> str:
+        """Of the identity encoder."""
+        if not self.settings.identity:
+            raise InputError(
+                "diffusion/twin needs an identity encoder: --set identity=RUN/best, trained by diffusion/identity"
+            )
+        return checkpoint_digest(self.settings.identity)
+
+    def inputs(self) -> dict[str, str]:
+        return {"identity": self.identity_digest} | super().inputs()
+
+    @cached_property
+    def extractor(self) -> Any:
+        """The identity encoder."""
+        return load_model(IdentityEncoder, self.settings.identity)
+
+    @cached_property
+    def pairs(self) -> dict[str, Pairs]:
+        """Pairs of two ECGs of a person, by set."""
+        found = {name: _pairs(self.sets[name], self.settings, "train") for name in self.drawn}
+        return found | {"held-out": _pairs(self.sets["held-out"], self.settings, "val")}
+
+    @cached_property
+    def bases(self) -> dict[str, np.ndarray]:
+        """Base vectors, by set."""
+        return {name: base_vectors(self.extractor, self.sets[name]) for name in self.pairs}
+
+    @cached_property
+    def weights(self) -> np.ndarray | None:
+        """Of the latent channels."""
+        return channel_weights(self.codec, self.some()) if self.settings.weigh_channels else None
+
+    def parts(self) -> dict[str, dict[str, Any]]:
+        return super().parts() | {"identity": {"name": IDENTITY.name, "digest": self.identity_digest}}
+
+    def facts(self) -> dict[str, Any]:
+        return {"pairs": {name: dict(pairs.manifest) for name, pairs in self.pairs.items()}}
+
+    def build_model(self) -> nn.Module:
+        return _twin_network(self.settings, self.some().shape[1], self.extractor.base_width + GAP_FEATURES)
+
+    def build_source(self, model: nn.Module) -> BatchSource:
+        drawn = self.drawn
+        return PairSource(
+            [self.sets[name] for name in drawn],
+            [self.pairs[name] for name in drawn],
+            [self.bases[name] for name in drawn],
+            self.shares,
+            self.weights,
         )
-    extractor = load_model(IdentityEncoder, recipe.identity)
-    sets, shares, learned = _training_sets(recipe.data, data, out)
-    names = _drawn(sets)
-    pairs = {name: _pairs(sets[name], recipe, "train") for name in names}
-    pairs["held-out"] = _pairs(sets["held-out"], recipe, "val")
-    bases = {name: base_vectors(extractor, sets[name]) for name in pairs}
-    some = sets["held-out"].latents.batch(np.arange(32), np.zeros(32, np.int64))["latent"]
-    codec, _, _ = load_codec(recipe.data.codec)
-    weights = channel_weights(codec, some) if recipe.weigh_channels else None
-    model = _twin_network(recipe, some.shape[1], extractor.base_width + GAP_FEATURES)
-    identity_digest = checkpoint_digest(recipe.identity)
-    learned["parts"] |= {"identity": {"name": "diffusion/identity", "digest": identity_digest}}
-    learned["facts"] = {"pairs": {name: dict(p.manifest) for name, p in pairs.items()}}
-    result = train(
-        model,
-        PairSource([sets[n] for n in names], [pairs[n] for n in names], [bases[n] for n in names], shares, weights),
-        config=recipe.training,
-        out=out,
-        validate=_twin_validator(sets["held-out"], pairs["held-out"], bases["held-out"], weights),
-        resume=resume,
-        card=training_card(TWIN, config=recipe, changes=overrides, **learned),
-        model_config=config_of(model),
-    )
-    for name, made in pairs.items():
-        write_manifest(made, sets[name].visits, out / f"pairs-{name}.csv")
-    pipeline = assemble(out / "pipeline", denoiser=result.best_path, identity=Path(recipe.identity))
-    found = {"checkpoint": str(result.best_path), "pipeline": str(pipeline)}
-    return found | {"steps": result.steps, "seconds": result.seconds, **result.metrics}
+
+    def build_validator(self, model: nn.Module) -> Validate:
+        return _twin_validator(self.sets["held-out"], self.pairs["held-out"], self.bases["held-out"], self.weights)
+
+    def finish(self, result: TrainingResult, card: Mapping[str, Any]) -> dict[str, Any]:
+        for name, made in self.pairs.items():
+            write_manifest(made, self.sets[name].visits, self.out / f"pairs-{name}.csv")
+        identity = Path(self.settings.identity)
+        return {"pipeline": str(assemble(self.out / "pipeline", denoiser=result.best_path, identity=identity))}
+
+
+twin = Recipe(TWIN, TwinRecipe, _Twin)
 
 
 def assemble(folder: Path, *, denoiser: Path, identity: Path) -> Path:
@@ -239,74 +231,6 @@ def assemble(folder: Path, *, denoiser: Path, identity: Path) -> Path:
         shutil.copytree(identity, temporary / "identity")
         write_json(temporary / INDEX, {"_class_name": "ECGTwinPipeline", "pipeline": "twin"})
     return folder
-
-
-def _training_sets(
-    settings: PersonData, data: Path | None, out: Path
-) -> tuple[dict[str, PersonSet], list[float], dict[str, Any]]:
-    """Sets by name, shares of those that are drawn from (simulated, then recorded), data and parts for the card."""
-    codec, digest, _ = load_codec(settings.codec)
-    folder = Path(settings.latents) if settings.latents else out.with_name(f"{out.name}-persons")
-    hearts, visits, seed = settings.hearts, settings.visits, TRAINED_COHORT
-    sets = {
-        "simulated": _persons(
-            folder / "simulated",
-            {"set": "simulated", "codec": digest, "hearts": hearts, "visits": visits, "seed": seed},
-            lambda: (cohort(hearts, visits, seed=seed), cohort_visits(hearts, visits, seed=seed)),
-            codec,
-        ),
-        "held-out": _held_out(folder / "held-out", settings.held_out_hearts, digest, codec),
-    }
-    parts = {"codec": {"name": settings.codec, "digest": digest}}
-    if data is None:
-        return sets, [1.0], {"data": [SIMULATED], "parts": parts}
-    from gen.datasets import SignalCache
-
-    cache = SignalCache.open(data)
-    wanted = {"set": "train", "codec": digest, "split_digest": cache.digest, "variants": settings.variants, "seed": 0}
-    rows = cache.split("train")
-    sets["train"] = _persons(
-        folder / "train",
-        wanted,
-        lambda: recorded_persons(cache, rows, measured, variants=settings.variants, seed=0),
-        codec,
-    )
-    split = "trained on folds 1-8 by patient, chosen on hearts of another cohort"
-    source = source_of(cache.manifest["source"], split=split, digest=cache.digest)
-    return (
-        sets,
-        [1 - settings.recorded_share, settings.recorded_share],
-        {"data": [source, SIMULATED], "parts": parts},
-    )
-
-
-def _held_out(folder: Path, hearts: int, digest: str, codec: Codec) -> PersonSet:
-    seed = HELD_OUT_COHORT
-    facts = {"set": "held-out", "codec": digest, "hearts": hearts, "visits": 2, "seed": seed}
-    return _persons(
-        folder, facts, lambda: (cohort(hearts, 2, seed=seed), cohort_visits(hearts, 2, seed=seed, split="val")), codec
-    )
-
-
-def _persons(
-    folder: Path, facts: Mapping[str, Any], make: Callable[[], tuple[Iterator[Example], Visits]], codec: Codec
-) -> PersonSet:
-    """One encoded set, made if it is not there.
-
-    Raises:
-        InputError: it is there, but of another codec, cache or size.
-    """
-    if not folder.exists():
-        blocks, visits = make()
-        write_persons(folder, blocks, visits, codec, dict(facts))
-    found = PersonSet.open(folder)
-    check_facts(folder, found.latents, facts)
-    return found
-
-
-def _drawn(sets: Mapping[str, PersonSet]) -> list[str]:
-    """Sets that training draws from, in the order of their shares."""
-    return [name for name in ("simulated", "train") if name in sets]
 
 
 def _pairs(persons: PersonSet, recipe: TwinRecipe, split: str) -> Pairs:

@@ -12,7 +12,8 @@ about 40 minutes on two CPU cores.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +24,25 @@ from flow.checkpoints import save_pipeline
 from flow.networks.cine_codec import CineCodec
 from flow.networks.pamae import TARGETS, PhaseAwareMAE
 from flow.networks.velocity import VelocityDiT
+from flow.training.codec_statistics import finish_codec
 from flow.training.cohort import ECG_SAMPLES
-from flow.training.latents import encode_cines, latent_arrays
-from flow.training.pair_cache import PairCache, Part, unpack_masks
+from flow.training.latents import latent_arrays
+from flow.training.pair_cache import PairCache, Part
 from flow.training.sources import EcgSource, FrameSource, LatentSource, RealEcgs, raw_targets
 from flow.training.validation import (
-    codec_scores,
     codec_validator,
     ecg_validator,
     flow_validator,
-    held_out,
-    real_scores,
     real_training,
 )
 from flow.volumes.reader import VolumeReader
-from gen.card import About, Source, fact, training_card, validation_metrics, with_run
-from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, save_checkpoint
-from gen.precision import reduced_precision
+from gen.card import About, Source, fact, with_run
+from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
+from gen.files import folder_digest
 from gen.records import InputError
-from gen.training import TrainingConfig, apply_overrides, train
+from gen.training import BatchSource, Job, Recipe, TrainingConfig, TrainingResult
+from gen.training.recipe import Settings, Work
+from gen.training.trainer import Validate
 
 
 def _config(**settings: Any) -> TrainingConfig:
@@ -92,6 +93,32 @@ SUNNYBROOK = Source(
 )
 
 
+class _OfPairs(Work[Settings]):
+    """The part of a recipe that learns from simulated pairs."""
+
+    needs = "a cache made by `python -m flow.training.pair_cache --out DIR`"
+
+    @cached_property
+    def cache(self) -> PairCache:
+        """What ``--data`` names."""
+        assert self.data is not None
+        return PairCache.open(self.data)
+
+    def inputs(self) -> dict[str, str]:
+        """The cache's digest."""
+        return {"data": self.cache.digest}
+
+    def sources(self) -> list[Source]:
+        """The simulated cohort."""
+        cohort = Source(
+            name="simulated cohort, ECG and cine phantom of the same hearts (gen.simulate.cine)",
+            licence="Apache-2.0",
+            split="trained on part train (and ecgs), chosen on part val; part test is untouched",
+            digest=self.cache.digest,
+        )
+        return [cohort]
+
+
 @dataclass(frozen=True, kw_only=True)
 class PamaeRecipe:
     """Settings of ``flow/pamae``; ``--set key=value`` changes any of them."""
@@ -113,38 +140,55 @@ class PamaeRecipe:
     real_limit: int = 8000
 
 
-def pamae(
-    *, data: Path | None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Train the phase-aware masked autoencoder on simulated (and recorded) ECGs."""
-    recipe = apply_overrides(PamaeRecipe(), overrides or {})
-    cache = _open(data)
-    parts = [cache.part(name) for name in ("train", "ecgs") if name in cache.manifest["counts"]]
-    targets = torch.cat([raw_targets(part)[torch.from_numpy(part.hearts)] for part in parts])
-    model = PhaseAwareMAE(
-        samples=ECG_SAMPLES,
-        width=recipe.width,
-        depth=recipe.depth,
-        heads=recipe.heads,
-        mask_ratio=recipe.mask_ratio,
-        full_share=recipe.full_share,
-        dropout=recipe.dropout,
-        target_mean=tuple(round(v, 5) for v in targets.mean(0).tolist()),
-        target_spread=tuple(round(v, 5) for v in targets.std(0).tolist()),
-    )
-    real = RealEcgs.load(recipe.real, ECG_SAMPLES, recipe.real_limit) if recipe.real else None
-    result = train(
-        model,
-        EcgSource(parts, model, real, recipe.real_share),
-        config=recipe.training,
-        out=out,
-        validate=ecg_validator(cache.part("val")),
-        resume=resume,
-        card=_card(
-            ENCODER, cache, recipe, overrides, facts={"targets": list(TARGETS)}, real=RECORDED if recipe.real else None
-        ),
-    )
-    return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
+class _Pamae(_OfPairs[PamaeRecipe], Job[PamaeRecipe]):
+    """The phase-aware masked autoencoder, on simulated (and recorded) ECGs."""
+
+    places = ("real",)
+
+    @cached_property
+    def ecgs(self) -> list[Part]:
+        """Parts of the cache that have ECGs to learn from."""
+        return [self.cache.part(name) for name in ("train", "ecgs") if name in self.cache.manifest["counts"]]
+
+    def inputs(self) -> dict[str, str]:
+        if not self.settings.real:
+            return super().inputs()
+        from gen.datasets.cache import SignalCache
+
+        return super().inputs() | {"real": SignalCache.open(self.settings.real).digest}
+
+    def build_model(self) -> torch.nn.Module:
+        targets = torch.cat([raw_targets(part)[torch.from_numpy(part.hearts)] for part in self.ecgs])
+        settings = self.settings
+        return PhaseAwareMAE(
+            samples=ECG_SAMPLES,
+            width=settings.width,
+            depth=settings.depth,
+            heads=settings.heads,
+            mask_ratio=settings.mask_ratio,
+            full_share=settings.full_share,
+            dropout=settings.dropout,
+            target_mean=tuple(round(v, 5) for v in targets.mean(0).tolist()),
+            target_spread=tuple(round(v, 5) for v in targets.std(0).tolist()),
+        )
+
+    def build_source(self, model: Any) -> BatchSource:
+        settings = self.settings
+        real = RealEcgs.load(settings.real, ECG_SAMPLES, settings.real_limit) if settings.real else None
+        return EcgSource(self.ecgs, model, real, settings.real_share)
+
+    def build_validator(self, model: torch.nn.Module) -> Validate:
+        return ecg_validator(self.cache.part("val"))
+
+    def sources(self) -> list[Source]:
+        recorded = [replace(RECORDED, digest=self.inputs()["real"])] if self.settings.real else []
+        return super().sources() + recorded
+
+    def facts(self) -> dict[str, Any]:
+        return {"targets": list(TARGETS)}
+
+
+pamae = Recipe(ENCODER, PamaeRecipe, _Pamae)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,87 +209,48 @@ class CodecRecipe:
     real_share: float = 0.1
 
 
-def codec(
-    *, data: Path | None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Train the cine codec; the finished one, with its latent statistics and its volume reader, is ``OUT/codec``."""
-    recipe = apply_overrides(CodecRecipe(), overrides or {})
-    cache = _open(data)
-    root = Path(recipe.real) if recipe.real else None
-    model = CineCodec(
-        size=cache.manifest["size"],
-        anatomy_channels=recipe.anatomy_channels,
-        motion_width=recipe.motion_width,
-        widths=recipe.widths,
-        kl_weight=recipe.kl_weight,
-        swap_weight=recipe.swap_weight,
-    )
-    card = _card(CODEC, cache, recipe, overrides, real=None if root is None else SUNNYBROOK)
-    part = cache.part("train")
-    result = train(
-        model,
-        FrameSource(part, real_training(root), recipe.real_share, recipe.frames),
-        config=recipe.training,
-        out=out,
-        validate=codec_validator(cache.part("val")),
-        resume=resume,
-        card=card,
-    )
-    best = load_model(CineCodec, result.best_path)
-    scores = _finish_codec(best, cache, root, out / "codec", load_checkpoint(result.best_path).card)
-    return {"checkpoint": str(out / "codec"), "steps": result.steps, "seconds": result.seconds, **scores}
+class _Codec(_OfPairs[CodecRecipe], Job[CodecRecipe]):
+    """The cine codec; the finished one, with its latent statistics and its volume reader, is ``OUT/codec``."""
+
+    places = ("real",)
+    leaves = ("codec",)
+
+    @cached_property
+    def real(self) -> Path | None:
+        """Folder of real cines."""
+        return Path(self.settings.real) if self.settings.real else None
+
+    def inputs(self) -> dict[str, str]:
+        return super().inputs() | ({"real": folder_digest(self.real)} if self.real else {})
+
+    def sources(self) -> list[Source]:
+        return super().sources() + ([SUNNYBROOK] if self.real else [])
+
+    def build_model(self) -> torch.nn.Module:
+        settings = self.settings
+        return CineCodec(
+            size=self.cache.manifest["size"],
+            anatomy_channels=settings.anatomy_channels,
+            motion_width=settings.motion_width,
+            widths=settings.widths,
+            kl_weight=settings.kl_weight,
+            swap_weight=settings.swap_weight,
+        )
+
+    def build_source(self, model: torch.nn.Module) -> BatchSource:
+        settings = self.settings
+        return FrameSource(self.cache.part("train"), real_training(self.real), settings.real_share, settings.frames)
+
+    def build_validator(self, model: torch.nn.Module) -> Validate:
+        return codec_validator(self.cache.part("val"))
+
+    def finish(self, result: TrainingResult, card: Mapping[str, Any]) -> dict[str, Any]:
+        best, stated = load_model(CineCodec, result.best_path), load_checkpoint(result.best_path).card
+        scores = finish_codec(best, self.cache, self.real, self.out / "codec", stated)
+        return {"checkpoint": str(self.out / "codec"), **scores}
 
 
-def _finish_codec(
-    model: CineCodec, cache: PairCache, root: Path | None, out: Path, card: Mapping[str, Any], hearts: int = 400
-) -> dict[str, Any]:
-    """Measure latent statistics on training hearts, fit the volume reader on rebuilt labels, score, and save."""
-    part = cache.part("train")
-    rows = np.arange(min(hearts * part.slices, len(part)))
-    anatomy, motion = encode_cines(model, part, rows)
-    statistics = {
-        "anatomy_mean": anatomy.mean(axis=(0, 2, 3)),
-        "anatomy_spread": anatomy.std(axis=(0, 2, 3)),
-        "motion_mean": motion.mean(axis=(0, 1)),
-        "motion_spread": motion.std(axis=(0, 1)),
-    }
-    for name, value in statistics.items():
-        # Numbers that the codec leaves unused must not be blown up to unit spread.
-        kept = np.maximum(value, 0.1 * value.max()) if name.endswith("spread") else value
-        statistics[name] = kept.round(6)
-    stored = {name: [float(v) for v in value] for name, value in statistics.items()}
-    model.register_to_config(**stored)
-    val = cache.part("val")
-    test_rows = np.arange(min(48, len(val)))
-    frames = val.frames[test_rows].astype(np.float32) / 255.0
-    masks = unpack_masks(val.packed_masks[test_rows]).astype(np.int64)
-    scores: dict[str, Any] = {"simulated": codec_scores(model, frames, masks)}
-    real = held_out(root)
-    if real:
-        scores["sunnybrook"] = real_scores(model, real)
-    mid = rows[rows % part.slices == part.slices // 2]  # volumes are read off the mid slice
-    drawn = rebuilt_masks(model, anatomy[mid], motion[mid])
-    pixel_mm2 = (192.0 / model.size) ** 2
-    reader = VolumeReader.fit(drawn, pixel_mm2, part.curve[mid], part.fact("mass_g")[mid])
-    scores["volume_error_log"], scores["mass_error_log"] = reader.volume_error, reader.mass_error
-    facts = {
-        **with_run(card, validation={**validation_metrics(card), **scores}),
-        "facts": {"volumes": reader.to_json()},
-    }
-    module: Any = model
-    save_checkpoint(out, config=model_config(module), model=module, card=facts, dtype="fp16")
-    return scores
-
-
-@torch.no_grad()
-def rebuilt_masks(model: CineCodec, anatomy: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """Labels (n, frame, row, col) uint8 that the codec decodes from latents."""
-    out = []
-    for still, moving in zip(anatomy, motion, strict=True):
-        with reduced_precision():
-            decoded = model.decode(torch.from_numpy(still)[None], torch.from_numpy(moving)[None])
-        out.append(decoded.masks()[0].numpy())
-    return np.stack(out)
+codec = Recipe(CODEC, CodecRecipe, _Codec)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,83 +277,90 @@ class AmdfRecipe:
     feature_noise: float = 0.1
 
 
-def amdf(
-    *, data: Path | None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Train the velocity network on the latents of a codec and the features of an encoder; saves the pipeline too."""
-    recipe = apply_overrides(AmdfRecipe(), overrides or {})
-    cache = _open(data)
-    if not recipe.encoder or not recipe.codec:
-        raise InputError("flow/amdf needs --set encoder=FOLDER (of flow/pamae) and --set codec=FOLDER (of flow/codec)")
-    encoder, codec_ = load_model(PhaseAwareMAE, recipe.encoder), load_model(CineCodec, recipe.codec)
-    reader = VolumeReader.from_json(fact(load_checkpoint(recipe.codec).card, "volumes", {}))
-    digests = checkpoint_digest(recipe.encoder), checkpoint_digest(recipe.codec)
-    network = VelocityDiT(
-        anatomy_shape=codec_.anatomy_shape,
-        motion_width=codec_.motion_width,
-        patch=recipe.patch,
-        width=recipe.width,
-        depth=recipe.depth,
-        heads=recipe.heads,
-        token_width=encoder.config["width"],
-        summary_width=encoder.config["summary_width"],
-        told=2 * len(TARGETS),
-        alpha=recipe.alpha,
-        drop_ecg=recipe.drop_ecg,
-        drop_number=recipe.drop_number,
-        time_shape=recipe.time_shape,
-        levels=cache.levels,
-        encoder_digest=digests[0],
-        codec_digest=digests[1],
-    )
-    key = f"{cache.digest[:12]}-{digests[0][:12]}-{digests[1][:12]}"
-    stores = {part: out.with_name(f"{out.name}.latents") / f"{part}-{key}.npz" for part in ("train", "val")}
-    arrays = {p: latent_arrays(encoder, codec_, network, cache.part(p), store) for p, store in stores.items()}
-    network.template.copy_(torch.from_numpy(arrays["train"]["latent"].mean(axis=0)))
-    card = _card(NETWORK, cache, recipe, overrides)
-    result = train(
-        network,
-        LatentSource(arrays["train"], recipe.feature_noise),
-        config=recipe.training,
-        out=out,
-        validate=flow_validator(arrays["val"], codec_, _val_facts(cache.part("val"))),
-        resume=resume,
-        card=card,
-    )
-    save_pipeline(
-        out / "pipeline",
-        encoder=Path(recipe.encoder),
-        codec=Path(recipe.codec),
-        network=result.best_path,
-        volumes=reader,
-        card=with_run(card, validation=dict(result.metrics)),
-    )
-    return {"checkpoint": str(out / "pipeline"), "steps": result.steps, "seconds": result.seconds, **result.metrics}
+class _Amdf(_OfPairs[AmdfRecipe], Job[AmdfRecipe]):
+    """The velocity network, on latents of a codec and features of an encoder; saves the pipeline too."""
+
+    places = ("encoder", "codec")
+    leaves = ("pipeline",)
+
+    def inputs(self) -> dict[str, str]:
+        return super().inputs() | self.digests
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Of the two models."""
+        if not self.settings.encoder or not self.settings.codec:
+            raise InputError(
+                "flow/amdf needs --set encoder=FOLDER (of flow/pamae) and --set codec=FOLDER (of flow/codec)"
+            )
+        return {name: checkpoint_digest(getattr(self.settings, name)) for name in ("encoder", "codec")}
+
+    @cached_property
+    def encoder(self) -> PhaseAwareMAE:
+        """Of ECGs."""
+        return load_model(PhaseAwareMAE, self.settings.encoder)
+
+    @cached_property
+    def codec(self) -> CineCodec:
+        """Of cines."""
+        return load_model(CineCodec, self.settings.codec)
+
+    def prepare(self) -> None:
+        self.arrays  # noqa: B018 - encoded once, by the main process; the others read what it wrote
+
+    @cached_property
+    def arrays(self) -> dict[str, dict[str, np.ndarray]]:
+        """Latents and features of the parts train and val."""
+        key = "-".join(digest[:12] for digest in (self.cache.digest, self.digests["encoder"], self.digests["codec"]))
+        folder, packing = self.out.with_name(f"{self.out.name}.latents"), self._network()
+        return {
+            name: latent_arrays(self.encoder, self.codec, packing, self.cache.part(name), folder / f"{name}-{key}.npz")
+            for name in ("train", "val")
+        }
+
+    def _network(self) -> Any:
+        settings = self.settings
+        return VelocityDiT(
+            anatomy_shape=self.codec.anatomy_shape,
+            motion_width=self.codec.motion_width,
+            patch=settings.patch,
+            width=settings.width,
+            depth=settings.depth,
+            heads=settings.heads,
+            token_width=self.encoder.config["width"],
+            summary_width=self.encoder.config["summary_width"],
+            told=2 * len(TARGETS),
+            alpha=settings.alpha,
+            drop_ecg=settings.drop_ecg,
+            drop_number=settings.drop_number,
+            time_shape=settings.time_shape,
+            levels=self.cache.levels,
+            encoder_digest=self.digests["encoder"],
+            codec_digest=self.digests["codec"],
+        )
+
+    def build_model(self) -> torch.nn.Module:
+        network = self._network()
+        network.template.copy_(torch.from_numpy(self.arrays["train"]["latent"].mean(axis=0)))
+        return network
+
+    def build_source(self, model: torch.nn.Module) -> BatchSource:
+        return LatentSource(self.arrays["train"], self.settings.feature_noise)
+
+    def build_validator(self, model: torch.nn.Module) -> Validate:
+        val = self.cache.part("val")
+        return flow_validator(self.arrays["val"], self.codec, {"ef": val.fact("ef")[val.usable]})
+
+    def finish(self, result: TrainingResult, card: Mapping[str, Any]) -> dict[str, Any]:
+        path = save_pipeline(
+            self.out / "pipeline",
+            encoder=Path(self.settings.encoder),
+            codec=Path(self.settings.codec),
+            network=result.best_path,
+            volumes=VolumeReader.from_json(fact(load_checkpoint(self.settings.codec).card, "volumes", {})),
+            card=with_run(card, validation=dict(result.metrics)),
+        )
+        return {"checkpoint": str(path)}
 
 
-def _val_facts(part: Part) -> dict[str, np.ndarray]:
-    return {"ef": part.fact("ef")[part.usable]}
-
-
-def _open(data: Path | None) -> PairCache:
-    if data is None:
-        raise InputError("this recipe needs --data: a cache made by `python -m flow.training.pair_cache --out DIR`")
-    return PairCache.open(data)
-
-
-def _card(
-    about: About,
-    cache: PairCache,
-    recipe: Any,
-    overrides: Mapping[str, str] | None,
-    *,
-    facts: Mapping[str, Any] | None = None,
-    real: Source | None = None,
-) -> dict[str, Any]:
-    cohort = Source(
-        name="simulated cohort, ECG and cine phantom of the same hearts (gen.simulate.cine)",
-        licence="Apache-2.0",
-        split="trained on part train (and ecgs), chosen on part val; part test is untouched",
-        digest=cache.digest,
-    )
-    return training_card(about, data=[cohort, *([real] if real else [])], config=recipe, changes=overrides, facts=facts)
+amdf = Recipe(NETWORK, AmdfRecipe, _Amdf)

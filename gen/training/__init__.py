@@ -12,6 +12,7 @@ from gen.training.config import TrainingConfig
 from gen.training.data import Batch, BatchSource, Prefetch, Share, batches, shuffled_indices
 from gen.training.engine import Engine, NonFiniteLossError, parameter_groups
 from gen.training.overrides import apply_overrides, parse_overrides
+from gen.training.recipe import Fit, Job, OfCache, Recipe, run
 from gen.training.schedule import learning_rate
 from gen.training.trainer import TrainingResult, train
 
@@ -19,8 +20,12 @@ __all__ = [
     "Batch",
     "BatchSource",
     "Engine",
+    "Fit",
+    "Job",
     "NonFiniteLossError",
+    "OfCache",
     "Prefetch",
+    "Recipe",
     "Share",
     "TrainingConfig",
     "TrainingResult",
@@ -29,6 +34,7 @@ __all__ = [
     "learning_rate",
     "parameter_groups",
     "parse_overrides",
+    "run",
     "sample_generator",
     "sample_seeds",
     "seeded_normal",

@@ -4,10 +4,11 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 
 import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast
 from diffusers.training_utils import EMAModel
@@ -140,17 +141,42 @@ class Engine:
                 module.training = training
 
 
+#: How long processes wait for one another: the main one may encode a data set, or finish a run, meanwhile.
+_PATIENCE = timedelta(days=1)
+
+
+def join_processes(config: TrainingConfig) -> PartialState:
+    """The processes that were started together, joined: who is the main one, and a way to wait for all.
+
+    Raises:
+        InputError: not all of them could be joined.
+    """
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    state = PartialState(cpu=_on_cpu(config), **({"timeout": _PATIENCE} if several else {}))
+    _check_joined(state.num_processes)
+    return state
+
+
+def _on_cpu(config: TrainingConfig) -> bool:
+    # Where there is no accelerator, only an explicit cpu=True makes accelerate join the processes (over gloo).
+    return config.cpu or not torch.accelerator.is_available()
+
+
+def _check_joined(joined: int) -> None:
+    expected = int(os.environ.get("WORLD_SIZE", "1"))
+    if joined != expected:
+        raise InputError(f"{expected} processes were started, but accelerate joined {joined}")
+
+
 def _accelerator(config: TrainingConfig) -> Accelerator:
+    join_processes(config)
     # accelerate keeps the precision for the whole process; a second run may want another.
     AcceleratorState._reset_state()
     ddp = DistributedDataParallelKwargs(find_unused_parameters=config.find_unused_parameters)
-    # Where there is no accelerator, only an explicit cpu=True makes accelerate join the processes (over gloo).
-    cpu = config.cpu or not torch.accelerator.is_available()
+    cpu = _on_cpu(config)
     mixed = "bf16" if config.precision == "bf16" and bfloat16_pays("cpu" if cpu else "accelerator") else "no"
     accelerator = Accelerator(mixed_precision=mixed, cpu=cpu, kwargs_handlers=[ddp])
-    expected = int(os.environ.get("WORLD_SIZE", "1"))
-    if accelerator.num_processes != expected:
-        raise InputError(f"{expected} processes were started, but accelerate joined {accelerator.num_processes}")
+    _check_joined(accelerator.num_processes)
     return accelerator
 
 
@@ -162,6 +188,11 @@ def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
+
+
+def initial_seed(seed: int) -> int:
+    """Seed of torch's generator while the first weights of a run are drawn."""
+    return int(np.random.SeedSequence(seed, spawn_key=(5,)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def derived_seed(*numbers: int) -> int:

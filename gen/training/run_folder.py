@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gen.files import read_json, recover_folder, write_json
+from gen.files import printable, read_json, recover_folder, write_json
 from gen.records import InputError
 from gen.training.config import TrainingConfig
 
@@ -33,13 +33,27 @@ _FREE_TO_CHANGE = {
 
 
 def check_run_folder(
-    out: Path, config: TrainingConfig, model: Mapping[str, Any], *, resume: bool, overwrite: bool
+    out: Path,
+    config: TrainingConfig,
+    model: Mapping[str, Any] | None,
+    identity: Mapping[str, Any] | None = None,
+    *,
+    resume: bool,
+    overwrite: bool,
 ) -> None:
     """Refuse a folder that must not be written to; changes nothing.
 
+    Args:
+        out: folder of the run.
+        config: its settings.
+        model: configuration of its model; None before there is one.
+        identity: what else a run is made from: ``recipe``, ``inputs`` (digests by name) and ``settings``.
+        resume: whether the run there is gone on with.
+        overwrite: whether it is replaced.
+
     Raises:
         InputError: there is a run already and neither resume nor overwrite is asked for, both are, the run was
-            started with other settings, or ``out`` is a file.
+            started with other settings or on other data, or ``out`` is a file.
     """
     if resume and overwrite:
         raise InputError(f"{out}: resume and overwrite exclude each other")
@@ -52,21 +66,58 @@ def check_run_folder(
             f"{out}: holds a run already; use --resume to go on, --overwrite to replace it, or another folder"
         )
     if resume:
-        _check_same_run(out, config, model)
+        before = read_json(out / "run.json")
+        _check_same_identity(out, before.get("identity"), identity)
+        _check_same_run(out, before, config, model)
 
 
-def _check_same_run(out: Path, config: TrainingConfig, model: Mapping[str, Any]) -> None:
-    before = read_json(out / "run.json")
+def _check_same_identity(out: Path, before: Mapping[str, Any] | None, identity: Mapping[str, Any] | None) -> None:
+    if not before or not identity:
+        return  # a run of `train` alone, or of a version that kept no identity: nothing is known
+    now = as_json(identity)
+    if before["recipe"] != now["recipe"]:
+        raise InputError(f"{out}: a run of recipe {before['recipe']}; it cannot go on as {now['recipe']}")
+    for name in sorted(before["inputs"].keys() | now["inputs"].keys()):
+        then, wanted = before["inputs"].get(name), now["inputs"].get(name)
+        if then != wanted:
+            raise InputError(
+                f"{out}: the run was started on other {name} (digest {_short(then)}); "
+                f"it cannot go on with this one ({_short(wanted)})"
+            )
+    then, wanted = _flat(before["settings"]), _flat(now["settings"])
+    for key in sorted(then.keys() & wanted.keys()):
+        if then[key] != wanted[key]:
+            raise InputError(
+                f"{out}: the run was started with {key}={then[key]}; it cannot go on with {key}={wanted[key]}"
+            )
+
+
+def _short(digest: str | None) -> str:
+    return "none" if digest is None else digest[:12]
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return flat
+
+
+def _check_same_run(
+    out: Path, before: Mapping[str, Any], config: TrainingConfig, model: Mapping[str, Any] | None
+) -> None:
     now = as_json(asdict(config))
     for key, value in before["training"].items():
         if key in now and key not in _FREE_TO_CHANGE and now[key] != value:
             raise InputError(f"{out}: the run was started with {key}={value}; it cannot go on with {key}={now[key]}")
+    if model is None:
+        return
     then, wanted = _architecture(before["model"]), _architecture(model)
     for key in sorted(then.keys() | wanted.keys()):
         if then.get(key) != wanted.get(key):
             raise InputError(
-                f"{out}: the run trains a model with {key}={then.get(key)}; "
-                f"it cannot go on with {key}={wanted.get(key)}"
+                f"{out}: the run trains a model with {key}={printable(then.get(key))}; "
+                f"it cannot go on with {key}={printable(wanted.get(key))}"
             )
 
 
@@ -75,7 +126,14 @@ def _architecture(config: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in as_json(config).items() if k == "_class_name" or not k.startswith("_")}
 
 
-def prepare_run_folder(out: Path, config: TrainingConfig, model: Mapping[str, Any], *, overwrite: bool) -> None:
+def prepare_run_folder(
+    out: Path,
+    config: TrainingConfig,
+    model: Mapping[str, Any],
+    identity: Mapping[str, Any] | None = None,
+    *,
+    overwrite: bool,
+) -> None:
     """Create the folder and ``run.json``; with ``overwrite``, remove what an earlier run wrote (and nothing else)."""
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -83,7 +141,8 @@ def prepare_run_folder(out: Path, config: TrainingConfig, model: Mapping[str, An
             _remove_run(out)
         for name in ("best", "last"):
             recover_folder(out / name)
-        run = {"training": asdict(config), "model": dict(model), "versions": versions(), "command": command()}
+        run: dict[str, Any] = {"training": asdict(config), "model": dict(model)}
+        run |= {"identity": identity, "versions": versions(), "command": command()}
         write_json(out / "run.json", run)
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror})") from error

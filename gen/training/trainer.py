@@ -60,8 +60,12 @@ def train(
     card: Mapping[str, Any] | None = None,
     log: Callable[[dict[str, Any]], None] | None = None,
     model_config: Mapping[str, Any] | None = None,
+    identity: Mapping[str, Any] | None = None,
 ) -> TrainingResult:
     """Train a model; the same under ``accelerate launch`` on many processes as on one.
+
+    The initial weights are the model's: seed torch before they are drawn (`gen.training.recipe.run` does), or the
+    same run twice differs.
 
     The folder ``out`` receives ``run.json`` (settings, versions), ``log.jsonl``, ``state/`` (for an exact resume) and
     the checkpoints ``best/`` and ``last/``, which hold the averaged weights where there is an average.
@@ -79,6 +83,8 @@ def train(
         log: called with every logged line.
         model_config: ``config.json`` of the checkpoints; the model's own configuration by default. A key
             ``pipeline`` names the pipeline that `gen.load` opens the checkpoint with.
+        identity: what the run is made from (see `gen.training.recipe`), kept in ``run.json``; a resume with another
+            is refused.
 
     Raises:
         InputError: settings, folder or state do not allow the run.
@@ -88,8 +94,8 @@ def train(
     settings = dict(model_config) if model_config is not None else config_of(model)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    check_run_folder(out, config, settings, resume=resume, overwrite=overwrite)
-    return _Run(model, source, config, out, settings, validate, card or NAMELESS).run(log, overwrite)
+    check_run_folder(out, config, settings, identity, resume=resume, overwrite=overwrite)
+    return _Run(model, source, config, out, settings, validate, card or NAMELESS, identity).run(log, overwrite)
 
 
 class _Run:
@@ -102,9 +108,10 @@ class _Run:
         settings: Mapping[str, Any],
         validate: Validate | None,
         card: Mapping[str, Any],
+        identity: Mapping[str, Any] | None,
     ) -> None:
         self.source, self.config, self.out, self.settings = source, config, out, settings
-        self.validate, self.card = validate, card
+        self.validate, self.card, self.identity = validate, card, identity
         self.engine = Engine(model, config)
         accelerator = self.engine.accelerator
         self.share = Share(
@@ -115,7 +122,7 @@ class _Run:
     def run(self, log: Callable[[dict[str, Any]], None] | None, overwrite: bool) -> TrainingResult:
         engine, config = self.engine, self.config
         if engine.is_main:
-            prepare_run_folder(self.out, config, self.settings, overwrite=overwrite)
+            prepare_run_folder(self.out, config, self.settings, self.identity, overwrite=overwrite)
         engine.accelerator.wait_for_everyone()
         saved = latest_state(self.out / "state")
         if saved is not None:

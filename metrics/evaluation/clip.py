@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from gen.datasets.cache import SignalCache
 from metrics.conditioning import retrieval, text_agreement
 from metrics.judges.classifier.labels import statements_of
-from metrics.judges.classifier.recipes import open_cache
 from metrics.judges.clip.model import Clip
 from metrics.judges.clip.scores import match_auroc, superclasses, zero_shot_aurocs
 from metrics.judges.clip.tokens import groups, tokens_of
@@ -18,7 +18,7 @@ from metrics.judges.clip.tokens import groups, tokens_of
 
 def evaluate(clip: Clip, data: Path, split: str = "test", seed: int = 0) -> dict[str, Any]:
     """Agreement with own, others' and no ECG, retrieval among 100 texts, zero-shot AUROC, on one split of a cache."""
-    cache = open_cache(data)
+    cache = SignalCache.open(data)
     rows = cache.split(split)
     table = cache.table.iloc[rows]
     kept = np.array([isinstance(text, str) and bool(text.strip()) for text in table["report"]])

@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from gen.card import About
+from gen.card import SIMULATED, About, Source
 from gen.checkpoint import load_checkpoint, load_model, load_weights, model_config, save_checkpoint
-from gen.training import TrainingConfig, apply_overrides, train
+from gen.training import BatchSource, Job, OfCache, Recipe, TrainingConfig, TrainingResult
+from gen.training.trainer import Validate
 from vae.codec.network import EcgCodec
 from vae.codec.sources import CodecSettings, CodecSource, latent_statistics, linear_start, reconstruct, record_errors
-from vae.training.recipes import DefaultRecipe, _open, _simulated, card_of
-from vae.training.sources import SourceSettings
+from vae.training.sources import simulated_uv
 
 CODEC = About(
     name="vae/codec",
@@ -63,46 +64,57 @@ class CodecRecipe:
     """Weight of errors within QRS complexes, see `vae.codec.objective`."""
 
 
-def codec(
-    *, data: Path | None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Train the codec on a cache made by ``physiogen data prepare``."""
-    recipe = apply_overrides(CodecRecipe(), overrides or {})
-    cache = _open(data)
-    rows = cache.split("train")
-    model = EcgCodec(
-        latent_channels=recipe.latent_channels,
-        width=recipe.width,
-        token_width=recipe.token_width,
-        blocks=recipe.blocks,
-        token_blocks=recipe.token_blocks,
-        latent_noise=recipe.latent_noise,
-    )
-    every = max(1, len(rows) // recipe.statistics_records)
-    measured = np.nan_to_num(cache.batch(rows[::every]))
-    if recipe.init:
-        load_weights(model, load_checkpoint(recipe.init, EcgCodec).tensors, recipe.init)
-    else:
-        linear_start(model, measured)
-    model.qrs_weight = recipe.qrs_weight
-    # The closed-form paths stay as they are; what they lack, the networks add.
-    frozen = [model.analysis, model.synthesis, *([model.encoder] if recipe.decoder_only else [])]
-    for part in frozen:
-        part.requires_grad_(False)
-    settings = SourceSettings(simulated_share=recipe.source.simulated_share)
-    simulated = _simulated(DefaultRecipe(source=settings, simulated_records=recipe.simulated_records), cache.fs_hz)
-    result = train(
-        model,
-        CodecSource(cache, rows, recipe.source, simulated),
-        config=recipe.training,
-        out=out,
-        validate=_validator(np.nan_to_num(cache.batch(cache.split("val")))),
-        resume=resume,
-        card=card_of(CODEC, cache, recipe, overrides),
-    )
-    if not recipe.decoder_only:
-        standardise(result.best_path, measured, recipe.training.checkpoint_dtype)
-    return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
+class _Codec(OfCache[CodecRecipe], Job[CodecRecipe]):
+    """The codec, on a cache made by ``physiogen data prepare``."""
+
+    places = ("init",)
+
+    @cached_property
+    def measured(self) -> np.ndarray:
+        """(n, 8, time) mV: the training records that start and latent statistics are measured on."""
+        rows = self.cache.split("train")
+        every = max(1, len(rows) // self.settings.statistics_records)
+        return np.nan_to_num(self.cache.batch(rows[::every]))
+
+    def build_model(self) -> torch.nn.Module:
+        settings = self.settings
+        model = EcgCodec(
+            latent_channels=settings.latent_channels,
+            width=settings.width,
+            token_width=settings.token_width,
+            blocks=settings.blocks,
+            token_blocks=settings.token_blocks,
+            latent_noise=settings.latent_noise,
+        )
+        if settings.init:
+            load_weights(model, load_checkpoint(settings.init, EcgCodec).tensors, settings.init)
+        else:
+            linear_start(model, self.measured)
+        model.qrs_weight = settings.qrs_weight
+        # The closed-form paths stay as they are; what they lack, the networks add.
+        frozen = [model.analysis, model.synthesis, *([model.encoder] if settings.decoder_only else [])]
+        for part in frozen:
+            part.requires_grad_(False)
+        return model
+
+    def build_source(self, model: torch.nn.Module) -> BatchSource:
+        count = self.settings.simulated_records if self.settings.source.simulated_share else 0
+        simulated = simulated_uv(count, self.cache.fs_hz) if count else None
+        return CodecSource(self.cache, self.cache.split("train"), self.settings.source, simulated)
+
+    def build_validator(self, model: torch.nn.Module) -> Validate:
+        return _validator(np.nan_to_num(self.cache.batch(self.cache.split("val"))))
+
+    def finish(self, result: TrainingResult, card: Mapping[str, Any]) -> dict[str, Any]:
+        if not self.settings.decoder_only:
+            standardise(result.best_path, self.measured, self.settings.training.checkpoint_dtype)
+        return {}
+
+    def sources(self) -> list[Source]:
+        return super().sources() + ([SIMULATED] if self.settings.source.simulated_share else [])
+
+
+codec = Recipe(CODEC, CodecRecipe, _Codec)
 
 
 def standardise(folder: Path, signal_mv: np.ndarray, dtype: str) -> None:

@@ -1,28 +1,23 @@
-"""Training recipes: ``physiogen train vae/default`` and ``vae/wearecg``.
+"""Training recipes: ``physiogen train vae/default`` and ``vae/wearecg``, and what ``vae/linear`` measures.
 
 Each recipe runs on two CPU cores in at most 90 minutes; ``accelerate launch`` scales it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
-from gen.card import SIMULATED, About, source_of, training_card
+from gen.card import SIMULATED, About, Source
 from gen.checkpoint import load_checkpoint, load_weights, save_checkpoint
-from gen.records import InputError
-from gen.training import TrainingConfig, apply_overrides, train
+from gen.training import BatchSource, Fit, Job, OfCache, Recipe, TrainingConfig
+from gen.training.trainer import Validate
 from vae.networks.linear import LinearStatistics
 from vae.training.masks import MAIN_SET
-from vae.training.sources import LeadSource, PlainSource, SourceSettings, unit_power_covariance
+from vae.training.sources import LeadSource, PlainSource, SourceSettings, simulated_uv, unit_power_covariance
 from vae.training.validation import validator
-
-if TYPE_CHECKING:
-    from gen.datasets.cache import SignalCache
-
 
 _USE = "Research: filling leads that a recorder does not have, augmentation, benchmarks. Not a diagnostic device."
 _LIMITS = (
@@ -78,33 +73,36 @@ class DefaultRecipe:
     """Checkpoint folder to start from; empty starts from random weights."""
 
 
-def default(
-    *, data: Path | None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Train the default model on a cache made by ``physiogen data prepare``."""
-    from vae.networks.lead_vae import LeadVAE
+class _Default(OfCache[DefaultRecipe], Job[DefaultRecipe]):
+    """The default model, on a cache made by ``physiogen data prepare``."""
 
-    recipe = apply_overrides(DefaultRecipe(), overrides or {})
-    cache = _open(data)
-    rows = cache.split("train")
-    model = LeadVAE(
-        widths=recipe.widths,
-        dropout=recipe.dropout,
-        covariance=tuple(map(tuple, unit_power_covariance(cache, rows).round(6).tolist())),
-    )
-    if recipe.init:
-        load_weights(model, load_checkpoint(recipe.init, LeadVAE).tensors, recipe.init)
-    source = LeadSource(cache, rows, recipe.source, model.fs_hz, _simulated(recipe, cache.fs_hz))
-    result = train(
-        model,
-        source,
-        config=recipe.training,
-        out=out,
-        validate=validator(cache, cache.split("val"), MAIN_SET),
-        resume=resume,
-        card=card_of(DEFAULT, cache, recipe, overrides),
-    )
-    return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
+    places = ("init",)
+
+    def build_model(self) -> torch.nn.Module:
+        from vae.networks.lead_vae import LeadVAE
+
+        covariance = unit_power_covariance(self.cache, self.cache.split("train")).round(6).tolist()
+        model = LeadVAE(
+            widths=self.settings.widths, dropout=self.settings.dropout, covariance=tuple(map(tuple, covariance))
+        )
+        if self.settings.init:
+            load_weights(model, load_checkpoint(self.settings.init, LeadVAE).tensors, self.settings.init)
+        return model
+
+    def build_source(self, model: Any) -> BatchSource:
+        settings = self.settings.source
+        count = self.settings.simulated_records if settings.simulated_share else 0
+        simulated = simulated_uv(count, self.cache.fs_hz) if count else None
+        return LeadSource(self.cache, self.cache.split("train"), settings, model.fs_hz, simulated)
+
+    def build_validator(self, model: torch.nn.Module) -> Validate:
+        return validator(self.cache, self.cache.split("val"), MAIN_SET)
+
+    def sources(self) -> list[Source]:
+        return super().sources() + ([SIMULATED] if self.settings.source.simulated_share else [])
+
+
+default = Recipe(DEFAULT, DefaultRecipe, _Default)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,70 +129,43 @@ class WearECGRecipe:
     fs_hz: float = 100.0
 
 
-def wearecg(
-    *, data: Path | None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Train the published network on leads II, V1, V5, without augmentation, as published."""
-    from vae.networks.wearecg import WearECG
+class _WearECG(OfCache[WearECGRecipe], Job[WearECGRecipe]):
+    """The published network on leads II, V1, V5, without augmentation, as published."""
 
-    recipe = apply_overrides(WearECGRecipe(), overrides or {})
-    cache = _open(data)
-    model = WearECG(fs_hz=recipe.fs_hz)
-    source = PlainSource(cache, cache.split("train"), MAIN_SET, recipe.fs_hz)
-    result = train(
-        model,
-        source,
-        config=recipe.training,
-        out=out,
-        validate=validator(cache, cache.split("val"), MAIN_SET),
-        resume=resume,
-        card=card_of(WEARECG, cache, recipe, overrides),
-    )
-    return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
+    def build_model(self) -> torch.nn.Module:
+        from vae.networks.wearecg import WearECG
+
+        return WearECG(fs_hz=self.settings.fs_hz)
+
+    def build_source(self, model: torch.nn.Module) -> BatchSource:
+        return PlainSource(self.cache, self.cache.split("train"), MAIN_SET, self.settings.fs_hz)
+
+    def build_validator(self, model: torch.nn.Module) -> Validate:
+        return validator(self.cache, self.cache.split("val"), MAIN_SET)
 
 
-def linear(
-    *, data: Path | None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Measure the second moments that the least-squares methods follow from."""
-    del resume  # takes seconds
-    if overrides:
-        raise InputError(f"vae/linear has no settings; got {', '.join(overrides)}")
-    cache = _open(data)
-    statistics = LinearStatistics.of(np.nan_to_num(cache.batch(cache.split("train"))), cache.fs_hz)
-    tensors = {
-        "covariance": torch.from_numpy(statistics.covariance),
-        "lagged": torch.from_numpy(statistics.lagged),
-    }
-    card = card_of(LINEAR, cache, None, None)
-    path = save_checkpoint(out, config={"_class_name": "LinearStatistics"}, model=tensors, card=card)
-    return {"checkpoint": str(path)}
+wearecg = Recipe(WEARECG, WearECGRecipe, _WearECG)
 
 
-def _open(data: Path | None) -> "SignalCache":
-    from gen.datasets.cache import SignalCache
-
-    if data is None:
-        raise InputError("this recipe needs --data: a cache made by `physiogen data prepare SOURCE --out DIR`")
-    return SignalCache.open(data)
+@dataclass(frozen=True)
+class LinearRecipe:
+    """``vae/linear`` has no settings."""
 
 
-def _simulated(recipe: DefaultRecipe, fs_hz: float, seed: int = 1_000_003) -> np.ndarray | None:
-    """(n, 8, time) int16 microvolt from the simulated cohort; None where the recipe wants none."""
-    if recipe.source.simulated_share == 0:
-        return None
-    from gen.simulate import simulate
+class _Linear(OfCache[LinearRecipe], Fit[LinearRecipe]):
+    """Second moments, which the least-squares methods follow from."""
 
-    blocks = []
-    for start in range(0, recipe.simulated_records, 64):
-        indices = range(start, min(start + 64, recipe.simulated_records))
-        signal = simulate(indices, seed=seed, fs_hz=fs_hz, noise="light").signal_mv
-        blocks.append(np.clip(np.rint(1000 * signal), -32767, 32767).astype(np.int16))
-    return np.concatenate(blocks)
+    split = "measured on folds 1-8"
+
+    def fit(self, card: Mapping[str, Any]) -> dict[str, Any]:
+        signal = np.nan_to_num(self.cache.batch(self.cache.split("train")))
+        statistics = LinearStatistics.of(signal, self.cache.fs_hz)
+        tensors = {
+            "covariance": torch.from_numpy(statistics.covariance),
+            "lagged": torch.from_numpy(statistics.lagged),
+        }
+        path = save_checkpoint(self.out, config={"_class_name": "LinearStatistics"}, model=tensors, card=card)
+        return {"checkpoint": str(path)}
 
 
-def card_of(about: About, cache: "SignalCache", recipe: Any, overrides: Mapping[str, str] | None) -> dict[str, Any]:
-    """The model card of a recipe that learns from a cache."""
-    source = source_of(cache.manifest["source"], split="trained on folds 1-8, chosen on fold 9", digest=cache.digest)
-    simulated = getattr(getattr(recipe, "source", None), "simulated_share", 0) > 0
-    return training_card(about, data=[source, *([SIMULATED] if simulated else [])], config=recipe, changes=overrides)
+linear = Recipe(LINEAR, LinearRecipe, _Linear)

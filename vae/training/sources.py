@@ -101,3 +101,15 @@ def unit_power_covariance(cache: SignalCache, indices: np.ndarray, block: int = 
         x /= np.maximum(power, 0.02)
         total += np.einsum("nat,nbt->ab", x, x) / x.shape[2]
     return total / len(indices)
+
+
+def simulated_uv(records: int, fs_hz: float, seed: int = 1_000_003) -> np.ndarray:
+    """(records, 8, time) int16 microvolt from the simulated cohort."""
+    from gen.simulate import simulate
+
+    blocks = []
+    for start in range(0, records, 64):
+        indices = range(start, min(start + 64, records))
+        signal = simulate(indices, seed=seed, fs_hz=fs_hz, noise="light").signal_mv
+        blocks.append(np.clip(np.rint(1000 * signal), -32767, 32767).astype(np.int16))
+    return np.concatenate(blocks)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from gen.card import About, source_of, training_card
+from gen.card import About
 from gen.checkpoint import load_checkpoint, load_model, save_checkpoint
 from gen.datasets.scp import SUPERCLASSES, labels_at
 from gen.records import InputError
-from gen.training import TrainingConfig, apply_overrides, train
+from gen.training import BatchSource, Job, OfCache, Recipe, TrainingConfig, TrainingResult
+from gen.training.trainer import Validate
 from metrics.judges.classifier.data import Augmentation, Examples, ExampleSource, to_network
 from metrics.judges.classifier.labels import demographics_of, label_matrix, statements_of
 from metrics.judges.classifier.model import Classifier
@@ -62,42 +63,32 @@ class ClassifierRecipe:
     dropout: float = 0.1
 
 
-def classifier(
-    *,
-    data: Path | None,
-    out: Path,
-    resume: bool = False,
-    overwrite: bool = False,
-    overrides: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """Train on folds 1-8, choose on fold 9; ``RUN/best`` then carries its thresholds, chosen on fold 9 as well."""
-    recipe = apply_overrides(ClassifierRecipe(), overrides or {})
-    cache = open_cache(data)
-    rows, chosen_on = cache.split("train"), cache.split("val")
-    model = EcgClassifier(
-        widths=recipe.widths, blocks=recipe.blocks, feature_width=recipe.feature_width, dropout=recipe.dropout
-    )
-    result = train(
-        model,
-        ExampleSource(examples_of(cache, rows), recipe.augmentation),
-        config=recipe.training,
-        out=out,
-        validate=validator(examples_of(cache, chosen_on)),
-        resume=resume,
-        overwrite=overwrite,
-        card=_card(cache, recipe, overrides),
-    )
-    complete(result.best_path, cache, chosen_on)
-    return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
+class _Classifier(OfCache[ClassifierRecipe], Job[ClassifierRecipe]):
+    """Trained on folds 1-8; ``RUN/best`` carries its thresholds, chosen on fold 9 as the weights are."""
+
+    split = "trained on folds 1-8; chosen, and thresholds set, on fold 9"
+
+    def build_model(self) -> torch.nn.Module:
+        settings = self.settings
+        return EcgClassifier(
+            widths=settings.widths,
+            blocks=settings.blocks,
+            feature_width=settings.feature_width,
+            dropout=settings.dropout,
+        )
+
+    def build_source(self, model: torch.nn.Module) -> BatchSource:
+        return ExampleSource(examples_of(self.cache, self.cache.split("train")), self.settings.augmentation)
+
+    def build_validator(self, model: torch.nn.Module) -> Validate:
+        return validator(examples_of(self.cache, self.cache.split("val")))
+
+    def finish(self, result: TrainingResult, card: Mapping[str, Any]) -> dict[str, Any]:
+        set_thresholds(result.best_path, self.cache, self.cache.split("val"))
+        return {}
 
 
-def open_cache(data: Path | None) -> "SignalCache":
-    """The signal cache in a folder; raises `InputError` where there is none."""
-    from gen.datasets.cache import SignalCache
-
-    if data is None:
-        raise InputError("this recipe needs --data: a cache made by `physiogen data prepare SOURCE --out DIR`")
-    return SignalCache.open(data)
+classifier = Recipe(ABOUT, ClassifierRecipe, _Classifier)
 
 
 def examples_of(cache: "SignalCache", rows: np.ndarray, block: int = 256) -> Examples:
@@ -138,7 +129,7 @@ def validator(examples: Examples, batch_size: int = 64) -> Callable[[torch.nn.Mo
     return validate
 
 
-def complete(folder: Path, cache: "SignalCache", rows: np.ndarray) -> None:
+def set_thresholds(folder: Path, cache: "SignalCache", rows: np.ndarray) -> None:
     """Add to a checkpoint the thresholds with the best F1 on these records."""
     checkpoint = load_checkpoint(folder, EcgClassifier)
     trained = Classifier(load_model(EcgClassifier, folder))
@@ -148,20 +139,10 @@ def complete(folder: Path, cache: "SignalCache", rows: np.ndarray) -> None:
     for level, names in trained.classes.items():
         cuts = choose_thresholds(probabilities[level], label_matrix(statements, names, level))
         thresholds |= {f"{level}/{name}": round(float(cut), 6) for name, cut in zip(names, cuts, strict=True)}
-    save_checkpoint(
-        folder,
-        config={**checkpoint.config, "thresholds": thresholds},
-        model=checkpoint.tensors,
-        card=checkpoint.card,
-    )
+    config = {**checkpoint.config, "thresholds": thresholds}
+    save_checkpoint(folder, config=config, model=checkpoint.tensors, card=checkpoint.card)
 
 
 def _macro_auroc(scores: np.ndarray, labels: np.ndarray) -> float:
     kept = scorable(labels)
     return float(macro_mean(weighted_auroc, scores[:, kept], labels[:, kept], np.ones((1, len(labels))))[0])
-
-
-def _card(cache: "SignalCache", recipe: ClassifierRecipe, overrides: Mapping[str, str] | None) -> dict[str, Any]:
-    split = "trained on folds 1-8; chosen, and thresholds set, on fold 9"
-    source = source_of(cache.manifest["source"], split=split, digest=cache.digest)
-    return training_card(ABOUT, data=[source], config=recipe, changes=overrides)

@@ -1,20 +1,19 @@
 """The training recipe ``physiogen train metrics/clip --data CACHE --out RUN``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from gen.card import SIMULATED, About, source_of, training_card
-from gen.checkpoint import load_model
+from gen.card import SIMULATED, About, Source
+from gen.checkpoint import checkpoint_digest, load_model
 from gen.records import InputError
 from gen.text import vocabulary
-from gen.training import TrainingConfig, apply_overrides, train
+from gen.training import BatchSource, Job, OfCache, Recipe, TrainingConfig
+from gen.training.trainer import Validate
 from metrics.conditioning import retrieval
 from metrics.judges.classifier.data import Augmentation
-from metrics.judges.classifier.recipes import open_cache
 from metrics.judges.clip.data import Pairs, PairSource, TextAugmentation, recorded_pairs, simulated_pairs
 from metrics.judges.clip.network import EcgTextClip
 from metrics.judges.clip.scores import match_auroc, superclass_auroc
@@ -77,37 +76,43 @@ class ClipRecipe:
     embedding_width: int = 128
 
 
-def clip(
-    *,
-    data: Path | None,
-    out: Path,
-    resume: bool = False,
-    overwrite: bool = False,
-    overrides: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """Train on raw recordings of folds 1-8 and their reports, and on simulated ECGs; choose on fold 9."""
-    recipe = apply_overrides(ClipRecipe(), overrides or {})
-    cache = open_cache(data)
-    chosen_on = cache.split("val")
-    simulated = simulated_pairs(recipe.simulated, recipe.training.seed) if recipe.simulated else None
-    source = PairSource(
-        recorded_pairs(cache, cache.split("train")),
-        simulated,
-        simulated_share=recipe.simulated_share,
-        augmentation=recipe.augmentation,
-        text=recipe.text,
-    )
-    result = train(
-        build(recipe),
-        source,
-        config=recipe.training,
-        out=out,
-        validate=validator(recorded_pairs(cache, chosen_on), _statements(cache, chosen_on)),
-        resume=resume,
-        overwrite=overwrite,
-        card=_card(cache, recipe, overrides),
-    )
-    return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
+class _Clip(OfCache[ClipRecipe], Job[ClipRecipe]):
+    """Raw recordings of folds 1-8 with their reports, and simulated ECGs; chosen on fold 9."""
+
+    split = "trained on folds 1-8; chosen on fold 9"
+
+    def build_model(self) -> torch.nn.Module:
+        return build(self.settings)
+
+    def build_source(self, model: torch.nn.Module) -> BatchSource:
+        settings = self.settings
+        simulated = simulated_pairs(settings.simulated, settings.training.seed) if settings.simulated else None
+        return PairSource(
+            recorded_pairs(self.cache, self.cache.split("train")),
+            simulated,
+            simulated_share=settings.simulated_share,
+            augmentation=settings.augmentation,
+            text=settings.text,
+        )
+
+    def build_validator(self, model: torch.nn.Module) -> Validate:
+        rows = self.cache.split("val")
+        return validator(recorded_pairs(self.cache, rows), _statements(self.cache, rows))
+
+    def inputs(self) -> dict[str, str]:
+        if self.settings.initial == "none":
+            return super().inputs()
+        from metrics.judges.classifier.model import SHIPPED
+
+        return super().inputs() | {"classifier": checkpoint_digest(SHIPPED)}
+
+    def sources(self) -> list[Source]:
+        settings = self.settings
+        made = replace(SIMULATED, split=f"{settings.simulated} ECGs, seed {settings.training.seed}")
+        return [*super().sources(), *([made] if settings.simulated else [])]
+
+
+clip = Recipe(ABOUT, ClipRecipe, _Clip)
 
 
 def build(recipe: ClipRecipe) -> torch.nn.Module:
@@ -175,10 +180,3 @@ def _statements(cache: "SignalCache", rows: "np.ndarray") -> "list[dict[str, flo
 
     table = cache.table.iloc[rows]
     return statements_of(table[[isinstance(text, str) and bool(text.strip()) for text in table["report"]]])
-
-
-def _card(cache: "SignalCache", recipe: ClipRecipe, overrides: Mapping[str, str] | None) -> dict[str, Any]:
-    split = "trained on folds 1-8; chosen on fold 9"
-    source = source_of(cache.manifest["source"], split=split, digest=cache.digest)
-    simulated = replace(SIMULATED, split=f"{recipe.simulated} ECGs, seed {recipe.training.seed}")
-    return training_card(ABOUT, data=[source, simulated], config=recipe, changes=overrides)

@@ -7,18 +7,21 @@ The first takes about seven minutes on two cores, the second four. The second le
 (the last eight of them choose the weights); 51 and above are for tests.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from functools import cached_property
+from typing import ClassVar
 
+import numpy as np
 import torch
 
-from gen.card import SIMULATED, About, Source, training_card
+from gen.card import SIMULATED, About, Source
 from gen.checkpoint import load_checkpoint, load_weights
 from gen.precision import reduced_precision
 from gen.records import InputError
-from gen.training import TrainingConfig, apply_overrides, train
+from gen.training import BatchSource, Job, Recipe, TrainingConfig
+from gen.training.trainer import Validate
 from metrics.measurement.delineation.data import DelineationSource, LabelledEcgs, annotated, noise_bank, simulated
 from metrics.measurement.delineation.ludb import read_ludb
 from metrics.measurement.delineation.network import Delineator
@@ -77,24 +80,62 @@ class DelineatorRecipe:
     """Checkpoint folder to start from; empty starts from random weights."""
 
 
-def delineator(
-    *, data: Path | None = None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Train on simulated truth alone; needs no data."""
-    del data  # simulated
-    recipe = apply_overrides(DelineatorRecipe(), overrides or {})
-    ecgs = simulated(recipe.simulated_records, recipe.training.seed, margins=False)
-    source = _source(recipe, ecgs, None)
-    held_out = _source(recipe, simulated(240, _VALIDATION_SEED, margins=False), None)
-    data_used = [replace(SIMULATED, split=f"{recipe.simulated_records} ECGs, seed {recipe.training.seed}")]
-    card = training_card(ABOUT, data=data_used, config=recipe, changes=overrides)
-    return _run(recipe, source, _validator(held_out, 240), out, resume, card)
+class _Delineator(Job[DelineatorRecipe]):
+    """Trained on simulated truth alone."""
+
+    needs: ClassVar[str | None] = None
+    places = ("init",)
+
+    def build_model(self) -> torch.nn.Module:
+        model = Delineator(dropout=self.settings.dropout)
+        if self.settings.init:
+            load_weights(model, load_checkpoint(self.settings.init, Delineator).tensors, self.settings.init)
+        return model
+
+    def build_source(self, model: torch.nn.Module) -> BatchSource:
+        settings = self.settings
+        return _source(settings, simulated(settings.simulated_records, settings.training.seed, margins=False), None)
+
+    def build_validator(self, model: torch.nn.Module) -> Validate:
+        return _validator(_source(self.settings, simulated(240, _VALIDATION_SEED, margins=False), None), 240)
+
+    def sources(self) -> list[Source]:
+        settings = self.settings
+        return [replace(SIMULATED, split=f"{settings.simulated_records} ECGs, seed {settings.training.seed}")]
 
 
-def delineator_ludb(
-    *, data: Path | None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Go on from weights of `delineator` with LUDB's first fifty records among the simulated ones."""
+class _DelineatorLudb(_Delineator):
+    """Goes on from weights of `_Delineator` with LUDB's first fifty records among the simulated ones."""
+
+    needs = "the folder of LUDB"
+
+    @cached_property
+    def annotated(self) -> tuple[LabelledEcgs, LabelledEcgs]:
+        """Recordings to learn from, and to choose on."""
+        assert self.data is not None
+        real, chosen = (annotated(list(read_ludb(self.data, *numbers))) for numbers in (LEARN, CHOOSE))
+        if not len(real) or not len(chosen):
+            raise InputError(f"{self.data}: LUDB's records 1 to 50 are needed, 43 to 50 among them")
+        return real, chosen
+
+    def inputs(self) -> dict[str, str]:
+        return {"data": _digest(self.annotated)}
+
+    def build_source(self, model: torch.nn.Module) -> BatchSource:
+        settings = self.settings
+        made = simulated(settings.simulated_records, settings.training.seed + 1, margins=True)
+        return _source(settings, made, self.annotated[0])
+
+    def build_validator(self, model: torch.nn.Module) -> Validate:
+        chosen = self.annotated[1]
+        return _validator(DelineationSource(chosen, chosen, noise_bank(2, 1), real_share=1.0, rows=12), 96)
+
+    def sources(self) -> list[Source]:
+        made = f"{self.settings.simulated_records} ECGs; started from simulated truth"
+        return [replace(LUDB, digest=self.inputs()["data"]), replace(SIMULATED, split=made)]
+
+
+def _ludb_settings() -> DelineatorRecipe:
     training = TrainingConfig(
         steps=700,
         batch_size=24,
@@ -111,20 +152,20 @@ def delineator_ludb(
         schedule_by_time=True,
         threads=2,
     )
-    recipe = DelineatorRecipe(training=training, simulated_records=1500, real_share=0.6, dropout=0.1)
-    recipe = apply_overrides(recipe, overrides or {})
-    if data is None:
-        raise InputError("metrics/delineator-ludb needs --data, the folder of LUDB")
-    real = annotated(list(read_ludb(data, *LEARN)))
-    chosen = annotated(list(read_ludb(data, *CHOOSE)))
-    if not len(real) or not len(chosen):
-        raise InputError(f"{data}: LUDB's records 1 to 50 are needed, 43 to 50 among them")
-    source = _source(recipe, simulated(recipe.simulated_records, recipe.training.seed + 1, margins=True), real)
-    held_out = DelineationSource(chosen, chosen, noise_bank(2, 1), real_share=1.0, rows=12)
-    simulation = replace(SIMULATED, split=f"{recipe.simulated_records} ECGs; started from simulated truth")
-    about = replace(ABOUT, name="metrics/delineator-ludb")
-    card = training_card(about, data=[LUDB, simulation], config=recipe, changes=overrides)
-    return _run(recipe, source, _validator(held_out, 96), out, resume, card)
+    return DelineatorRecipe(training=training, simulated_records=1500, real_share=0.6, dropout=0.1)
+
+
+delineator = Recipe(ABOUT, DelineatorRecipe, _Delineator)
+delineator_ludb = Recipe(replace(ABOUT, name="metrics/delineator-ludb"), _ludb_settings, _DelineatorLudb)
+
+
+def _digest(parts: tuple[LabelledEcgs, ...]) -> str:
+    """SHA-256 of the annotated recordings themselves: LUDB comes without a manifest."""
+    digest = hashlib.sha256()
+    for part in parts:
+        for array in vars(part).values():
+            digest.update(repr(getattr(array, "shape", None)).encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _source(recipe: DelineatorRecipe, ecgs: LabelledEcgs, real: LabelledEcgs | None) -> DelineationSource:
@@ -143,18 +184,3 @@ def _validator(source: DelineationSource, count: int) -> Callable[[torch.nn.Modu
         return {name: float(torch.stack([v[name] for v in values]).mean()) for name in values[0]}
 
     return validate
-
-
-def _run(
-    recipe: DelineatorRecipe,
-    source: DelineationSource,
-    validate: Callable[[torch.nn.Module], Mapping[str, float]],
-    out: Path,
-    resume: bool,
-    card: Mapping[str, Any],
-) -> dict[str, Any]:
-    model = Delineator(dropout=recipe.dropout)
-    if recipe.init:
-        load_weights(model, load_checkpoint(recipe.init, Delineator).tensors, recipe.init)
-    result = train(model, source, config=recipe.training, out=out, validate=validate, resume=resume, card=card)
-    return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}

@@ -21,7 +21,8 @@ from gen.checkpoint import load_checkpoint, save_checkpoint
 from gen.datasets.cache import SignalCache
 from gen.leads import LEADS_8, parse_leads
 from gen.signals import resample
-from vae.pipeline import LEVELS, NetworkPredictor, Windows, load
+from vae.pipeline import LEVELS, load
+from vae.predictors import NetworkPredictor, Windows
 from vae.training.masks import INPUT_SETS
 
 #: Every 5th sample (10 ms apart at 500 Hz): neighbours say nearly the same, and memory stays small.
@@ -49,7 +50,8 @@ def calibrate(predictor: NetworkPredictor, signal: np.ndarray) -> dict[str, dict
     """Bands and residual from complete validation signals (n, 8, time) mV, every input set weighing the same.
 
     Returns:
-        ``band_factors``: level in percent -> factor per lead of ``LEADS_8``. ``residual``: see `vae.pipeline.Residual`;
+        ``band_factors``: level in percent -> factor per lead of ``LEADS_8``. ``residual``: see
+            `vae.predictors.Residual`;
         its gain makes 90 % of a Gaussian as wide as the 90 % band, since errors have heavier tails than a Gaussian.
     """
     pooled: dict[str, list[np.ndarray]] = {lead: [] for lead in LEADS_8}

@@ -15,7 +15,8 @@ from gen.records import EcgRecord, InputError
 from gen.registry import RegistryError
 from gen.simulate import simulate
 from vae.networks.wearecg import WearECG
-from vae.pipeline import LEVELS, METHODS, Windows, _blend, load
+from vae.pipeline import LEVELS, METHODS, _blend, load
+from vae.predictors import Windows
 
 MAIN = ("II", "V1", "V5")
 #: Methods that need no trained network, and those that may not read the truth.

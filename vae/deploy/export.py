@@ -31,7 +31,7 @@ from gen.records import InputError
 from gen.simulate import simulate
 from vae.deploy.graph import FixedLeadsGraph, ReconstructionGraph
 from vae.networks.lead_vae import LeadVAE
-from vae.pipeline import WEIGHTS
+from vae.predictors import WEIGHTS
 
 FORMATS = ("onnx", "torchscript")
 #: A written file whose output differs by more (mV) from the network's is refused; 32-bit sums differ by some 1e-6.

@@ -15,7 +15,8 @@ from gen.simulate import simulate
 from gen.timing import median_seconds
 from vae.networks.objective import Decoded
 from vae.networks.wearecg import WearECG
-from vae.pipeline import LinearPredictor, NetworkPredictor, Windows, load
+from vae.pipeline import load
+from vae.predictors import LinearPredictor, NetworkPredictor, Windows
 from vae.training.masks import MAIN_SET, lead_mask
 
 PUBLISHED = "WearECG as published (500 Hz, float32)"

@@ -150,7 +150,7 @@ def test_holes_are_refused_by_name(slow, statistics):
 
 def test_shipped_moments_predict_simulated_hearts(slow):
     """They come from real patients: in a simulated heart they should find most of the signal, if not all of it."""
-    from vae.pipeline import WEIGHTS
+    from vae.predictors import WEIGHTS
 
     shipped = LinearStatistics.load(WEIGHTS / "linear")
     found = baselines.least_squares(slow, mask(slow, MAIN), shipped)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 import numpy as np
+import numpy.typing as npt
 
 from diffusion.rhythm.draw import Habits, Rhythm, draw
 from diffusion.rhythm.plan import ONSET_TO_REFERENCE_S, BeatPlan
@@ -78,6 +79,24 @@ class RhythmStream:
             if stop >= self.duration_s:
                 return
             number += 1
+
+    @property
+    def times_s(self) -> Array:
+        """(beat,) references of all planned beats, from the start of the recording."""
+        return self._times
+
+    @property
+    def kinds(self) -> npt.NDArray[np.int8]:
+        """(beat,) kinds of all planned beats."""
+        return self._kinds
+
+    def before(self, time_s: float) -> int:
+        """How many planned beats come before a time; numbers beats whatever window they are seen in."""
+        return int(np.searchsorted(self._times, time_s))
+
+    def window(self, start_s: float, duration_s: float, margin_s: float = MARGIN_S) -> BeatPlan:
+        """A part of the recording, with the events of a margin on both sides."""
+        return self._part(start_s, duration_s, margin_s)
 
     def _part(self, start: float, duration: float, margin_s: float) -> BeatPlan:
         low, high = start - margin_s, start + duration + margin_s

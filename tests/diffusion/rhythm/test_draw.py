@@ -60,6 +60,14 @@ def test_windows_of_any_size_hold_the_same_events(text):
         np.testing.assert_allclose(np.unique(waves)[: inside.sum()], whole.p_times_s[inside], atol=2e-6)
 
 
+def test_a_window_tells_which_beats_it_holds():
+    stream = RhythmStream(RhythmRequest.of("atrial fibrillation", heart_rate=90), 2, 100.0)
+    part = stream.window(40.0, 10.0, 3.0)
+    first = stream.before(37.0)
+    np.testing.assert_allclose(part.times_s + 40.0, stream.times_s[first : first + len(part)])
+    np.testing.assert_array_equal(part.kinds, stream.kinds[first : first + len(part)])
+
+
 def test_a_day_keeps_its_rate_and_does_not_repeat():
     stream = RhythmStream(RhythmRequest.of("sinus rhythm", heart_rate=70), 1, 6 * 3600.0)
     rates = np.array([part.heart_rate_bpm for part in stream.windows(60.0)])

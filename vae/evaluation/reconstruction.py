@@ -16,7 +16,8 @@ from gen.leads import LEADS_8, LEADS_12, parse_leads, to_12
 from gen.records import EcgRecord
 from gen.results import Better, Results, Value
 from gen.signals import highpass, pearson, resample
-from gen.simulate.measure import find_beats, measure
+from metrics.measurement.parameters import Parameters
+from metrics.measurement.records import measure_records
 from metrics.statistics.bootstrap import bootstrap_mean, bootstrap_median
 from metrics.waveform.ensemble import crps
 from vae.evaluation.settings import Reconstruction
@@ -109,12 +110,8 @@ def _errors(predicted: np.ndarray, truth: np.ndarray, patients: Sequence[str]) -
 def _clinical(
     records: Sequence[EcgRecord], results: Sequence[Rebuilt], scored: Sequence[str], patients: Sequence[str]
 ) -> dict[str, Any]:
-    rows = []
-    for record, result in zip(records, results, strict=True):
-        rows.append(_beat_errors(record.to_8().signal_mv, result.record.to_8().signal_mv, scored, record.fs_hz))
     found: dict[str, Any] = {}
-    for name in ("r_error_mv", "t_error_mv", "axis_error_deg", "hr_error_bpm"):
-        values = np.array([row[name] for row in rows])
+    for name, values in clinical_errors(records, [r.record for r in results], scored).items():
         if np.isnan(values).all():
             continue
         found[name] = {
@@ -125,49 +122,35 @@ def _clinical(
     return found
 
 
-def _beat_errors(truth: np.ndarray, rebuilt: np.ndarray, scored: Sequence[str], fs_hz: float) -> dict[str, float]:
-    """Errors of one record (8, time) mV: amplitudes on the median beat, both cut at the true beats; NaN if none."""
-    nothing = dict.fromkeys(("r_error_mv", "t_error_mv", "axis_error_deg", "hr_error_bpm"), float("nan"))
-    marks = measure(truth, fs_hz)
-    beats = find_beats(highpass(truth.astype(np.float64), fs_hz, 0.4), fs_hz)
-    beats = beats[(beats > 0.4 * fs_hz) & (beats < truth.shape[1] - 0.6 * fs_hz)]
-    if np.isnan(marks.qrs_on) or len(beats) < 3:
-        return nothing
-    before, after = round(0.4 * fs_hz), round(0.6 * fs_hz)
+def clinical_errors(
+    records: Sequence[EcgRecord], rebuilt: Sequence[EcgRecord], scored: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Absolute errors (record,) of what is measured on twelve leads, NaN where either cannot be measured.
 
-    def median_beat(x: np.ndarray) -> np.ndarray:
-        clean = highpass(x.astype(np.float64), fs_hz, 0.4)
-        beat = np.median(np.stack([clean[:, b - before : b + after] for b in beats]), axis=0)
-        start = max(1, round(marks.qrs_on * fs_hz))
-        return beat - np.median(beat[:, max(0, start - round(0.02 * fs_hz)) : start], axis=1, keepdims=True)
+    Args:
+        records, rebuilt: the truth and what was made of it.
+        scored: leads that were not observed. Amplitudes of R and T are averaged over them, the heart rate is measured
+            in them alone, and the axis counts where I or II is among them.
+    """
+    rows = [LEADS_12.index(lead) for lead in scored]
+    truth, made = measure_records(records), measure_records(rebuilt)
+    rates = measure_records([record.select(scored) for record in rebuilt])
 
-    a, b = median_beat(truth), median_beat(rebuilt)
-    rows = [LEADS_8.index(lead) for lead in scored]
-    qrs = slice(round(marks.qrs_on * fs_hz), round(marks.qrs_off * fs_hz) + 1)
-    errors = dict(nothing)
-    errors["r_error_mv"] = float(np.abs(a[rows, qrs].max(axis=1) - b[rows, qrs].max(axis=1)).mean())
-    if not np.isnan(marks.t_peak):
-        t = min(round(marks.t_peak * fs_hz), a.shape[1] - 1)
-        window = slice(max(0, t - round(0.06 * fs_hz)), t + round(0.06 * fs_hz))
-        errors["t_error_mv"] = float(np.abs(_extreme(a[rows, window]) - _extreme(b[rows, window])).mean())
+    def amplitudes(parameters: Sequence[Parameters], name: str) -> np.ndarray:
+        return np.stack([getattr(p, name)[rows] for p in parameters])
+
+    def numbers(parameters: Sequence[Parameters], name: str) -> np.ndarray:
+        return np.array([getattr(p, name) for p in parameters], dtype=np.float64)
+
+    errors = {
+        "r_error_mv": np.abs(amplitudes(made, "r_mv") - amplitudes(truth, "r_mv")).mean(axis=1),
+        "t_error_mv": np.abs(amplitudes(made, "t_mv") - amplitudes(truth, "t_mv")).mean(axis=1),
+        "hr_error_bpm": np.abs(numbers(rates, "hr_bpm") - numbers(truth, "hr_bpm")),
+    }
     if {"I", "II"} & set(scored):
-        angle = np.deg2rad(_axis_deg(a[:, qrs]) - _axis_deg(b[:, qrs]))
-        errors["axis_error_deg"] = float(np.abs(np.rad2deg(np.arctan2(np.sin(angle), np.cos(angle)))))
-    found = find_beats(highpass(rebuilt[rows].astype(np.float64), fs_hz, 0.4), fs_hz)
-    all_true = find_beats(highpass(truth.astype(np.float64), fs_hz, 0.4), fs_hz)
-    if len(found) >= 2 and len(all_true) >= 2:
-        errors["hr_error_bpm"] = float(abs(60 * fs_hz / np.diff(found).mean() - 60 * fs_hz / np.diff(all_true).mean()))
+        turn = numbers(made, "axis_deg") - numbers(truth, "axis_deg")
+        errors["axis_error_deg"] = np.abs((turn + 180) % 360 - 180)
     return errors
-
-
-def _extreme(x: np.ndarray) -> np.ndarray:
-    return x[np.arange(len(x)), np.abs(x).argmax(axis=1)]
-
-
-def _axis_deg(qrs_8: np.ndarray) -> float:
-    """Frontal QRS axis in degrees from the net areas of I and aVF (II - I/2)."""
-    area_i, area_ii = qrs_8[0].sum(), qrs_8[1].sum()
-    return float(np.rad2deg(np.arctan2((area_ii - area_i / 2) * 2 / np.sqrt(3), area_i)))
 
 
 def _coverage(

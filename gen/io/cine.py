@@ -200,7 +200,7 @@ def _read_nifti(path: Path) -> CineRecord:
     if filled:
         metadata["filled_voxels"] = filled
     return CineRecord(
-        frames=robust_scale(frames),
+        frames=frames if _is_scaled(frames) else robust_scale(frames),
         spacing_mm=(zooms[1], zooms[0]),
         rr_s=rr if 0.3 <= rr <= 2.5 else None,  # many converters leave 1 s, which is no heartbeat
         record_id=path.name.split(".")[0],
@@ -208,6 +208,12 @@ def _read_nifti(path: Path) -> CineRecord:
         slice_positions_mm=np.arange(len(frames)) * zooms[2],
         metadata=metadata,
     )
+
+
+def _is_scaled(frames: np.ndarray) -> bool:
+    """Whether grey values are the share of a scale already: within 0..1, and using it."""
+    low, high = float(frames.min()), float(frames.max())
+    return 0 <= low < 0.1 and 0.9 < high <= 1
 
 
 def _extension(extension: Any) -> dict[str, Any] | None:

@@ -59,6 +59,7 @@ def _dataset(pydicom: Any, record: CineRecord, s: int, f: int, study: str) -> An
     data.FrameOfReferenceUID = uid(entropy_srcs=[study, "frame of reference"])
     data.Modality = "MR"
     data.ImageType = ["DERIVED", "SECONDARY", "SYNTHETIC" if record.synthetic else "OTHER"]
+    _required(data, record)
     data.PatientName = "SYNTHETIC^NO PATIENT" if record.synthetic else ""
     data.PatientID = (record.patient.id or record.record_id)[:64]
     data.PatientSex = record.patient.sex or ""
@@ -85,3 +86,22 @@ def _dataset(pydicom: Any, record: CineRecord, s: int, f: int, study: str) -> An
     data.WindowCenter, data.WindowWidth = _LEVELS // 2, _LEVELS
     data.PixelData = np.rint(np.clip(record.frames[s, f], 0, 1) * _LEVELS).astype("<u2").tobytes()
     return data
+
+
+def _required(data: Any, record: CineRecord) -> None:
+    """What the MR Image IOD asks for (PS3.3 A.4): values where the record has one, empty where it does not.
+
+    A steady-state gradient echo with retrospective gating is what cines are taken with; the repetition time is that of
+    the frames, as scanners write it for cines and converters read it.
+    """
+    assert record.rr_s is not None
+    if record.synthetic:
+        data.SyntheticData = "YES"
+    data.Manufacturer = "physiogen"
+    data.ScanningSequence, data.SequenceVariant = "GR", "SS"
+    data.ScanOptions, data.MRAcquisitionType = "CG", "2D"
+    data.PatientPosition = "HFS"
+    data.RepetitionTime = round(1e3 * record.rr_s / record.num_frames, 4)
+    empty = ("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "PatientBirthDate")
+    for name in (*empty, "PositionReferenceIndicator", "EchoTime", "EchoTrainLength"):
+        setattr(data, name, None if name.startswith("Echo") else "")

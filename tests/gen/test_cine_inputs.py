@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from metrics.suite.sections.cine import Loop, _scores
+from metrics.suite.cine import Loop, _scores
 
 from gen.cine import LV_CAVITY, CineRecord, labelled_frames, mask_volume_ml, robust_scale
 from gen.datasets.cine import open_cine, read_dicom_folder

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from metrics.suite.cine import Loop, _scores
 
 from gen.cine import LV_CAVITY, CineRecord, labelled_frames, mask_volume_ml, robust_scale
 from gen.datasets.cine import open_cine, read_dicom_folder
 from gen.datasets.cine.nifti import read_volume
 from gen.io.cine import read_cine, write_cine
 from gen.records import InputError
+from metrics.suite.cine import Loop, _scores
 
 nib = pytest.importorskip("nibabel")
 pydicom = pytest.importorskip("pydicom")

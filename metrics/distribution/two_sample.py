@@ -59,11 +59,11 @@ def two_sample_test(
         InputError: fewer than four samples a fold in a set, or fewer patients than folds.
     """
     first, second = feature_pair(reference, generated, minimum=4 * folds)
-    groups = _joint_groups(reference_groups, generated_groups, len(first), len(second))
+    groups = joint_groups(reference_groups, generated_groups, len(first), len(second))
     values = np.concatenate([first, second])
     labels = np.arange(len(values)) >= len(first)
     linear, local = np.empty(len(values)), np.empty(len(values))
-    for test in _folds(labels, groups, folds, seed):
+    for test in patient_folds(labels, groups, folds, seed):
         train = ~test
         seen, unseen = _standardise(values[train], values[test])
         # Ranks make the scores of different folds comparable.
@@ -81,7 +81,12 @@ def two_sample_auroc(*, reference: npt.ArrayLike, generated: npt.ArrayLike, fold
     return two_sample_test(reference=reference, generated=generated, folds=folds, replicates=100, seed=seed).auroc.value
 
 
-def _joint_groups(reference: Groups, generated: Groups, n: int, m: int) -> npt.NDArray[np.int64]:
+def joint_groups(reference: Groups, generated: Groups, n: int, m: int) -> npt.NDArray[np.int64]:
+    """Patient codes (n + m,) of both sets; a patient in both is one. None: every sample its own.
+
+    Raises:
+        InputError: not one group per sample.
+    """
     if reference is not None and generated is not None:
         if len(reference) != n or len(generated) != m:
             raise InputError(f"groups: {len(reference)} and {len(generated)}; accepted: one per sample, {n} and {m}")
@@ -90,10 +95,20 @@ def _joint_groups(reference: Groups, generated: Groups, n: int, m: int) -> npt.N
     return np.concatenate([first, second + first.max() + 1])
 
 
-def _folds(
+def patient_folds(
     labels: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64], folds: int, seed: int
 ) -> list[npt.NDArray[np.bool_]]:
-    """Test masks; whole groups, dealt so that each fold gets its share of both classes."""
+    """Test masks (n,) of a cross-validation; whole groups, dealt so that each fold gets its share of both classes.
+
+    Args:
+        labels: (n,) class of each sample.
+        groups: (n,) patient codes, 0 and up.
+        folds: how many.
+        seed: of the deal.
+
+    Raises:
+        InputError: fewer patients than folds, or a fold of one class.
+    """
     number = int(groups.max()) + 1
     if number < folds:
         raise InputError(f"groups: {number} patients; accepted: at least {folds}, one a fold")

@@ -1,1 +1,1 @@
-"""Trained judges: diagnosis classifier, ECG-text model, ECGFounder's network."""
+"""Judges: classifier of diagnoses, ECG-text model, ECGFounder; forests and a network that tell generated ECGs apart."""

@@ -5,7 +5,7 @@ from metrics.report.entries import CONTRACT, BenchmarkReport
 from metrics.report.lights import LEGEND, SYMBOLS, light
 from metrics.report.tables import HEADERS, interval, number, row, sections, settings_rows, skipped
 
-_HEADLINE_FIGURES = 16
+_HEADLINE_FIGURES = 26
 
 
 def page(report: BenchmarkReport) -> str:

@@ -31,11 +31,13 @@ class Drawn:
     Attributes:
         spectra: real and generated ECGs (n, lead, time) in mV, and their rate in Hz.
         parameters: name -> real and generated values, and the unit.
+        waveform: the same of the waveform descriptors that tell most.
         copies: the set that was searched, and (generated row, its row, correlation, lag in s) of the nearest pairs.
     """
 
     spectra: tuple[Array, Array, float] | None = None
     parameters: Mapping[str, tuple[Array, Array, str]] | None = None
+    waveform: Mapping[str, tuple[Array, Array, str]] | None = None
     copies: tuple[AlignedSet, Sequence[tuple[int, int, float, float]]] | None = None
 
 

@@ -31,6 +31,10 @@ def gather(job: Job) -> tuple[Picture, ...]:
     if job.drawn.parameters is not None:
         drawn = figures.parameters(job.drawn.parameters)
         found.append(_picture("ECG parameters", drawn, "Distributions of the measured parameters."))
+    if job.drawn.waveform is not None:
+        drawn = figures.parameters(job.drawn.waveform)
+        caption = "Waveform descriptors that tell most: the first three of all, then the first of each family."
+        found.append(_picture("Waveform", drawn, caption))
     if job.extractors:
         found += _feature_pictures(job)
     if job.pairs is not None:

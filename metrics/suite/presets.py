@@ -32,14 +32,14 @@ class Preset:
     thorough: bool = True
 
 
-_COMMON = ("features", "physics", "parameters")
+_COMMON = ("features", "physics", "parameters", "waveform")
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         preset.name: preset
         for preset in (
             Preset(
                 "quick",
-                ("paired", "features", "physics", "parameters", "conditioning", "privacy"),
+                ("paired", "features", "physics", "parameters", "waveform", "conditioning", "privacy"),
                 halvings=8,
                 slow_halvings=4,
                 max_records=1000,

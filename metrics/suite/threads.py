@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 #: Sections that load a network, and so torch, in any case.
-NEURAL = frozenset({"parameters", "conditioning", "retention", "utility"})
+NEURAL = frozenset({"parameters", "waveform", "conditioning", "retention", "utility"})
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from weights import awake
 
 from flow.networks.cine_codec import CineCodec
 from flow.networks.pamae import PhaseAwareMAE
@@ -17,12 +18,8 @@ from gen.simulate import simulate
 
 
 def shaken(model: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
-    """The model with noise on all weights, so that none of its parts is switched off by a zero initialisation."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for value in model.parameters():
-            value.add_(0.05 * torch.randn(value.shape, generator=generator))
-    return model.eval()
+    """The model awake, with the noise that the tests of this folder were tuned with."""
+    return awake(model, seed=seed, scale=0.05)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from weights import awake
 
 from gen.checkpoint import model_config, save_checkpoint
 from gen.records import EcgRecord
@@ -28,11 +29,7 @@ def tiny_model(seed: int = 0, **settings: object) -> LeadVAE:
             dropout=0.0,
             **settings,
         )
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for value in model.parameters():
-            value.add_(0.1 * torch.randn(value.shape, generator=generator))
-    return model.eval()
+    return awake(model, seed=seed)
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,9 @@ from vae.networks.wearecg import (
     LATENT_CHANNELS,
     LATENT_SCALE,
     LOG_VAR_RANGE,
-    Attention,
     Double,
     Residual,
+    published_decoder_start,
     published_encoder,
 )
 
@@ -50,14 +50,7 @@ class DiffusetsVAE(ModelMixin, ConfigMixin):
         self.fs_hz, self.kl_weight = fs_hz, kl_weight
         self.encoder = published_encoder()
         self.decoder = nn.Sequential(
-            nn.Conv1d(LATENT_CHANNELS, LATENT_CHANNELS, 1),
-            nn.Conv1d(LATENT_CHANNELS, 512, 3, padding=1),
-            Residual(512, 512),
-            Attention(512),
-            *_stage(512, 512, 4),
-            Double(512),
-            *_stage(512, 512, 3),
-            Double(512),
+            *published_decoder_start(),
             *_stage(512, 256, 3),
             Double(256),
             *_stage(256, 128, 3),

@@ -40,14 +40,7 @@ class WearECG(ModelMixin, ConfigMixin):
         self.fs_hz, self.kl_weight = fs_hz, kl_weight
         self.encoder = published_encoder()
         self.decoder = nn.Sequential(
-            nn.Conv1d(LATENT_CHANNELS, LATENT_CHANNELS, 1),
-            nn.Conv1d(LATENT_CHANNELS, 512, 3, padding=1),
-            Residual(512, 512),
-            Attention(512),
-            *(Residual(512, 512) for _ in range(4)),
-            Double(512),
-            *(Residual(512, 512) for _ in range(3)),
-            Double(512),
+            *published_decoder_start(),
             *(Residual(512, 512) for _ in range(3)),
             Double(512),
             Residual(512, 256),
@@ -184,3 +177,17 @@ def published_encoder() -> nn.Sequential:
         nn.Conv1d(512, 2 * LATENT_CHANNELS, 3, padding=1),
         nn.Conv1d(2 * LATENT_CHANNELS, 2 * LATENT_CHANNELS, 1),
     )
+
+
+def published_decoder_start() -> list[nn.Module]:
+    """(batch, 4, time / 8) -> (batch, 512, time / 2), where the decoders of WearECG and DiffuSETS are alike."""
+    return [
+        nn.Conv1d(LATENT_CHANNELS, LATENT_CHANNELS, 1),
+        nn.Conv1d(LATENT_CHANNELS, 512, 3, padding=1),
+        Residual(512, 512),
+        Attention(512),
+        *(Residual(512, 512) for _ in range(4)),
+        Double(512),
+        *(Residual(512, 512) for _ in range(3)),
+        Double(512),
+    ]

@@ -7,31 +7,13 @@ from dataclasses import replace
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.lines import Line2D
+from drawings import FS_HZ, MM_PER_INCH, lines, ramp_record, texts
 
 from gen.leads import LEADS_8, LEADS_12
 from gen.plot import LAYOUTS, contact_sheet, plot_ecg, render, save
 from gen.plot.layout import column_starts, page_layout
 from gen.plot.traces import observed_mask, split_trace
 from gen.records import EcgRecord, InputError, Patient
-
-FS_HZ = 500.0
-MM_PER_INCH = 25.4
-
-
-def ramp_record(seconds: float = 10.0, leads: tuple[str, ...] = LEADS_12, fs_hz: float = FS_HZ, **facts) -> EcgRecord:
-    """Every lead rises by 0.01 mV a second: a sample's value tells its time, so nothing can be mixed up."""
-    time = np.arange(round(seconds * fs_hz)) / fs_hz
-    return EcgRecord(np.tile(0.01 * time, (len(leads), 1)), fs_hz, leads, **facts)
-
-
-def lines(figure, prefix: str) -> dict[str, Line2D]:
-    found = [line for axes in figure.axes for line in axes.lines if (line.get_gid() or "").startswith(prefix)]
-    return {line.get_gid().removeprefix(prefix): line for line in found}
-
-
-def texts(figure) -> list[str]:
-    return [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
 def page_mm(figure, line) -> np.ndarray:

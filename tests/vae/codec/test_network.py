@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from weights import awake
 
 from gen.card import NAMELESS
 from gen.checkpoint import load_model, model_config, save_checkpoint
@@ -20,12 +21,7 @@ TINY = {"width": 16, "token_width": 16, "blocks": 1, "token_blocks": 1}
 
 def random_codec(seed: int = 0, **settings: object) -> EcgCodec:
     """A small codec of which no part is switched off by a zero initialisation."""
-    model = EcgCodec(**{**TINY, **settings})
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for value in model.parameters():
-            value.add_(0.03 * torch.randn(value.shape, generator=generator))
-    return model.eval()
+    return awake(EcgCodec(**{**TINY, **settings}), seed=seed, scale=0.03)
 
 
 @pytest.fixture(scope="module")

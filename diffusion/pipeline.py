@@ -24,7 +24,7 @@ from diffusion.conditions.request import (
 from diffusion.process import samplers
 from diffusion.process.editing import Start, edit
 from diffusion.process.guidance import GuidedVelocity
-from diffusion.process.settings import Sampling
+from diffusion.process.settings import LEARNED_S, Sampling
 from gen.card import part, with_parts
 from gen.checkpoint import checkpoint_digest, model_config, save_checkpoint
 from gen.files import replace_folder, write_json
@@ -57,6 +57,8 @@ class ECGPipeline(DiffusionPipeline):
     denoiser: torch.nn.Module
     codec: Any
     scheduler: Any
+    #: Longest strip that is drawn, seconds: the networks learned strips of ten, and beyond them the beats dissolve.
+    longest_s: float = LEARNED_S
 
     def __init__(self, denoiser: torch.nn.Module, codec: torch.nn.Module, scheduler: Any) -> None:
         super().__init__()
@@ -78,8 +80,12 @@ class ECGPipeline(DiffusionPipeline):
         return float(self.codec.fs_hz)
 
     def sampling(self, **chosen: Any) -> Sampling:
-        """Settings for `generate`: the given ones, for the rest those the weights came with; see `Sampling.of`."""
-        return Sampling.of(dict(self.card.get("sampling") or {}), self.scheduler, **chosen)
+        """Settings for `generate`: the given ones, for the rest those the weights came with; see `Sampling.of`.
+
+        Raises:
+            InputError: a setting out of its range, or a strip longer than `longest_s`.
+        """
+        return Sampling.of(dict(self.card.get("sampling") or {}), self.scheduler, **chosen).within(self.longest_s)
 
     def __call__(
         self,

@@ -11,6 +11,8 @@ from gen.text import read_text
 
 #: Shortest and longest ECG that is generated.
 SHORTEST_S, LONGEST_S = 2.0, 60.0
+#: Longest strip that a denoiser of latents has learned to draw.
+LEARNED_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,16 @@ class Sampling:
             raise InputError(f"duration {self.duration_s:g} s: expected {SHORTEST_S:g} to {LONGEST_S:g} s")
         if self.fs_hz is not None and not 50 <= self.fs_hz <= 5000:
             raise InputError(f"sampling rate {self.fs_hz:g} Hz: expected 50 to 5000 Hz")
+
+    def within(self, longest_s: float) -> "Sampling":
+        """The same, if a pipeline that draws strips of ``longest_s`` at most can draw it.
+
+        Raises:
+            InputError: it cannot.
+        """
+        if self.duration_s > longest_s:
+            raise InputError(f"duration {self.duration_s:g} s: these weights draw {SHORTEST_S:g} to {longest_s:g} s")
+        return self
 
     @classmethod
     def of(

@@ -193,6 +193,7 @@ def test_asking_for_nothing_has_to_be_said(pipe):
         ("AF", {"output_type": "pil"}, "expected one of records, np, latent"),
         ("AF", {"seed": -1}, "expected 0 or more"),
         ("AF", {"duration_s": 0.5}, "expected 2 to 60 s"),
+        ("AF", {"duration_s": 30}, "these weights draw 2 to 10 s"),
         ("AF", {"fs_hz": 10}, "expected 50 to 5000 Hz"),
         (["AF", "LBBB"], {"age": [1, 2, 3]}, "lists of different length"),
     ],

@@ -46,6 +46,7 @@ FORMATS = {
         Format("csv", (".csv", ".tsv", ".txt"), "gen.io.csv:read_csv", "gen.io.csv:write_csv"),
         Format("npz", (".npz", ".npy"), "gen.io.npz:read_npz", "gen.io.npz:write_npz"),
         Format("mat", (".mat",), "gen.io.mat:read_mat"),
+        Format("device", (".xml", ".scp", ".ecg", ".json"), "gen.io.devices:read_device"),
     )
 }
 #: Many records per file.
@@ -55,7 +56,8 @@ WRITABLE = ("wfdb", "edf", "dicom", "csv", "npz", "parquet", "webdataset")
 
 ACCEPTED = (
     "WFDB (.hea/.dat), EDF/EDF+ (.edf), DICOM waveform (.dcm), CSV (.csv), NPZ (.npz, .npy), MATLAB (.mat), "
-    "Parquet (.parquet), WebDataset (.tar)"
+    "Parquet (.parquet), WebDataset (.tar), device files (aECG, MUSE, Sierra, CardioSoft: .xml, SCP-ECG: .scp, "
+    "ISHNE: .ecg, Kardia, Fitbit: .json)"
 )
 
 

@@ -113,6 +113,10 @@ def _is_ecg(path: Path) -> bool:
         return True
     if suffix in (".csv", ".tsv"):
         return path.name != "metadata.csv" and looks_like_ecg(path)
+    if suffix in (".xml", ".scp", ".ecg", ".json"):
+        from gen.io.devices import looks_like_device
+
+        return looks_like_device(path)
     if suffix in (".dcm", ".dicom"):
         # Images are DICOM too: the class of the object stands in the first bytes.
         with path.open("rb") as handle:

@@ -139,6 +139,10 @@ def _iter_file(file: Path, given: Given) -> Iterator[EcgRecord]:
         from gen.io.npz import iter_npz
 
         yield from iter_npz(file, given)
+    elif file.suffix.lower() == ".json" and file.stat().st_size:
+        from gen.io.devices import iter_device
+
+        yield from iter_device(file, given)
     else:
         yield _read_file(file, given)
 

@@ -32,9 +32,7 @@ docs: .venv/.installed
 	$(BIN)/mkdocs build --strict
 
 bench: .venv/.installed
-	$(BIN)/python -m vae.evaluation.speed
-	$(BIN)/python -m diffusion.evaluation.speed
-	$(BIN)/python -m metrics.evaluation.speed
+	$(BIN)/physiogen evaluate speed
 
 clean:
 	rm -rf .venv demo build *.egg-info

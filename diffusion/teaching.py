@@ -1,4 +1,4 @@
-"""Teaching mode: text -> ECG on paper, the answer hidden. ``python -m diffusion.teaching --out DIR``.
+"""Teaching mode: text -> ECG on paper, the answer hidden. ``physiogen teach --out DIR``.
 
 Every row of a table of conditions (default: ``diffusion/requests_rare.csv``) becomes a case. The folder is a record set
 (its
@@ -7,12 +7,9 @@ ECG to read, and under "Show the answer" what was asked for, what was measured o
 in the training recordings. Cases are shuffled; neither order nor names tell anything.
 
 ``--score FOLDER`` makes nothing: it prints how many ECGs of a set, made or recorded, meet the criterion of a rare
-finding that they are said to have, and how many others do (for common ones: ``python -m
-metrics.evaluation.adherence``).
+finding that they are said to have, and how many others do (for common ones: ``physiogen evaluate adherence``).
 """
 
-import argparse
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,7 +21,7 @@ import numpy as np
 
 from diffusion.conditions.condition import Condition
 from diffusion.conditions.request import check_asked, statements_of
-from diffusion.pipeline import ECGPipeline, load
+from diffusion.pipeline import ECGPipeline
 from gen.card import data_digest
 from gen.datasets import open_source
 from gen.io import RecordSetWriter
@@ -244,34 +241,3 @@ def _shown(value: float | None) -> float | int | None:
     if value is None or not np.isfinite(value):
         return None
     return round(float(value), 2) if abs(value) < 2 else round(float(value))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m diffusion.teaching", description=__doc__)
-    target = parser.add_mutually_exclusive_group(required=True)
-    target.add_argument("--out", type=Path, help="folder to make")
-    target.add_argument("--score", type=Path, help="record set to score instead")
-    parser.add_argument("--conditions", type=Path, default=CONDITIONS, help="table: text, age, sex, heart_rate, ...")
-    parser.add_argument("-n", "--number", type=int, default=1, help="ECGs of each condition")
-    parser.add_argument("--seed", type=int, default=0, help="names the samples and their order")
-    parser.add_argument("--steps", type=int, help="sampling steps; default: the weights' own")
-    parser.add_argument("--checkpoint", type=Path, help="weights of your own instead of the shipped ones")
-    parser.add_argument("--overwrite", action="store_true", help="replace a record set in --out")
-    options = parser.parse_args(arguments)
-    try:
-        if options.score is not None:
-            print("\n".join(score(options.score)))
-            return 0
-        requests = requests_of(options.conditions, options.number)
-        writer = RecordSetWriter(options.out, overwrite=options.overwrite)
-        teach(load(options.checkpoint), requests, writer, options.seed, options.steps)
-        print(f"{len(requests)} synthetic cases; open {writer.path / PAGE}")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -161,7 +161,7 @@ class ECGToCMRPipeline:
     def _doubts(self, drawing: dict[str, Any]) -> tuple[str, ...]:
         """What to say of the intervals."""
         if self.calibration is None:
-            return ("intervals are the samples' own spread: they are not calibrated (python -m flow.calibrate)",)
+            return ("intervals are the samples' own spread: they are not calibrated (physiogen train flow/intervals)",)
         if drawing != self.calibration.drawn:
             known = "{steps} {solver} steps and guidance {guidance:g}".format(**self.calibration.drawn)
             return (f"intervals were calibrated for {known}; with other settings their coverage is unknown",)
@@ -181,7 +181,7 @@ class ECGToCMRPipeline:
             known = next((name for name, heights in LEVEL_SHARES.items() if heights == learned), str(learned))
             raise InputError(
                 f"--levels {levels}: these weights were trained on {known} slices alone; train others on a cache of "
-                f"`python -m flow.training.pair_cache --levels {levels}` and give --checkpoint"
+                f"`physiogen data pairs --levels {levels}` and give --checkpoint"
             )
         return LEVEL_SHARES[levels]
 

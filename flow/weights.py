@@ -17,7 +17,7 @@ def pipeline_folder(path: str | Path | None) -> Path:
         return Path(path)
     if not WEIGHTS.is_dir():
         raise InputError(
-            "this installation ships no weights of the cmr pipeline; train some (python -m flow.training.pair_cache, "
+            "this installation ships no weights of the cmr pipeline; train some (physiogen data pairs, "
             "then physiogen train flow/pamae, flow/codec and flow/amdf) and give --checkpoint RUN/pipeline"
         )
     return WEIGHTS

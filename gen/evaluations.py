@@ -40,6 +40,7 @@ def setting(
     positional: bool = False,
     short: str | None = None,
     output: bool = False,
+    location: bool = False,
     metavar: str | None = None,
 ) -> Any:
     """A field of settings.
@@ -51,10 +52,11 @@ def setting(
         positional: an argument without a name.
         short: a further name, such as ``-n``.
         output: a path that is written; other paths must exist.
+        location: words that name a folder, or a part of one as ``FOLDER:SPLIT``; it must exist.
         metavar: what stands for it in ``--help`` and in commands without paths of this machine.
     """
     facts = {"help": help, "least": least, "positional": positional, "short": short, "output": output}
-    return field(default=default, metadata={**facts, "metavar": metavar})
+    return field(default=default, metadata={**facts, "location": location, "metavar": metavar})
 
 
 def silent(line: str) -> None:
@@ -149,6 +151,20 @@ def data_of(cache: Cache, split: str | None = None) -> Data:
     return Data(str(cache.manifest["source"]["name"]), split, cache.digest)
 
 
+def data_at(location: str | Path) -> Data:
+    """What results state of ``FOLDER`` or ``FOLDER:SPLIT``: the folder's own name, and the split."""
+    head, colon, split = str(location).rpartition(":")
+    folder, part = (head, split) if colon and not Path(location).exists() else (str(location), None)
+    return Data(Path(folder).resolve().name, part)
+
+
+def short_names(locations: Sequence[str | Path]) -> list[str]:
+    """What tables call sets: ``NAME`` or ``NAME:SPLIT``, without the path; numbered where several are called alike."""
+    found = [data_at(location) for location in locations]
+    names = [each.name + (f":{each.split}" if each.split else "") for each in found]
+    return [f"{name} ({names[:k].count(name) + 1})" if names.count(name) > 1 else name for k, name in enumerate(names)]
+
+
 @dataclass(frozen=True)
 class Setting:
     """One field of settings, as the command line and its checks need it.
@@ -159,7 +175,7 @@ class Setting:
         many: several may be given.
         choices: values accepted; empty: all.
         default: `dataclasses.MISSING` where it must be given.
-        help, least, positional, short, output, metavar: see `setting`.
+        help, least, positional, short, output, location, metavar: see `setting`.
     """
 
     name: str
@@ -172,6 +188,7 @@ class Setting:
     positional: bool
     short: str | None
     output: bool
+    location: bool
     metavar: str
 
     @property
@@ -210,6 +227,8 @@ class Setting:
             raise InputError(f"{self.option} {value}: accepted: {self.least:g} or more")
         if isinstance(out, Path) and not self.output and not out.exists():
             raise InputError(f"{self.option} {out}: no such file or folder; accepted: {self.help}")
+        if self.location and not any(Path(part).exists() for part in (str(out), str(out).rpartition(":")[0] or out)):
+            raise InputError(f"{self.option} {out}: no such folder; accepted: {self.help}")
         return out
 
 
@@ -231,7 +250,7 @@ def _setting(each: Field, hint: Any) -> Setting:
         one = type(choices[0])
     known: Mapping[str, Any] = each.metadata
     metavar = known["metavar"] or (each.name.upper() if one is Path else {int: "N", float: "X"}.get(one, "TEXT"))
-    facts = {name: known[name] for name in ("help", "least", "positional", "short", "output")}
+    facts = {name: known[name] for name in ("help", "least", "positional", "short", "output", "location")}
     return Setting(each.name, one, many, choices, each.default, metavar=metavar, **facts)
 
 

@@ -8,6 +8,8 @@ Each package announces itself in ``pyproject.toml`` under an entry-point group; 
 - ``gen.commands``: name -> typer command of the command line
 - ``gen.metrics``: name -> callable (benchmark)
 - ``gen.evaluations``: name -> class of settings of an evaluation, see `gen.evaluations`
+- ``gen.benches``: package -> callable ``(settings, progress) -> values`` that times it, for ``evaluate speed``
+- ``gen.preparations``: name -> callable that makes data for training, for ``physiogen data NAME``
 - ``gen.demos``: name -> callable ``(page, hearts, seed) -> lines`` that adds a section to ``physiogen demo``
 """
 
@@ -17,7 +19,17 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-GROUPS = ("gen.pipelines", "gen.codecs", "gen.recipes", "gen.commands", "gen.metrics", "gen.evaluations", "gen.demos")
+GROUPS = (
+    "gen.pipelines",
+    "gen.codecs",
+    "gen.recipes",
+    "gen.commands",
+    "gen.metrics",
+    "gen.evaluations",
+    "gen.benches",
+    "gen.preparations",
+    "gen.demos",
+)
 
 
 class RegistryError(ValueError):

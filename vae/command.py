@@ -1,7 +1,7 @@
-"""``physiogen reconstruct``: files with a few leads in, a record set with twelve leads out."""
+"""``physiogen reconstruct``: files with few leads in, twelve leads out; ``physiogen export``: a device's model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,9 +24,7 @@ def reconstruct(
     ] = None,
     samples: Annotated[int, typer.Option(min=0, help="Draws from the model besides its mean.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
-    method: Annotated[
-        str, typer.Option(help="default, wearecg, least-squares, fir, per-patient, nearest or dower.")
-    ] = "default",
+    method: Annotated[str, typer.Option(help="default, wearecg, least-squares, fir, nearest or dower.")] = "default",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights of your own instead of the shipped ones.")] = None,
     format: Annotated[str, typer.Option(help="wfdb, edf, dicom, csv, npz, parquet or webdataset.")] = "wfdb",
     plot: Annotated[bool, typer.Option("--plot", help="Draw every record on ECG paper into OUT/plots.")] = False,
@@ -49,10 +47,12 @@ def reconstruct(
     from gen.io.blocks import in_blocks, read_files
     from gen.io.formats import writable
     from gen.plot import LAYOUTS
-    from vae.pipeline import load
+    from vae.pipeline import METHODS, load
 
     wanted = None if leads is None else parse_leads(leads)
     writable(format)
+    if method not in METHODS:
+        raise InputError(f"--method {method}: unknown method {method!r}; known: {', '.join(METHODS)}")
     if layout not in LAYOUTS:
         raise InputError(f"--layout {layout}: unknown layout; accepted: {', '.join(LAYOUTS)}")
     files = expand_inputs(inputs)
@@ -77,6 +77,49 @@ def reconstruct(
     _print(out, done, bad, plot, samples, json)
     if bad:
         raise typer.Exit(2)
+
+
+def export(
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    checkpoint: Annotated[Path | None, typer.Option(help="Weights of your own instead of the shipped ones.")] = None,
+    format: Annotated[Literal["onnx", "torchscript"], typer.Option(help="Of the file.")] = "onnx",
+    leads: Annotated[
+        str | None, typer.Option(help="The device's leads in the order of its channels, such as II,V1,V5.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Length of the signals.")] = 10.0,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="A batch size for runtimes that want one; any by default.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file in --out.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Write the reconstruction model as a file that a device's runtime reads.
+
+    The file is compared with the network before it gets its name.
+
+    Example: physiogen export --format onnx --leads II,V1,V5 --out wearable.onnx
+    """
+    wanted = None if leads is None else parse_leads(leads)
+    from vae.deploy.export import export as write
+    from vae.predictors import WEIGHTS
+
+    difference = write(
+        checkpoint or WEIGHTS / "default",
+        out,
+        format=format,
+        leads=wanted,
+        seconds=seconds,
+        batch=batch,
+        overwrite=overwrite,
+    )
+    size = out.stat().st_size
+    if json:
+        import json as json_library
+
+        facts = {"out": str(out), "bytes": size, "difference_mv": difference}
+        typer.echo(json_library.dumps(facts))
+    else:
+        typer.echo(f"{out}: {size / 1e6:.1f} MB, at most {difference:.1g} mV from the network")
 
 
 def _print(out: Path, done: list[str], bad: list[str], plot: bool, samples: int, as_json: bool) -> None:

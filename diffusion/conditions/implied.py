@@ -5,7 +5,7 @@ recordings called LVH miss the voltage criteria. Where a request names such a fi
 number open, the number is drawn from recordings of the training folds that have the finding and meet its criterion
 (`metrics.measurement.criteria`); each sample draws its own. ``implied.csv`` holds quantiles of them, made by
 
-    python -m diffusion.training.implied_table --data CACHE --out diffusion/conditions/implied.csv
+    physiogen train diffusion/implied --data CACHE --out diffusion/conditions/implied.csv
 """
 
 import csv

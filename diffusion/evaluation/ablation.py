@@ -1,61 +1,59 @@
-"""One table of several twin pipelines.
-
-``python -m diffusion.evaluation.ablation adax=RUN1/pipeline unet=RUN2/pipeline``
+"""One table of several twin pipelines: ``physiogen evaluate ablation adax=RUN1/pipeline unet=RUN2/pipeline``.
 
 Each is ``NAME=FOLDER`` (a pipeline: RUN/pipeline of ``physiogen train diffusion/twin``), which is evaluated on the same
-hearts with the same seed, or ``NAME=FILE.json``, what ``diffusion.evaluation.twins --json`` wrote. With ``--out`` the
-figures of each folder are kept in OUT/NAME.json and are not computed again while weights and settings are the same.
+hearts with the same seed, or ``NAME=FILE.json``, what ``physiogen evaluate twins --out`` wrote. With ``--store`` the
+results of each folder are kept in STORE/NAME.json and are not computed again while weights and settings are the same.
 """
 
-import argparse
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from diffusion.evaluation.intervals import words
+from diffusion.evaluation.settings import Ablation, Twins
 from gen.card import validation_metrics
 from gen.checkpoint import checkpoint_digest, load_checkpoint
-from gen.files import read_json, write_json
+from gen.evaluations import Progress
 from gen.records import InputError
+from gen.results import Node, Results, Value
 
-_INTERVALS = {
-    "rate MAE, bpm": "twin_rate_mae_bpm",
-    "beat MAE, mV": "twin_beat_mae_mv",
-    "own condition nearer to the person": "counterfactual",
+#: Column -> path in the results of `diffusion.evaluation.twins`.
+_COLUMNS = {
+    "rate MAE": "judged/twin/rate MAE",
+    "beat MAE": "judged/twin/beat MAE",
+    "own condition nearer": "paired/all hearts/own condition nearer to the person than a stranger",
+    "rank 1": "judged/twin/rank 1",
+    "rank 5": "judged/twin/rank 5",
+    "EER": "judged/twin/EER",
+    "silhouette": "judged/twin/silhouette",
 }
 
 
-def figures_of(source: Path, *, hearts: int, steps: int | None, seed: int, store: Path | None = None) -> dict[str, Any]:
-    """Figures of a pipeline's folder (computed, or from ``store``), or those in a file.
+def results_of(source: Path, *, hearts: int, steps: int | None, seed: int, store: Path | None = None) -> Results:
+    """Results of a pipeline's folder (computed, or from ``store``), or those in a file.
 
     Raises:
-        InputError: no such folder or file, or the file holds other figures.
+        InputError: no such folder or file, or the file holds other results.
     """
     if source.suffix == ".json":
-        found = read_json(source)
-        if "twin_identity" not in found:
-            raise InputError(f"{source}: not figures of twins; accepted: what diffusion.evaluation.twins --json writes")
+        found = Results.read(source)
+        if found.name != Twins.name:
+            raise InputError(f"{source}: results of {found.name}; accepted: those of `physiogen evaluate twins`")
         return found
-    from diffusion.evaluation.twins import evaluate
-    from diffusion.twin.pipeline import load
-
     if not (source / "denoiser").is_dir():
-        raise InputError(f"{source}: no twin's weights; accepted: RUN/pipeline, or figures with the ending .json")
+        raise InputError(f"{source}: no twin's weights; accepted: RUN/pipeline, or results with the ending .json")
     parts = ("denoiser", "identity")
-    wanted = {"weights": {part: checkpoint_digest(source / part) for part in parts}, "hearts_asked": hearts}
-    wanted |= {"steps_asked": steps, "seed": seed}
+    wanted = {"parts": {part: checkpoint_digest(source / part) for part in parts}, "steps_asked": steps}
+    wanted |= {"hearts_asked": hearts}
     if store is not None and store.is_file():
-        kept = read_json(store)
-        if {key: kept.get(key) for key in wanted} == wanted:
+        kept = Results.read(store)
+        if kept.seed == seed and {key: kept.settings.get(key) for key in wanted} == wanted:
             return kept
-    pipeline = load(source)
-    pipeline.set_progress_bar_config(disable=True)
-    figures = evaluate(pipeline, hearts, steps=steps, seed=seed) | wanted | {"network": described(source)}
+    found = Twins(checkpoint=source, hearts=hearts, steps=steps, seed=seed).run()
+    found = replace(found, settings={**found.settings, **wanted, "network": described(source)})
     if store is not None:
-        store.parent.mkdir(parents=True, exist_ok=True)
-        write_json(store, figures)
-    return figures
+        found.write(store)
+    return found
 
 
 def described(folder: Path) -> dict[str, Any]:
@@ -76,67 +74,54 @@ def described(folder: Path) -> dict[str, Any]:
     }
 
 
-def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Markdown: a line for each pipeline."""
-    head = ["pipeline", "network", "base", "text", "M parameters", "steps", "loss / without reference", *_INTERVALS]
-    head += ["rank 1", "rank 5", "EER", "silhouette"]
-    achieved = list(dict.fromkeys(code for row in rows.values() for code in row["achieved"]))
-    head += [f"{code} shown" for code in achieved]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for name, row in rows.items():
-        network, identity = row.get("network") or {}, row["twin_identity"]
-        losses = [network.get(key) for key in ("loss", "loss_without_reference")]
-        cells = [str(network.get(key) or "") for key in ("class", "base_path", "text_path")]
-        cells.append(f"{network['parameters'] / 1e6:.2f}" if network.get("parameters") else "")
-        cells.append(str(network.get("training_steps") or ""))
-        cells.append(" / ".join("" if loss is None else f"{loss:.4f}" for loss in losses))
-        cells += [words(row[key]) for key in _INTERVALS.values()]
-        cells += [_with_interval(identity, key) for key in ("rank_1", "rank_5", "eer")]
-        separation = row.get("twin_separation")
-        cells.append(words(separation["silhouette"]) if separation else "")
-        cells += [words(row["achieved"][code]) if code in row["achieved"] else "" for code in achieved]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+def table(rows: Mapping[str, Results]) -> dict[str, dict[str, Node]]:
+    """A line for each pipeline."""
+    return {name: _line(found) for name, found in rows.items()}
 
 
-def _with_interval(found: Mapping[str, Any], name: str) -> str:
-    low_high = found.get(f"{name}_interval")
-    value = f"{found[name]:.3g}"
-    return value if low_high is None else f"{value} [{low_high[0]:.3g}, {low_high[1]:.3g}]"
+def _line(found: Results) -> dict[str, Node]:
+    network, values = found.settings.get("network") or {}, dict(found.flat())
+    line: dict[str, Node] = {key.replace("_", " "): str(network.get(key) or "") for key in ("class", *_PATHS)}
+    line["parameters"] = Value.of(network.get("parameters"))
+    line["training steps"] = Value.of(network.get("training_steps"))
+    line["loss"] = Value.of(network.get("loss"), better="lower")
+    line["loss without reference"] = Value.of(network.get("loss_without_reference"), better="reference")
+    line |= {column: values[path] for column, path in _COLUMNS.items() if path in values}
+    added = {path.split("/")[1]: value for path, value in values.items() if path.endswith("/criterion met")}
+    return line | {f"{code} shown": value for code, value in added.items()}
 
 
-def main(arguments: Sequence[str] | None = None, tell: Callable[[str], None] | None = None) -> int:
-    """Print the table; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m diffusion.evaluation.ablation", description=__doc__)
-    parser.add_argument("pipelines", nargs="+", metavar="NAME=PATH", help="pipelines, or their figures")
-    parser.add_argument("--hearts", type=int, default=100)
-    parser.add_argument("--steps", type=int, help="sampling steps; the weights' own by default")
-    parser.add_argument("--seed", type=int, default=0, help="of the twins")
-    parser.add_argument("--out", type=Path, help="folder in which figures are kept")
-    options = parser.parse_args(arguments)
-    tell = tell or (lambda line: print(line, file=sys.stderr))
-    try:
-        named = dict(_named(text) for text in options.pipelines)
-        if len(named) < len(options.pipelines):
-            raise InputError(f"{' '.join(options.pipelines)}: a name is given twice; accepted: every name once")
-        rows: dict[str, dict[str, Any]] = {}
-        for name, source in named.items():
-            store = options.out / f"{name}.json" if options.out else None
-            rows[name] = figures_of(source, hearts=options.hearts, steps=options.steps, seed=options.seed, store=store)
-            tell(f"{name}: {rows[name]['hearts']} hearts")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(table(rows))
-    return 0
+_PATHS = ("base_path", "text_path")
 
 
-def _named(text: str) -> tuple[str, Path]:
-    name, sign, path = text.partition("=")
-    if not (sign and name and path) or "/" in name:
-        raise InputError(f"{text}: accepted: NAME=FOLDER or NAME=FILE.json")
-    return name, Path(path)
+def run(settings: Ablation, progress: Progress) -> Results:
+    """The table of all pipelines."""
+    named = _named(settings.pipelines)
+    rows: dict[str, Results] = {}
+    for name, source in named.items():
+        store = settings.store / f"{name}.json" if settings.store else None
+        rows[name] = results_of(source, hearts=settings.hearts, steps=settings.steps, seed=settings.seed, store=store)
+        progress(f"{name}: {rows[name].n} hearts")
+    weights = {f"{name}/{part}": each for name, found in rows.items() for part, each in _digests(found).items()}
+    return settings.results(
+        {"pipelines": table(rows)}, data=rows[next(iter(rows))].data, n=settings.hearts, weights=weights
+    )
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _digests(found: Results) -> dict[str, str]:
+    return dict(found.settings.get("weights") or {})
+
+
+def _named(texts: Sequence[str]) -> dict[str, Path]:
+    out: dict[str, Path] = {}
+    for text in texts:
+        name, sign, path = text.partition("=")
+        if not (sign and name and path) or "/" in name:
+            raise InputError(f"{text}: accepted: NAME=FOLDER or NAME=FILE.json")
+        if name in out:
+            raise InputError(f"{text}: a name is given twice; accepted: every name once")
+        out[name] = Path(path)
+    for name, source in out.items():
+        if not source.exists():
+            raise InputError(f"{name}={source}: no such file or folder; accepted: RUN/pipeline, or results (.json)")
+    return out

@@ -1,4 +1,4 @@
-"""Does an edit change what was asked for, and nothing else? ``python -m diffusion.evaluation.edits --hearts 40``.
+"""Does an edit change what was asked for, and nothing else? ``physiogen evaluate edits --hearts 40``.
 
 Each simulated heart is seen as *reference* (visit 0, before), as *edit* (what the pipeline makes of the reference), and
 as *repeat* (visit 1, before). What an edit should not change may differ from the reference as much as the repeat does:
@@ -9,23 +9,22 @@ Three more say what to expect: the *perfect* edit (visit 1, simulated in the con
 (visit 0 in that condition: how much the quantity truly moves), and a *stranger* (the next heart, before).
 """
 
-import argparse
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from diffusion.evaluation.differences import QUANTITIES, Seen, look
-from diffusion.evaluation.intervals import interval, words
+from diffusion.evaluation.intervals import interval
+from diffusion.evaluation.settings import Edits
 from diffusion.twin.batch import twins_of, usable_people
 from diffusion.twin.change import Change
 from diffusion.twin.scores import RATE_TOLERANCE_BPM
-from gen.files import write_json
+from gen.evaluations import Progress, silent
 from gen.leads import LEADS_12
 from gen.records import EcgRecord, InputError
+from gen.results import Data, Results, Value
 from metrics.measurement.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -215,12 +214,19 @@ def compared(edits: np.ndarray, repeats: np.ndarray) -> dict[str, dict[str, floa
     }
 
 
-def editor(pipeline: "ECGTwinPipeline", *, strength: float = 1.0, steps: int | None = None, seed: int = 0) -> Editor:
-    """`Editor` of a pipeline; heart k is given sample k of the seed."""
+def editor(
+    pipeline: "ECGTwinPipeline",
+    *,
+    strength: float = 1.0,
+    steps: int | None = None,
+    seed: int = 0,
+    tell: Progress = silent,
+) -> Editor:
+    """`Editor` of a pipeline; heart k is given sample k of the seed, ``tell`` hears of references left out."""
     settings = pipeline.sampling(num_inference_steps=steps)
 
     def edit(records: Sequence[EcgRecord], changes: Sequence[Change]) -> list[EcgRecord | None]:
-        people = usable_people(pipeline, records, lambda line: print(line, file=sys.stderr))
+        people = usable_people(pipeline, records, tell)
         out: list[EcgRecord | None] = [None] * len(people)
         rows = [k for k, person in enumerate(people) if person is not None]
         usable = [person for person in people if person is not None]
@@ -232,24 +238,28 @@ def editor(pipeline: "ECGTwinPipeline", *, strength: float = 1.0, steps: int | N
     return edit
 
 
-def table(figures: Mapping[str, Any]) -> str:
-    """Both tables as Markdown."""
-    lines = ["| edit | shown | reference | edit | perfect edit | n |", "|---" * 6 + "|"]
+def tables(figures: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Value]]]:
+    """What `localise` gives of several edits: what is shown, and what should not change."""
+    shown, stays = {}, {}
     for name, found in figures.items():
         for criterion, row in found["shown"].items():
-            cells = [f"{row['reference']['value']:.2f}", words(row["edit"]), f"{row['perfect']['value']:.2f}"]
-            lines.append(f"| {name} | {criterion} | {' | '.join(cells)} | {row['edit']['n']} |")
-    head = ["edit", "should stay", "edit differs", "repeat differs", "within", "perfect within", "excess", "same day"]
-    head += ["stranger", "n"]
-    lines += ["", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for name, found in figures.items():
+            shown[f"{name}: {criterion}"] = {
+                "reference": Value.of(row["reference"], better="reference"),
+                "edit": Value.of(row["edit"], better="higher"),
+                "perfect edit": Value.of(row["perfect"], better="reference"),
+            }
         for quantity, row in found["unchanged"].items():
-            unit = f", {row['unit']}" if row["unit"] else ""
-            cells = [words(row["edit"]), words(row["repeat"]), words(row["within"])]
-            cells += [f"{row['perfect_within']['value']:.2f}", words(row["excess"])]
-            cells += [f"{row[key]['value']:.3g}" for key in ("same day", "stranger")]
-            lines.append(f"| {name} | {quantity}{unit} | {' | '.join(cells)} | {row['edit']['n']} |")
-    return "\n".join(lines)
+            unit = "" if row["unit"] == "share" else row["unit"]
+            stays[f"{name}: {quantity}"] = {
+                "edit differs": Value.of(row["edit"], unit=unit, better="lower"),
+                "repeat differs": Value.of(row["repeat"], unit=unit, better="reference"),
+                "within": Value.of(row["within"], better="higher"),
+                "perfect within": Value.of(row["perfect_within"], better="reference"),
+                "excess": Value.of(row["excess"], unit=unit, better="lower"),
+                "same day": Value.of(row["same day"], unit=unit, better="reference"),
+                "stranger": Value.of(row["stranger"], unit=unit, better="reference"),
+            }
+    return {"shown": shown, "should stay": stays}
 
 
 def simulated(statements: Sequence[str], rates: np.ndarray, visit: int) -> list[EcgRecord]:
@@ -274,34 +284,25 @@ def _met(
     return np.array([float(check(a.parameters, b.parameters, rate)) for a, b, rate in rows])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the tables; returns the exit code."""
+def run(settings: Edits, progress: Progress) -> Results:
+    """Every edit that is asked for."""
     from diffusion.twin.pipeline import load
 
-    parser = argparse.ArgumentParser(prog="python -m diffusion.evaluation.edits", description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, help="folder of a twin pipeline; default: the shipped one")
-    parser.add_argument("--hearts", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=0, help="of the edits")
-    parser.add_argument("--strength", type=float, default=1.0, help="of the edits, see physiogen twin")
-    parser.add_argument("--steps", type=int, help="sampling steps")
-    parser.add_argument("--only", help="names of edits, separated by ;")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    options = parser.parse_args(arguments)
-    try:
-        pipeline = load(options.checkpoint)
-        pipeline.set_progress_bar_config(disable=True)
-        edit = editor(pipeline, strength=options.strength, steps=options.steps, seed=options.seed)
-        names = options.only.split(";") if options.only else list(EDITS)
-        figures = {name: localise(edit, name, options.hearts) for name in names}
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(table(figures))
-    if options.json:
-        settings = {"hearts": options.hearts, "seed": options.seed, "strength": options.strength}
-        write_json(options.json, {"settings": settings | {"steps": options.steps}, "edits": figures})
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    names = settings.only or tuple(EDITS)
+    for name in names:
+        if name not in EDITS:
+            raise InputError(f"unknown edit {name!r}; accepted: {', '.join(EDITS)}")
+    pipeline = load(settings.checkpoint)
+    pipeline.set_progress_bar_config(disable=True)
+    edit = editor(pipeline, strength=settings.strength, steps=settings.steps, seed=settings.seed, tell=progress)
+    figures = {}
+    for name in names:
+        figures[name] = localise(edit, name, settings.hearts)
+        progress(f"{name}: {figures[name]['hearts']} hearts")
+    return settings.results(
+        tables(figures),
+        data=[Data("simulated hearts", f"cohort {COHORT}")],
+        n=settings.hearts,
+        weights=dict(pipeline.digests),
+        left_out={name: found["left_out"] for name, found in figures.items()},
+    )

@@ -1,25 +1,23 @@
-"""How well base vectors tell people apart.
-
-``python -m diffusion.evaluation.identity --real .data/ptb-xl:test .data/ptb-xl:val``
+"""How well base vectors tell people apart: ``physiogen evaluate identity --real .data/ptb-xl:test``.
 
 People with several recordings are looked for among all people of the sets, by the twin pipeline's base vectors and, as
 a baseline that no generator has seen, by the PTB-XL classifier's features. Probes ask what else base vectors tell.
 """
 
-import argparse
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from diffusion.evaluation.settings import Identity as Settings
 from gen import registry
 from gen.datasets.scp import SUPERCLASSES
+from gen.evaluations import Progress, data_at
 from gen.leads import LEADS_8
 from gen.records import EcgRecord, InputError
+from gen.results import Results, Value
 from metrics import identity
 from metrics.distribution.extractors import extractor
 from metrics.identity import compare_identities, identity_intervals, scores_of
@@ -154,22 +152,50 @@ def _standard(values: Array) -> Array:
     return (values - values.mean(axis=0)) / np.where(spread > 1e-12, spread, 1.0)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print all figures as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m diffusion.evaluation.identity", description=__doc__)
-    parser.add_argument("--real", nargs="+", required=True, help="recordings of people the extractor never saw")
-    parser.add_argument("--checkpoint", type=Path, help="folder of a twin pipeline; default: the shipped one")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    options = parser.parse_args(arguments)
-    sets = [open_set(location) for location in options.real]
-    pipeline = registry.get("gen.pipelines", "twin")(options.checkpoint)
+def tables(report: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Value]]]:
+    """What `evaluate` gives, a row for each kind of features."""
+    found: dict[str, dict[str, dict[str, Value]]] = {}
+    for name, figures in ((key, value) for key, value in report.items() if isinstance(value, Mapping)):
+        for words, row in figures.items():
+            if words == "separation":
+                found.setdefault("separation of people with several recordings", {})[name] = {
+                    "cosine, same person": Value.of(row["intra_cosine"], n=row["persons"], better="higher"),
+                    "cosine, others": Value.of(row["inter_cosine"], n=row["persons"]),
+                    "silhouette": Value.of(row["silhouette"], n=row["persons"], better="higher"),
+                }
+            elif isinstance(row, Mapping):
+                found.setdefault(f"retrieval, {words}", {})[name] = {
+                    **{
+                        key.replace("_", " "): Value.of(
+                            [row[key], *row[f"{key}_interval"]], n=row["persons"], better="higher"
+                        )
+                        for key in ("rank_1", "rank_5")
+                    },
+                    "EER": Value.of([row["eer"], *row["eer_interval"]], n=row["persons"], better="lower"),
+                }
+        found.setdefault("probes of other people", {})[name] = {
+            title: Value.of(figures[key])
+            for title, key in (
+                ("rate, R²", "rate_r2"),
+                ("age, R²", "age_r2"),
+                ("sex, AUROC", "sex_auroc"),
+                ("normal, AUROC", "norm_auroc"),
+            )
+        }
+    return found
+
+
+def run(settings: Settings, progress: Progress) -> Results:
+    """Retrieval, separation and probes of the people in all sets."""
+    sets = [open_set(location) for location in settings.real]
+    pipeline = registry.get("gen.pipelines", "twin")(settings.checkpoint)
     records = [record for one in sets for record in one]
+    progress(f"{len(records)} recordings")
     report = evaluate(pipeline, records, [person for one in sets for person in one.patients])
-    text = json.dumps(report, indent=1)
-    print(text)
-    if options.json:
-        options.json.write_text(text + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    return settings.results(
+        tables(report),
+        data=[data_at(location) for location in settings.real],
+        n=report["recordings"],
+        weights=dict(pipeline.digests),
+        left_out=report["left_out"],
+    )

@@ -1,6 +1,6 @@
 """What a base vector gives away, and what noise or a bottleneck takes from it.
 
-``python -m diffusion.evaluation.identity_leakage``
+``physiogen evaluate identity-leakage --real .data/ptb-xl:test``
 
 A base vector is biometric. Three attacks on it, by somebody who has learned from other people's vectors:
 
@@ -14,23 +14,21 @@ not told age and sex. ``conditions alone`` are age, sex and the measured rate an
 read off a vector beyond them comes from the shape of the ECG.
 """
 
-import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diffusion.evaluation.identity import first_of_each, probe, retrieval
+from diffusion.evaluation.settings import IdentityLeakage as Settings
 from gen import registry
 from gen.datasets.scp import SUPERCLASSES
-from gen.files import write_json
+from gen.evaluations import Progress, data_at
 from gen.records import EcgRecord, InputError
+from gen.results import Better, Results, Value
 from gen.simulate.measure import representative_beat
 from metrics.judges.classifier.labels import label_matrix
-from metrics.judges.classifier.scores import without_nan
 from metrics.statistics.arrays import Array
 from metrics.statistics.bootstrap import bootstrap
 from metrics.suite.sets import open_set
@@ -218,47 +216,39 @@ def _filled(values: Array) -> Array:
     return np.concatenate([scaled, known.astype(np.float64)], axis=1)
 
 
-def table(report: Mapping[str, Mapping[str, Any]]) -> str:
-    """Markdown: a line for each defence."""
-    head = ["vector", "rank 1", "rank 5", "EER", "age R²", "sex AUROC", "rate R²", "normal AUROC", "median beat R²"]
-    names = ("rank_1", "rank_5", "eer", "age_r2", "sex_auroc", "rate_r2", "normal_auroc", "beat_r2")
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    lines += [f"| {name} | {' | '.join(_words(row.get(key)) for key in names)} |" for name, row in report.items()]
-    return "\n".join(lines)
+_COLUMNS: tuple[tuple[str, str, Better], ...] = (
+    ("rank 1", "rank_1", "lower"),
+    ("rank 5", "rank_5", "lower"),
+    ("EER", "eer", "higher"),
+    ("age R²", "age_r2", "lower"),
+    ("sex AUROC", "sex_auroc", "lower"),
+    ("rate R²", "rate_r2", "lower"),
+    ("normal AUROC", "normal_auroc", "lower"),
+    ("median beat R²", "beat_r2", "lower"),
+)
 
 
-def _words(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        return f"{value[0]:.2f} [{value[1]:.2f}, {value[2]:.2f}]"
-    return f"{value:.2f}"
+def table(report: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Value]]:
+    """A line for each defence; a good defence tells little."""
+    return {
+        name: {title: Value.of(row.get(key), better=better) for title, key, better in _COLUMNS}
+        for name, row in report.items()
+    }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m diffusion.evaluation.identity_leakage", description=__doc__)
-    parser.add_argument("--real", nargs="+", required=True, help="recordings of people the extractor never saw")
-    parser.add_argument("--checkpoint", type=Path, help="folder of a twin pipeline; default: the shipped one")
-    parser.add_argument("--seed", type=int, default=0, help="of noise, folds and bootstrap")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    options = parser.parse_args(arguments)
-    try:
-        sets = [open_set(location) for location in options.real]
-        pipeline = registry.get("gen.pipelines", "twin")(options.checkpoint)
-        records = [record for one in sets for record in one]
-        people = people_of(pipeline, records, [person for one in sets for person in one.patients])
-        report = audit(people, options.seed)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    first = first_of_each(people.persons)
-    print(f"{len(people.persons)} recordings of {len(first)} people\n\n{table(report)}")
-    if options.json:
-        counts = {"recordings": len(people.persons), "people": len(first), "seed": options.seed}
-        write_json(options.json, without_nan({**counts, "attacks": report}))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def run(settings: Settings, progress: Progress) -> Results:
+    """Every attack on the embeddings as they are and under each defence."""
+    sets = [open_set(location) for location in settings.real]
+    pipeline = registry.get("gen.pipelines", "twin")(settings.checkpoint)
+    records = [record for one in sets for record in one]
+    people = people_of(pipeline, records, [person for one in sets for person in one.patients])
+    persons = len(first_of_each(people.persons))
+    progress(f"{len(people.persons)} recordings of {persons} people")
+    return settings.results(
+        {"attacks": table(audit(people, settings.seed))},
+        data=[data_at(location) for location in settings.real],
+        n=len(people.persons),
+        notes=[f"{len(people.persons)} recordings of {persons} people."],
+        weights=dict(pipeline.digests),
+        people=persons,
+    )

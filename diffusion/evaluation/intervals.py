@@ -1,6 +1,6 @@
 """Figures of persons with 95 % bootstrap intervals over them: means, retrieval, how well base vectors separate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,11 +21,6 @@ def interval(values: np.ndarray) -> dict[str, float]:
 def plain(found: Interval) -> dict[str, float]:
     """An interval as JSON values."""
     return {name: getattr(found, name) for name in ("value", "low", "high", "n", "failed")}
-
-
-def words(found: Mapping[str, float], digits: int = 3) -> str:
-    """``value [low, high]`` of an interval."""
-    return f"{found['value']:.{digits}g} [{found['low']:.{digits}g}, {found['high']:.{digits}g}]"
 
 
 def retrieved(gallery: torch.Tensor, query: torch.Tensor) -> dict[str, Any]:

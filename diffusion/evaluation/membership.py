@@ -1,34 +1,30 @@
-"""Losses of a denoiser on recordings it was trained on and on others.
-
-``python -m diffusion.evaluation.membership --data CACHE``
+"""Losses of a denoiser on recordings it was trained on and on others: ``physiogen evaluate membership --data CACHE``.
 
 Training recordings (folds 1-8) and those of folds 9 and 10 get the training loss, the squared error of v, at fixed
 noise levels under fixed noise: the same noise for every recording, so that it adds nothing to their differences.
-``python -m metrics.privacy.membership LOSSES.npz`` says how well the loss tells the ones from the others.
+`metrics.privacy.membership` says how well the loss tells the ones from the others.
 """
 
-import argparse
-import json
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import pi
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from diffusion.conditions.condition import ConditionBatch, collate
+from diffusion.evaluation.settings import Membership
 from diffusion.pipeline import ECGPipeline, load
 from diffusion.process.noising import noisy, velocity
 from diffusion.process.objective import Denoiser
 from diffusion.training.examples import Measure, measured, recorded
 from diffusion.training.latents import channel_weights
 from gen.card import data_digest, training_config
-from gen.files import atomic_files
+from gen.evaluations import Progress, silent
 from gen.records import InputError
+from gen.results import Data, Results, Value
 from gen.training import sample_seeds, seeded_normal
+from metrics.privacy.membership import Losses, attacks, read_losses, table, write_losses
 
 if TYPE_CHECKING:
     from gen.datasets import SignalCache
@@ -102,7 +98,13 @@ def denoising_losses(
 
 
 def recording_losses(
-    pipeline: ECGPipeline, cache: "SignalCache", rows: np.ndarray, probe: Probe, *, measure: Measure = measured
+    pipeline: ECGPipeline,
+    cache: "SignalCache",
+    rows: np.ndarray,
+    probe: Probe,
+    *,
+    measure: Measure = measured,
+    progress: Progress = silent,
 ) -> np.ndarray:
     """Loss (record, level) float64 of recordings of a cache under their own report, age, sex and measured numbers.
 
@@ -112,6 +114,7 @@ def recording_losses(
         rows: which recordings.
         probe: how.
         measure: what reads rate and intervals off a recording.
+        progress: called with lines.
 
     Raises:
         InputError: the cache has another rate than the codec.
@@ -132,7 +135,7 @@ def recording_losses(
             latent, condition = _encoded(pipeline, example.signal_mv), collate(example.wordings[0])
             found = denoising_losses(pipeline.denoiser, latent, condition, probe, weight)
             out[part] += found.numpy() / len(examples)
-        print(f"{min(start + _BLOCK, len(rows))} of {len(rows)} recordings", file=sys.stderr)
+        progress(f"{min(start + _BLOCK, len(rows))} of {len(rows)} recordings")
     return out
 
 
@@ -152,13 +155,10 @@ def chosen_rows(cache: "SignalCache", count: int, seed: int) -> dict[str, np.nda
     return out
 
 
-def write_losses(
-    path: Path, cache: "SignalCache", rows: dict[str, np.ndarray], losses: np.ndarray, **facts: Any
-) -> None:
-    """Write the file that ``python -m metrics.privacy.membership`` reads.
+def losses_of(cache: "SignalCache", rows: dict[str, np.ndarray], losses: np.ndarray, **facts: Any) -> Losses:
+    """What an attack needs.
 
     Args:
-        path: the file, replaced where it exists.
         cache: the recordings' own.
         rows: split -> rows, as in `chosen_rows`; ``train`` are the members.
         losses: (record, level), one split after the other.
@@ -167,70 +167,73 @@ def write_losses(
     table = cache.table.iloc[np.concatenate(list(rows.values()))]
     record = table["record_id"].astype(str)
     splits = np.repeat(list(rows), [len(part) for part in rows.values()])
-    with atomic_files(path, overwrite=True) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            losses=losses,
-            member=splits == "train",
-            patients=table["patient_id"].fillna("record " + record).to_numpy().astype(str),
-            splits=splits,
-            records=record.to_numpy().astype(str),
-            levels=np.array([f"{level:g}" for level in facts["levels"]]),
-            facts=np.array(json.dumps(facts)),
-        )
+    return Losses(
+        losses=losses,
+        member=splits == "train",
+        patients=table["patient_id"].fillna("record " + record).to_numpy().astype(str),
+        splits=splits,
+        levels=tuple(f"{level:g}" for level in facts["levels"]),
+        facts=facts,
+    )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the losses and print their means; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m diffusion.evaluation.membership", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="cache made by `physiogen data prepare`")
-    parser.add_argument("--out", type=Path, required=True, help="file to write, LOSSES.npz")
-    parser.add_argument("--checkpoint", type=Path, help="denoiser; the shipped one by default")
-    parser.add_argument("-n", type=int, default=330, dest="count", help="recordings of each split at most")
-    parser.add_argument("--levels", type=float, nargs="+", default=LEVELS, help="noise levels above 0 and below 1")
-    parser.add_argument("--draws", type=int, default=2, help="noises per level")
-    parser.add_argument("--variants", type=int, default=0, help="variations of a recording, as training drew them")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    try:
-        means = _run(options)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    names = [f"{level:g}" for level in options.levels]
-    print(f"mean loss at t = | {' | '.join(names)} |\n|---{'|---' * len(names)}|")
-    for name, values in means.items():
-        print(f"| {name} | {' | '.join(f'{value:.4f}' for value in values)} |")
-    print(f"losses in {options.out}; next: python -m metrics.privacy.membership {options.out}")
-    return 0
+def measured_losses(settings: Membership, progress: Progress) -> Losses:
+    """Losses of the denoiser on recordings of every split.
 
-
-def _run(options: argparse.Namespace) -> dict[str, np.ndarray]:
+    Raises:
+        InputError: no cache, or it cannot be used.
+    """
     from gen.datasets import SignalCache
 
-    probe = Probe(levels=tuple(options.levels), draws=options.draws, variants=options.variants, seed=options.seed)
-    cache, pipeline = SignalCache.open(options.data), load(options.checkpoint)
+    if settings.data is None:
+        raise InputError("--data, --losses: neither is given; accepted: --data CACHE or --losses FILE")
+    probe = Probe(levels=settings.levels, draws=settings.draws, variants=settings.variants, seed=settings.seed)
+    cache, pipeline = SignalCache.open(settings.data), load(settings.checkpoint)
     learned = data_digest(pipeline.card)
     if learned != cache.digest:
-        print(
+        progress(
             f"warning: the weights name training data {str(learned)[:12]}, this cache is {cache.digest[:12]}; "
-            "members are what it calls train, which is right only for the same records and folds",
-            file=sys.stderr,
+            "members are what it calls train, which is right only for the same records and folds"
         )
-    rows = chosen_rows(cache, options.count, options.seed)
-    losses = recording_losses(pipeline, cache, np.concatenate(list(rows.values())), probe)
+    rows = chosen_rows(cache, settings.number, settings.seed)
+    losses = recording_losses(pipeline, cache, np.concatenate(list(rows.values())), probe, progress=progress)
     facts = {"levels": list(probe.levels), "draws": probe.draws, "variants": probe.variants, "seed": probe.seed}
     facts |= {"denoiser": pipeline.digests["denoiser"], "data_digest": cache.digest, "loss": "squared error of v"}
-    write_losses(options.out, cache, rows, losses, **facts)
-    ends = np.cumsum([len(part) for part in rows.values()])
-    return {name: part.mean(axis=0) for name, part in zip(rows, np.split(losses, ends[:-1]), strict=True)}
+    return losses_of(cache, rows, losses, **facts)
+
+
+def run(settings: Membership, progress: Progress) -> Results:
+    """Mean losses of each split, and members against each part of non-members at every noise level."""
+    if settings.losses is not None and settings.data is not None:
+        raise InputError("--data, --losses: both are given; accepted: one of them")
+    given = read_losses(settings.losses) if settings.losses else measured_losses(settings, progress)
+    if settings.save is not None:
+        write_losses(settings.save, given)
+        progress(f"losses in {settings.save}")
+    parts = dict.fromkeys(given.splits.tolist())
+    means = {
+        name: {
+            f"t = {level}": Value(
+                float(given.losses[given.splits == name, k].mean()), n=int((given.splits == name).sum())
+            )
+            for k, level in enumerate(given.levels)
+        }
+        for name in parts
+    }
+    rows = attacks(given, replicates=settings.replicates, seed=settings.seed)
+    first = f"told apart/{next(iter(table(rows)))}"
+    digest = given.facts.get("data_digest")
+    return settings.results(
+        {"told apart": table(rows), "mean loss": means},
+        data=[Data("losses" if settings.data is None else settings.data.resolve().name, "+".join(parts), digest)],
+        n=len(given.losses),
+        notes=["0.5 is chance. Two parts of non-members against each other are the control."],
+        headline=[f"{first}/AUROC", f"{first}/TPR at 1 % FPR"],
+        weights=given.facts.get("denoiser"),
+    )
 
 
 def _encoded(pipeline: ECGPipeline, signal_mv: np.ndarray) -> torch.Tensor:
     # Training keeps its latents in float16.
     with torch.inference_mode():
         return pipeline.codec.encode(torch.from_numpy(np.ascontiguousarray(signal_mv)).float()).half().float()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,7 @@
-"""Record sets for a personal monitor: ``python -m diffusion.evaluation.monitor_sets --persons 20 --out SETS``.
+"""Record sets for a personal monitor, made of simulated hearts.
 
 A monitor that watches one person meets that person's ECG in conditions it has never seen on them. Here the people are
-simulated hearts, so every condition of each of them is known. SETS gets five record sets:
+simulated hearts, so every condition of each of them is known. A folder gets five record sets:
 
     population   other hearts, one ECG each, as labelled training data of a general classifier
     references   each person's first visit: sinus rhythm, normal ECG
@@ -9,14 +9,12 @@ simulated hearts, so every condition of each of them is known. SETS gets five re
     twins        what the pipeline makes of the reference: the person with each event, and normal at other rates
     own          the person truly recorded in the conditions of the twins: the ceiling, which nobody has in practice
 
-``python -m metrics.evaluation.personal_monitor SETS`` trains and scores monitors with them.
+``physiogen evaluate personal-monitor`` trains and scores monitors with them.
 """
 
-import argparse
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -149,45 +147,3 @@ def write_sets(
                 writer.add(record)
         written[name] = writer.count
     return written
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    from diffusion.twin.pipeline import load
-
-    parser = argparse.ArgumentParser(prog="python -m diffusion.evaluation.monitor_sets", description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, help="folder of a twin pipeline; default: the shipped one")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the five record sets")
-    parser.add_argument("--persons", type=int, default=20)
-    parser.add_argument("--hearts", type=int, default=700, help="of the population")
-    parser.add_argument("--count", type=int, default=8, help="twins of each person for each event")
-    parser.add_argument("--normal", type=int, default=16, help="normal twins of each person")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, help="sampling steps")
-    parser.add_argument("--overwrite", action="store_true", help="replace sets that are there")
-    options: Any = parser.parse_args(arguments)
-    try:
-        pipeline = load(options.checkpoint)
-        pipeline.set_progress_bar_config(disable=True)
-        written = write_sets(
-            options.out,
-            pipeline,
-            persons=options.persons,
-            hearts=options.hearts,
-            count=options.count,
-            normal=options.normal,
-            seed=options.seed,
-            steps=options.steps,
-            overwrite=options.overwrite,
-            tell=lambda line: print(line, file=sys.stderr),
-        )
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    for name, number in written.items():
-        print(f"{number} records in {options.out / name}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,12 +1,10 @@
-"""Time per ten-second ECG from text, side by side in one run: ``python -m diffusion.evaluation.speed``.
+"""Time per ten-second ECG from text, side by side in one run: ``physiogen evaluate speed --of diffusion``.
 
 The published system is timed at its own size (12 leads x 1,024 samples at 102.4 Hz, U-Net of 14.18 M parameters,
 float32, 1,000 steps, VAE decoding) with random weights, which decide nothing about time; some of its equal steps are
 timed and multiplied.
 """
 
-import argparse
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,8 +12,12 @@ import torch
 from diffusion.networks.diffusets import DiffuSETSUNet
 from diffusion.pipeline import ECGPipeline, load
 from gen import registry
+from gen.evaluation.settings import Speed
+from gen.evaluations import Progress
+from gen.results import Node, Value
 from gen.timing import median_seconds
 
+PUBLISHED = "DiffuSETS as published"
 STEPS_PUBLISHED, STEPS_TIMED = 1000, 5
 PROMPT = "atrial fibrillation, left bundle branch block"
 #: Samplers beside the one that the weights come with, and their steps.
@@ -42,36 +44,26 @@ def ours(pipeline: ECGPipeline, count: int, repeats: int, **settings: Any) -> fl
     return median_seconds(lambda: pipeline([PROMPT] * count, heart_rate=110, age=70, seed=0, **settings), repeats)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a table."""
-    parser = argparse.ArgumentParser(prog="python -m diffusion.evaluation.speed", description=__doc__)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 32])
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
+def bench(settings: Speed, progress: Progress) -> dict[str, Node]:
+    """Seconds per ECG of the shipped weights with several samplers, and of the published system."""
+    torch.set_num_threads(settings.threads)
     pipeline = load()
     pipeline.set_progress_bar_config(disable=True)
-    own = pipeline.sampling()
-    print(f"{options.threads} threads, median of {options.repeats} runs; seconds per ten-second ECG at each batch size")
-    rows: dict[str, list[float]] = {}
-    for count in options.batches:
-        name = f"default: {own.scheduler}, {own.steps} steps, guided"
-        rows.setdefault(name, []).append(ours(pipeline, count, options.repeats) / count)
-        rows.setdefault("default, not guided", []).append(
-            ours(pipeline, count, options.repeats, guidance_scale=1.0) / count
-        )
+    own, repeats = pipeline.sampling(), settings.repeats
+    rows: dict[str, dict[str, float]] = {}
+    for count in settings.sizes or (1, 32):
+        taken = {
+            f"default: {own.scheduler}, {own.steps} steps, guided": ours(pipeline, count, repeats),
+            "default, not guided": ours(pipeline, count, repeats, guidance_scale=1.0),
+        }
         for scheduler, steps in OTHERS:
-            taken = ours(pipeline, count, 1, scheduler=scheduler, num_inference_steps=steps)
-            rows.setdefault(f"{scheduler}, {steps} steps, guided", []).append(taken / count)
-        rows.setdefault("DiffuSETS as published", []).append(published(count, options.repeats) / count)
-    print("| system | " + " | ".join(f"batch {count}" for count in options.batches) + " |")
-    print("|---" * (len(options.batches) + 1) + "|")
-    for name, values in rows.items():
-        print(f"| {name} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
-    base, default = rows["DiffuSETS as published"], next(iter(rows.values()))
-    print("\nratio published / default: " + ", ".join(f"{b / d:.0f}x" for b, d in zip(base, default, strict=True)))
-
-
-if __name__ == "__main__":
-    main()
+            name = f"{scheduler}, {steps} steps, guided"
+            taken[name] = ours(pipeline, count, 1, scheduler=scheduler, num_inference_steps=steps)
+        taken[PUBLISHED] = published(count, repeats)
+        for name, seconds in taken.items():
+            rows.setdefault(name, {})[f"batch {count}"] = seconds / count
+        progress(f"synthesis, batch {count}: timed")
+    shown = {name: {key: Value(v, unit="s", better="lower") for key, v in row.items()} for name, row in rows.items()}
+    base, default = rows[PUBLISHED], next(iter(rows.values()))
+    ratio = {key: Value(base[key] / default[key], better="higher") for key in base}
+    return {"time per ten-second ECG": shown, "published / default": ratio}

@@ -1,6 +1,6 @@
 """Figures of twins on simulated hearts that no training saw.
 
-``python -m diffusion.evaluation.twins --checkpoint FOLDER``
+``physiogen evaluate twins --checkpoint FOLDER``
 
 Each heart is examined twice under different conditions. Its first ECG is the reference, the condition of the second is
 asked for. Identity is judged by the pipeline's own extractor (the benchmark has an independent one): retrieval of the
@@ -8,11 +8,8 @@ other visit, and separation of the persons when each is given by the other visit
 are 95 % bootstrap intervals over hearts; every heart's twin has noise of its own.
 """
 
-import argparse
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,10 +18,13 @@ import torch.nn.functional as F
 
 from diffusion.conditions.condition import Condition
 from diffusion.evaluation.intervals import interval, retrieved, separation
+from diffusion.evaluation.settings import Twins
 from diffusion.twin.batch import BATCH, twins_of
 from diffusion.twin.change import Change, own_condition
 from diffusion.twin.scores import moved
+from gen.evaluations import Progress
 from gen.records import EcgRecord, InputError
+from gen.results import Better, Data, Results, Value
 from gen.text import read_text
 from gen.training import sample_generator
 from metrics.measurement.criteria import CRITERIA
@@ -208,26 +208,62 @@ def _seen(pipeline: "ECGTwinPipeline", record: EcgRecord) -> torch.Tensor:
     return pipeline.bases([at_rate], [own_condition(at_rate, measure_records([at_rate])[0])])
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print all figures as JSON."""
+def tables(figures: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Value]]]:
+    """What `evaluate` gives: a row for each who is judged, differences, and the added findings."""
+    n = figures["hearts"]
+    judged: dict[str, dict[str, Value]] = {}
+    for who in ("twin", "population", "reference"):
+        found, apart = figures[f"{who}_identity"], figures[f"{who}_separation"]
+        row = (
+            {
+                "rate MAE": Value.of(figures[f"{who}_rate_mae_bpm"], unit="bpm", better="lower"),
+            }
+            if f"{who}_rate_mae_bpm" in figures
+            else {}
+        )
+        row["beat MAE"] = Value.of(figures[f"{who}_beat_mae_mv"], unit="mV", better="lower")
+        for name, key, better in _IDENTITY:
+            row[name] = Value.of([found[key], *found[f"{key}_interval"]], n=n, better=better)
+        for name, key in (("cosine, same person", "intra"), ("cosine, others", "inter"), ("silhouette", "silhouette")):
+            row[name] = Value.of(apart[key], better=None if key == "inter" else "higher")
+        judged[who] = row
+    beats = {
+        "beat MAE, twin minus reference": Value.of(figures["twin_minus_reference_mv"], unit="mV", better="lower"),
+        "beat MAE, twin minus population": Value.of(figures["twin_minus_population_mv"], unit="mV", better="lower"),
+        "own condition nearer to the person than a stranger": Value.of(figures["counterfactual"], better="higher"),
+    }
+    added = {
+        code: {
+            "criterion met": Value.of(figures["achieved"][code], better="higher"),
+            "moved towards it": Value.of(figures["moved"][code], better="higher"),
+        }
+        for code in figures["achieved"]
+    }
+    return {"judged": judged, "paired": {"all hearts": beats}, "added findings": added}
+
+
+_IDENTITY: tuple[tuple[str, str, Better], ...] = (
+    ("rank 1", "rank_1", "higher"),
+    ("rank 5", "rank_5", "higher"),
+    ("EER", "eer", "lower"),
+)
+
+
+def run(settings: Twins, progress: Progress) -> Results:
+    """Twins, the model without a reference, and the references themselves."""
     from diffusion.twin.pipeline import load
 
-    parser = argparse.ArgumentParser(prog="python -m diffusion.evaluation.twins", description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, help="folder of a twin pipeline; default: the shipped one")
-    parser.add_argument("--hearts", type=int, default=100)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--base-noise", type=float, default=0.0, help="noise on the base vectors, in their own length")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    options = parser.parse_args(arguments)
-    pipeline = load(options.checkpoint)
+    pipeline = load(settings.checkpoint)
     pipeline.set_progress_bar_config(disable=True)
-    figures = evaluate(pipeline, options.hearts, steps=options.steps, seed=options.seed, base_noise=options.base_noise)
-    text = json.dumps(figures, indent=1)
-    print(text)
-    if options.json:
-        options.json.write_text(text + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    progress(f"{settings.hearts} hearts")
+    figures = evaluate(
+        pipeline, settings.hearts, steps=settings.steps, seed=settings.seed, base_noise=settings.base_noise
+    )
+    return settings.results(
+        tables(figures),
+        data=[Data("simulated hearts", f"cohort {COHORT}")],
+        n=figures["hearts"],
+        headline=["judged/twin/rate MAE", "judged/twin/rank 1", "judged/twin/EER", "judged/twin/beat MAE"],
+        weights=dict(pipeline.digests),
+        steps=figures["steps"],
+    )

@@ -1,18 +1,13 @@
-"""Measures a cmr pipeline on simulated hearts it has never seen: ``python -m flow.evaluation.cmr --help``.
+"""Measures a cmr pipeline on simulated hearts it has never seen: ``physiogen evaluate cmr --help``.
 
-    python -m flow.evaluation.cmr --checkpoint RUN/pipeline --data CACHE --samples 6 --real .data/sunnybrook --out
-    FIGURES
+    physiogen evaluate cmr --checkpoint RUN/pipeline --data PAIRS --samples 6 --real .data/sunnybrook
 
-writes ``figures.json`` and ``figures.md``. The ECG alone speaks unless ``--patient`` is given. Every interval is a 95 %
+The ECG alone speaks unless ``--patient`` is given. Every interval is a 95 %
 bootstrap interval over hearts; the control takes the ECG of another heart, all else equal.
 """
 
-import argparse
-import json
-import sys
-import time
-from collections.abc import Callable
-from dataclasses import asdict
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +17,13 @@ from flow.evaluation import agreement
 from flow.evaluation import sections as figures
 from flow.evaluation.generate import generate
 from flow.evaluation.sections import QUANTITIES
+from flow.evaluation.settings import Cmr
 from flow.pipeline import ECGToCMRPipeline, load
 from flow.training.latents import encode_ecgs
 from flow.training.pair_cache import PairCache
+from gen.evaluations import Progress, silent
 from gen.records import InputError
-from metrics.statistics.bootstrap import Interval
+from gen.results import Better, Data, Results, Value
 
 #: Sections of the report, in its order.
 SECTIONS = ("information", "timing", "volumes", "groups", "swap", "realism", "codec", "speed")
@@ -42,7 +39,7 @@ def evaluate(
     patient: bool = False,
     real: Path | None = None,
     sections: tuple[str, ...] = SECTIONS,
-    verbose: bool = False,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """All figures of a pipeline; `Interval` values, tables and settings by name.
 
@@ -55,13 +52,12 @@ def evaluate(
         patient: tell network and regressors age, sex, height and weight too.
         real: folder of real short-axis cines, a further reference.
         sections: which of `SECTIONS`; the drawn hearts, and so the figures, are the same whichever are asked for.
-        verbose: tell on stderr what is under way.
+        progress: called with what is under way.
     """
     part = cache.part("test")
     rows = part.hearts[:n]
     told = encode_ecgs(pipeline.encoder, part, rows)
-    tell = _teller(verbose)
-    tell(f"{len(rows)} hearts, {num_samples} samples each")
+    progress(f"{len(rows)} hearts, {num_samples} samples each")
     right = generate(pipeline, told, num_samples=num_samples, seed=seed, patient=patient, keep_loops=True)
     report: dict[str, Any] = {
         "settings": {
@@ -80,7 +76,7 @@ def evaluate(
         other = _derangement(len(rows), seed)
         swapped = {"tokens": told["tokens"][other], "summary": told["summary"][other], "numbers": told["numbers"]}
         swapped["numbers"] = np.where(np.arange(told["numbers"].shape[1]) == 0, told["numbers"][other], told["numbers"])
-        tell("the same with another heart's ECG")
+        progress("the same with another heart's ECG")
         wrong = generate(pipeline, swapped, num_samples=num_samples, seed=seed, patient=patient)
         return figures.information(cache, part, rows, right, wrong, patient)
 
@@ -96,7 +92,7 @@ def evaluate(
     }
     for name in SECTIONS:
         if name in sections:
-            tell(name)
+            progress(name)
             report[name] = measures[name]()
     return report
 
@@ -109,97 +105,102 @@ def _derangement(n: int, seed: int) -> np.ndarray:
     return out
 
 
-def _teller(verbose: bool) -> Any:
-    start = time.perf_counter()
-
-    def tell(text: str) -> None:
-        if verbose:
-            print(f"{time.perf_counter() - start:6.0f} s  {text}", file=sys.stderr, flush=True)
-
-    return tell
-
-
-def to_json(value: Any) -> Any:
-    """Figures as JSON values, numbers rounded to five digits."""
-    if isinstance(value, Interval):
-        return {key: to_json(v) for key, v in asdict(value).items()}
-    if isinstance(value, dict):
-        return {key: to_json(v) for key, v in value.items()}
-    if isinstance(value, list):
-        return [to_json(v) for v in value]
-    if isinstance(value, float | np.floating):
-        return float(f"{value:.5g}") if np.isfinite(value) else None
-    return value
+#: Endings of names that are units.
+_UNITS = {"ml": "ml", "g": "g", "deg": "degrees", "db": "dB", "frames": "frames", "percent": "%"}
+_OF_QUANTITY = {"edv_ml": "ml", "esv_ml": "ml", "ef": "", "mass_g": "g"}
+_LOWER, _HIGHER = (
+    ("mae", "error", "distance", "gap", "width", "limits"),
+    ("r2", "dice", "ssim", "psnr", "r_", "coverage"),
+)
 
 
-def to_markdown(report: dict[str, Any]) -> str:
-    """The figures as tables."""
-    lines = [", ".join(f"{key} {value}" for key, value in report["settings"].items())]
+def tables(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What `evaluate` gives, in groups."""
+    hearts = report["settings"]["hearts"]
+    out: dict[str, Any] = {}
     if "information" in report:
-        lines += [
-            "",
-            "| quantity | generated r | expectation r | best regressor r | share | expectation's share | "
-            "other ECG r | right - other | ceiling r |",
-        ]
-        lines += ["|---" * 9 + "|"]
-        for name, row in report["information"].items():
-            names = ("r_generated", "r_expectation", "r_best_regressor", "share_of_regressor", "share_of_expectation")
-            cells = [row[name] for name in (*names, "r_other_ecg")]
-            cells += [row["right_minus_other"], f"{row['ceiling_r']:.2f}"]
-            lines.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
-    for section in ("timing", "volumes", "swap", "realism", "codec", "speed"):
+        out["information"] = {name: _plain(row, hearts) for name, row in report["information"].items()}
+    if "volumes" in report:
+        out["volumes"] = {name: _of_one(name, report["volumes"]) for name in QUANTITIES}
+    for section in ("timing", "swap", "realism"):
         if section in report:
-            lines += ["", f"| {section} | |", "|---|---|"]
-            lines += [f"| {name} | {_cell(value)} |" for name, value in report[section].items()]
+            out[section] = _plain(report[section], hearts)
+    if "codec" in report:
+        out["codec"] = {name: _plain(row, None) for name, row in report["codec"].items()}
+    if "speed" in report:
+        found = report["speed"]
+        seconds = Value(found["seconds_per_loop"], unit="s", better="lower")
+        out["speed"] = {"per loop": seconds, **{name: Value(found[name]) for name in ("batch", "threads", "steps")}}
     if "groups" in report:
-        lines += ["", "| group | n | " + " | ".join(f"{q} true / generated" for q in QUANTITIES) + " |"]
-        lines += ["|---|---|" + "---|" * len(QUANTITIES)]
+        rows = {}
         for row in report["groups"]:
-            cells = [f"{row[q][0]:.3g} / {row[q][1]:.3g}" for q in QUANTITIES]
-            lines.append(f"| {row['group']} | {row['n']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+            cells = {}
+            for name in QUANTITIES:
+                truth, made = row[name]
+                unit = _OF_QUANTITY[name]
+                cells[f"{name}, true"] = Value(truth, n=row["n"], unit=unit, better="reference")
+                cells[f"{name}, generated"] = Value(made, n=row["n"], unit=unit)
+            rows[str(row["group"])] = cells
+        out["groups"] = rows
+    return out
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_cell(v)}" for key, v in value.items())
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _plain(found: Mapping[str, Any], n: int | None) -> dict[str, Value | str]:
+    """Figures by name, with the unit that the name ends in."""
+    out: dict[str, Value | str] = {}
+    for name, value in found.items():
+        if isinstance(value, str):
+            out[name.replace("_", " ")] = value
+            continue
+        head, _, last = name.rpartition("_")
+        title, unit = (head, _UNITS[last]) if last in _UNITS else (name, "")
+        out[title.replace("_", " ")] = Value.of(value, n=n, unit=unit, better=_better(name))
+    return out
 
 
-def main() -> None:
-    """Command line of `evaluate`."""
-    parser = argparse.ArgumentParser(description="Measure a cmr pipeline on simulated hearts it has never seen.")
-    parser.add_argument("--checkpoint", type=Path, help="pipeline folder; the shipped one by default")
-    parser.add_argument("--data", type=Path, required=True, help="cache made by python -m flow.training.pair_cache")
-    parser.add_argument("--real", type=Path, help="folder of real short-axis cines (Sunnybrook)")
-    parser.add_argument("--n", type=int, default=300, help="hearts at most")
-    parser.add_argument("--samples", type=int, default=6)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--patient", action="store_true", help="tell age, sex, height and weight too")
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="sections of the report")
-    parser.add_argument("--out", type=Path, required=True, help="folder for figures.json and figures.md")
-    options = parser.parse_args()
-    try:
-        report = evaluate(
-            load(options.checkpoint),
-            PairCache.open(options.data),
-            n=options.n,
-            num_samples=options.samples,
-            seed=options.seed,
-            patient=options.patient,
-            real=options.real,
-            sections=tuple(options.only),
-            verbose=True,
-        )
-    except InputError as error:
-        print(f"flow.evaluation.cmr: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "figures.json").write_text(json.dumps(to_json(report), indent=2) + "\n")
-    text = to_markdown(report)
-    (options.out / "figures.md").write_text(text)
-    print(text)
+def _of_one(quantity: str, found: Mapping[str, Any]) -> dict[str, Value]:
+    """The figures of one quantity, without its name."""
+    out = {}
+    for name, value in found.items():
+        parts = re.fullmatch(f"(.+)_{quantity}(_[A-Za-z]+)?", name)
+        if parts:
+            measure = (parts[1] + (parts[2] or "")).replace("_", " ")
+            pure = any(word in measure for word in ("r2", "coverage", "uncalibrated", "slope"))
+            unit = "" if pure else _OF_QUANTITY[quantity]
+            out[measure] = Value.of(value, unit=unit, better=_better(name))
+    return out
 
 
-if __name__ == "__main__":
-    main()
+def _better(name: str) -> Better | None:
+    if name.endswith(("_truth", "_halves", "_sunnybrook", "other_ecg")) or name.startswith(("ceiling", "best", "real")):
+        return "reference"
+    return "lower" if any(w in name for w in _LOWER) else "higher" if any(w in name for w in _HIGHER) else None
+
+
+def run(settings: Cmr, progress: Progress) -> Results:
+    """Every section that is asked for."""
+    unknown = [name for name in settings.only if name not in SECTIONS]
+    if unknown:
+        raise InputError(f"--only {unknown[0]}: accepted: {', '.join(SECTIONS)}")
+    cache = PairCache.open(settings.data)
+    report = evaluate(
+        load(settings.checkpoint),
+        cache,
+        n=settings.number,
+        num_samples=settings.samples,
+        seed=settings.seed,
+        patient=settings.patient,
+        real=settings.real,
+        sections=settings.only or SECTIONS,
+        progress=progress,
+    )
+    facts = report["settings"]
+    return settings.results(
+        tables(report),
+        data=[Data("simulated pairs", "test", cache.digest)],
+        n=facts["hearts"],
+        notes=[f"{facts['not_usable']} hearts could not be used; {facts['samples']} samples each."],
+        headline=[f"information/{name}/r generated" for name in QUANTITIES] if "information" in report else (),
+        weights=facts["model"],
+        steps=facts["steps"],
+    )

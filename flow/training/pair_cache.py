@@ -1,6 +1,6 @@
 """A cache of simulated pairs on disk: ECG, cine, masks and volumes of the same hearts.
 
-    python -m flow.training.pair_cache --n 4000 --seed 0 --out CACHE
+    physiogen data pairs --n 4000 --seed 0 --out CACHE
 
 writes the parts ``train``, ``val``, ``test`` (pairs) and ``ecgs`` (ECGs with the heart's figures, without cines). All
 are patients of one cohort with different numbers, so none is in two parts. Arrays are memory-mapped; an interrupted
@@ -8,8 +8,7 @@ run goes on where it stopped, and record k of seed s is the same in every cache.
 and an apical slice of every heart instead of a mid one; a row is then one slice.
 """
 
-import argparse
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -129,14 +128,11 @@ class PairCache:
         folder = Path(folder)
         if not (folder / _MANIFEST).is_file():
             raise InputError(
-                f"{folder}: no finished cache of simulated pairs; make one with "
-                "`python -m flow.training.pair_cache --out DIR`"
+                f"{folder}: no finished cache of simulated pairs; make one with `physiogen data pairs --out DIR`"
             )
         manifest = read_json(folder / _MANIFEST)
         if manifest.get("kind") != "flow-pairs" or manifest.get("version") != _VERSION:
-            raise InputError(
-                f"{folder}: cache of another kind or version; make it again with `python -m flow.training.pair_cache`"
-            )
+            raise InputError(f"{folder}: cache of another kind or version; make it again with `physiogen data pairs`")
         return cls(folder, manifest)
 
     @property
@@ -178,7 +174,7 @@ def build(
     seed: int = 0,
     size: int = 96,
     levels: str = "mid",
-    progress: bool = False,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> PairCache:
     """Write a cache, or go on with an unfinished one.
 
@@ -188,7 +184,7 @@ def build(
         seed: of the cohort.
         size: rows and columns of a frame, a multiple of 8.
         levels: slices of each heart, ``"mid"`` or ``"three"``.
-        progress: tell on stderr.
+        progress: called with lines.
 
     Raises:
         InputError: a setting is not accepted, or the folder holds a cache with other settings.
@@ -214,7 +210,9 @@ def build(
     return PairCache.open(out)
 
 
-def _build_part(folder: Path, name: str, count: int, seed: int, size: int, levels: str, progress: bool) -> None:
+def _build_part(
+    folder: Path, name: str, count: int, seed: int, size: int, levels: str, progress: Callable[[str], None]
+) -> None:
     folder.mkdir(exist_ok=True)
     cine = name != "ecgs"
     slices = len(LEVEL_SHARES[levels]) if cine else 1
@@ -250,8 +248,8 @@ def _build_part(folder: Path, name: str, count: int, seed: int, size: int, level
             array.flush()
         done[number] = 1  # only now: a block that was cut off is drawn again
         done.flush()
-        if progress and (number % 10 == 9 or stop == count):
-            print(f"{name}: {stop} of {count}", file=sys.stderr, flush=True)
+        if number % 10 == 9 or stop == count:
+            progress(f"{name}: {stop} of {count}")
 
 
 def _mapped(path: Path, shape: tuple[int, ...], kind: Any) -> np.memmap:
@@ -260,29 +258,3 @@ def _mapped(path: Path, shape: tuple[int, ...], kind: Any) -> np.memmap:
         with replacing(path) as temporary:
             np.lib.format.open_memmap(temporary, mode="w+", dtype=kind, shape=shape).flush()
     return np.lib.format.open_memmap(path, mode="r+")
-
-
-def main() -> None:
-    """Command line of `build`."""
-    parser = argparse.ArgumentParser(description="Draw simulated pairs of ECG and cine into a memory-mapped cache.")
-    parser.add_argument("--n", type=int, default=4000, help="training pairs")
-    parser.add_argument("--val", type=int, default=200, help="validation pairs")
-    parser.add_argument("--test", type=int, default=400, help="test pairs")
-    parser.add_argument("--ecgs", type=int, default=16000, help="further ECGs without a cine")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--size", type=int, default=96)
-    parser.add_argument("--levels", default="mid", choices=LEVEL_SHARES, help="slices of each heart")
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    counts = {"train": options.n, "val": options.val, "test": options.test, "ecgs": options.ecgs}
-    settings = {"seed": options.seed, "size": options.size, "levels": options.levels}
-    try:
-        cache = build(options.out, counts=counts, progress=True, **settings)
-    except InputError as error:
-        print(f"flow.training.pair_cache: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    print(f"{cache.folder}: {', '.join(f'{count} {name}' for name, count in cache.manifest['counts'].items())}")
-
-
-if __name__ == "__main__":
-    main()

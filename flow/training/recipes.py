@@ -1,6 +1,6 @@
 """Training recipes: ``flow/pamae`` (ECG encoder), ``flow/codec`` (cine codec), ``flow/amdf`` (velocity network).
 
-    python -m flow.training.pair_cache --n 4000 --out CACHE
+    physiogen data pairs --n 4000 --out CACHE
     physiogen train flow/pamae --data CACHE --out RUNS/pamae
     physiogen train flow/codec --data CACHE --out RUNS/codec --set real=.data/sunnybrook
     physiogen train flow/amdf  --data CACHE --out RUNS/amdf --set encoder=RUNS/pamae/best --set codec=RUNS/codec/codec
@@ -96,7 +96,7 @@ SUNNYBROOK = Source(
 class _OfPairs(Work[Settings]):
     """The part of a recipe that learns from simulated pairs."""
 
-    needs = "a cache made by `python -m flow.training.pair_cache --out DIR`"
+    needs = "a cache made by `physiogen data pairs --out DIR`"
 
     @cached_property
     def cache(self) -> PairCache:

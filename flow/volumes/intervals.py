@@ -181,7 +181,9 @@ def load_calibration(folder: Path, model: str) -> Calibration | None:
         return None
     stored = read_json(path)
     if stored.get("model") != model:
-        raise InputError(f"{path}: calibrated for another pipeline; run `python -m flow.calibrate` again, or remove it")
+        raise InputError(
+            f"{path}: calibrated for another pipeline; run `physiogen train flow/intervals` again, or remove it"
+        )
     return Calibration.from_json(stored, str(path))
 
 

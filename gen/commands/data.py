@@ -143,6 +143,40 @@ def simulate(
     typer.echo(json_library.dumps(result) if json else text)
 
 
+@app.command()
+def pairs(
+    out: Annotated[Path, typer.Option(help="Folder of the cache; an unfinished one is gone on with.")],
+    number: Annotated[int, typer.Option("-n", "--number", "--n", min=0, help="Training pairs.")] = 4000,
+    val: Annotated[int, typer.Option(min=0, help="Validation pairs.")] = 200,
+    test: Annotated[int, typer.Option(min=0, help="Test pairs.")] = 400,
+    ecgs: Annotated[int, typer.Option(min=0, help="Further ECGs without a cine.")] = 16000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the cohort.")] = 0,
+    size: Annotated[int, typer.Option(min=8, help="Rows and columns of a frame, a multiple of 8.")] = 96,
+    levels: Annotated[str, typer.Option(help="Slices of each heart: mid or three.")] = "mid",
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Draw simulated pairs of ECG and cine cardiac MRI into a cache that `train flow/...` and `evaluate cmr` read.
+
+    Example: physiogen data pairs -n 4000 --seed 0 --out PAIRS
+    """
+    from gen import registry
+
+    counts = {"train": number, "val": val, "test": test, "ecgs": ecgs}
+    if not any(counts.values()):
+        raise InputError("-n 0 --val 0 --test 0 --ecgs 0: nothing to draw; accepted: at least 1 of one of them")
+    build = registry.get("gen.preparations", "pairs")
+    cache = build(out, counts=counts, seed=seed, size=size, levels=levels, progress=_line)
+    found = cache.manifest["counts"]
+    if json:
+        typer.echo(json_library.dumps({"out": str(cache.folder), "counts": found, "digest": cache.digest}))
+    else:
+        typer.echo(f"{cache.folder}: {', '.join(f'{count} {name}' for name, count in found.items())}")
+
+
+def _line(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def _cine_options(cine: bool, given: dict[str, Any]) -> "CineOptions | None":
     """What ``--cine`` and its options say; None without it.
 

@@ -1,18 +1,19 @@
 """Distributions of simulated hearts per group against reference figures, and how fast cines are made.
 
-    python -m gen.evaluation.cine_cohort -n 2000 --seed 0 --cines 6
+    physiogen evaluate cine-cohort -n 2000 --seed 0 --cines 6
 
 References: Petersen et al., J Cardiovasc Magn Reson 2017;19:18 (normal), Sunnybrook's table (LVH = hypertrophy, DCM =
 heart failure without infarct), the Cardiac Atlas Project (MI), ACDC's inclusion rules (HCM, DCM).
 """
 
-import argparse
-import json
 import time
-from typing import Any
 
 import numpy as np
 
+from gen.evaluation.cine_sheet import draw_sheet, tiles
+from gen.evaluation.settings import CineCohort
+from gen.evaluations import Progress
+from gen.results import Data, Node, Results, Value
 from gen.simulate.cine.anatomy import GROUPS, anatomy_of
 from gen.simulate.cine.cohort import cines_of
 from gen.simulate.cohort import simulate
@@ -86,28 +87,30 @@ def speed(count: int, seed: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Print the tables as text or JSON."""
-    parser = argparse.ArgumentParser(description="Figures of the simulated cine cohort against reference values.")
-    parser.add_argument("-n", type=int, default=2000, help="hearts for the distributions")
-    parser.add_argument("--cines", type=int, default=6, help="cines to time; 0 for none")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    table: dict[str, Any] = group_table(options.n, options.seed)
-    timing = speed(options.cines, options.seed) if options.cines else {}
-    if options.json:
-        print(json.dumps({"groups": table, "speed": timing}))
-        return
-    print(f"{'group':9} {'quantity':11} {'n':>5} {'simulated':>14}  reference")
-    for group, row in table.items():
+_UNITS = {"ml": "ml", "g": "g", "index": "per m²", "ef": "%", "shortening": "%"}
+
+
+def run(settings: CineCohort, progress: Progress) -> Results:
+    """A line for each group and quantity, the speed, and the contact sheet where one is asked for."""
+    rows: dict[str, dict[str, Value | str]] = {}
+    for group, row in group_table(settings.number, settings.seed).items():
         for name, (mean, spread) in row.items():
             if name != "n":
-                text = f"{mean:.1f}±{spread:.1f}"
-                print(f"{group:9} {name:11} {row['n'][0]:5.0f} {text:>14}  {REFERENCE.get((group, name), '')}")
-    for name, value in timing.items():
-        print(f"{name}: {value:.2f}")
-
-
-if __name__ == "__main__":
-    main()
+                n, unit = int(row["n"][0]), _UNITS[name.rpartition("_")[2]]
+                rows[f"{group}, {name.replace('_', ' ')}"] = {
+                    "mean": Value(mean, n=n, unit=unit),
+                    "SD": Value(spread, n=n, unit=unit),
+                    "real hearts": REFERENCE.get((group, name), ""),
+                }
+    values: dict[str, Node] = {"hearts": rows}
+    if settings.cines:
+        progress("hearts drawn; timing cines")
+        timing = speed(settings.cines, settings.seed)
+        values["cines"] = {
+            "per second of one core": Value(timing["cines_per_cpu_s"], n=settings.cines, better="higher"),
+            "per second": Value(timing["cines_per_s"], n=settings.cines, better="higher"),
+        }
+    if settings.picture is not None:
+        pictures = tiles(settings.picture_seed, settings.real, RARE)
+        progress(f"contact sheet in {draw_sheet(pictures, settings.picture)}")
+    return settings.results(values, data=[Data("simulated hearts")], n=settings.number)

@@ -1,16 +1,14 @@
 """Contact sheet: simulated short axes beside real ones of the Sunnybrook set, end-diastole and end-systole.
 
-python -m gen.evaluation.cine_sheet --real .data/sunnybrook --out docs/cine-contact-sheet.png
+``physiogen evaluate cine-cohort --picture docs/cine-contact-sheet.png --real .data/sunnybrook``
 """
 
-import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from gen.cine import CineRecord
-from gen.evaluation.cine_cohort import RARE
 from gen.files import atomic_files
 from gen.simulate.cine.anatomy import GROUPS, group_of
 from gen.simulate.cine.cohort import simulate_cine
@@ -19,11 +17,11 @@ from gen.simulate.heart import draw_heart
 _FRAMES = 25  # every frame of the sheet is drawn from a loop this long: enough for end-systole, half the work
 
 
-def first_of_each_group(seed: int, per_group: int = 2, limit: int = 4000) -> list[int]:
+def first_of_each_group(seed: int, rare: Mapping[str, float], per_group: int = 2, limit: int = 4000) -> list[int]:
     """Indices of the first patients of every group, in the order of `GROUPS`."""
     found: dict[str, list[int]] = {group: [] for group in GROUPS}
     for index in range(limit):
-        group = group_of(draw_heart(seed, index, oversample=RARE))
+        group = group_of(draw_heart(seed, index, oversample=rare))
         if len(found[group]) < per_group:
             found[group].append(index)
         if all(len(v) == per_group for v in found.values()):
@@ -40,15 +38,15 @@ def pair(record: CineRecord, number: int) -> np.ndarray:
     return np.clip(np.hstack([record.frames[number, 0], record.frames[number, end]]), 0, 1) ** 0.8
 
 
-def tiles(seed: int, real: Path | None) -> list[tuple[str, np.ndarray]]:
+def tiles(seed: int, real: Path | None, rare: Mapping[str, float]) -> list[tuple[str, np.ndarray]]:
     """Titles and pictures: simulated mid slices of each group, one stack, then real studies."""
-    indices = first_of_each_group(seed)
+    indices = first_of_each_group(seed, rare)
     found = []
-    for record in simulate_cine(indices, seed=seed, frames=_FRAMES, oversample=RARE):
+    for record in simulate_cine(indices, seed=seed, frames=_FRAMES, oversample=rare):
         facts = record.metadata
         ef = 100 * (record.ef or 0.0)
         found.append((f"simulated {facts['group']}, EF {ef:.0f} %", pair(record, 0)))
-    stack = simulate_cine(indices[:1], seed=seed, frames=_FRAMES, levels="stack", oversample=RARE)[0]
+    stack = simulate_cine(indices[:1], seed=seed, frames=_FRAMES, levels="stack", oversample=rare)[0]
     found += [(f"simulated stack, slice {k + 1}", pair(stack, k)) for k in _spread(stack.num_slices, 4)]
     if real is not None:
         from gen.datasets.cine import open_cine  # reading DICOM is not needed without real data
@@ -80,17 +78,3 @@ def draw_sheet(pictures: list[tuple[str, np.ndarray]], path: Path, columns: int 
         # 40 greys are enough to judge a heart by, and half the size.
         sheet.quantize(40).save(temporary, format="PNG", optimize=True)
     return path
-
-
-def main() -> None:
-    """Draw the sheet."""
-    parser = argparse.ArgumentParser(description="Contact sheet of simulated and real short axes.")
-    parser.add_argument("--real", type=Path, default=None, help="folder of the Sunnybrook set")
-    parser.add_argument("--out", type=Path, default=Path("docs/cine-contact-sheet.png"))
-    parser.add_argument("--seed", type=int, default=3)
-    options = parser.parse_args()
-    print(draw_sheet(tiles(options.seed, options.real), options.out))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,17 +1,18 @@
-"""Simulated cohort beside real ECGs: ``python -m gen.evaluation.cohort --data .data/ptb-xl``.
+"""Simulated cohort beside real ECGs: ``physiogen evaluate cohort --data .data/ptb-xl``.
 
 Both sides are measured by the same rule (`gen.simulate.measure`). Only the training folds of PTB-XL are used.
 """
 
-import argparse
-import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from gen.evaluation.settings import Cohort as Settings
+from gen.evaluations import Progress
 from gen.leads import LEADS_8
+from gen.records import InputError
+from gen.results import Better, Data, Node, Results, Value
 from gen.simulate.cohort import simulate
 from gen.simulate.fit import FS_HZ, load_training
 from gen.simulate.measure import Measured, measure
@@ -109,45 +110,65 @@ def compare(real: np.ndarray, simulated: np.ndarray) -> dict[str, Any]:
     return {"records": [len(real), len(simulated)], "features": rows, "leads": leads}
 
 
-def _print(result: dict[str, Any]) -> None:
-    real, simulated = result["records"]
-    print(f"{real} real records (PTB-XL folds 1-8), {simulated} simulated; percentiles {QUANTILES}")
+#: Percentiles, as tables name them.
+_COLUMNS = tuple(f"{q}th percentile" for q in QUANTILES)
+_GIVEN_OF = ("I", "V2", "V3", "V4", "V6")
+_UNITS = {"bpm": "bpm", "ms": "ms", "deg": "degrees"}
+
+
+def tables(result: Mapping[str, Any]) -> dict[str, Node]:
+    """What `compare` gives, in groups."""
+    counts = dict(zip(("real", "simulated"), result["records"], strict=True))
+    out: dict[str, Node] = {}
+    rows: dict[str, dict[str, Value]] = {}
     for name, sides in result["features"].items():
-        print(f"{name:9s} real {_line(sides['real'])}   simulated {_line(sides['simulated'])}")
-    for name, sides in result["leads"].items():
-        if name == "correlation":
-            for side, matrix in sides.items():
-                print(f"correlation of leads, {side}:")
-                for lead, row in zip(LEADS_8, matrix, strict=True):
-                    print(f"  {lead:3s} {_line(row)}")
-        else:
-            print(f"{name}: {sides}")
+        unit = "mV" if name.partition("_")[0] in ("R", "S", "T", "ST", "P") else _UNITS.get(name.rpartition("_")[2], "")
+        for side, values in sides.items():
+            better: Better | None = "reference" if side == "real" else None
+            marks = zip(_COLUMNS, values, strict=True)
+            shown = {key: Value.of(value, n=counts[side], unit=unit, better=better) for key, value in marks}
+            rows[f"{name.replace('_', ' ')}, {side}"] = shown
+    out["features"] = rows
+    leads = result["leads"]
+    gap = leads["correlation_gap"]
+    out["correlation of leads, absolute difference"] = {
+        "largest": Value(gap["largest"], better="lower"),
+        "mean": Value(gap["mean"], better="lower"),
+    }
+    of_leads: dict[str, tuple[str, Sequence[str]]] = {
+        "rms": ("RMS", LEADS_8),
+        "rms_spread": ("SD of log RMS", LEADS_8),
+        "predictable": ("R² from II, V1, V5", _GIVEN_OF),
+    }
+    for key, (title, names) in of_leads.items():
+        out[title] = {
+            side: {lead: Value.of(v, n=counts[side]) for lead, v in zip(names, leads[key][side], strict=True)}
+            for side in counts
+        }
+    for side in counts:
+        matrix = leads["correlation"][side]
+        out[f"correlation of leads, {side}"] = {
+            lead: {other: Value.of(v, n=counts[side]) for other, v in zip(LEADS_8, row, strict=True)}
+            for lead, row in zip(LEADS_8, matrix, strict=True)
+        }
+    return out
 
 
-def _line(values: Sequence[float]) -> str:
-    return " ".join(f"{v:8.2f}" if abs(v) < 20 else f"{v:8.0f}" for v in values)
-
-
-def main() -> None:
-    """Measure both sides and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path(".data/ptb-xl"))
-    parser.add_argument("-n", type=int, default=600, help="records of each side")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--statement", help="only records with this SCP-ECG code, e.g. NORM")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    rows, signals = load_training(options.data)
-    wanted = [i for i, row in enumerate(rows) if not options.statement or options.statement in row["codes"]]
-    chosen = np.random.default_rng(options.seed).permutation(wanted)[: options.n]
-    pinned = {"statements": [options.statement]} if options.statement else None
-    batch = simulate(range(len(chosen)), seed=options.seed, noise="light", conditions=pinned)
+def run(settings: Settings, progress: Progress) -> Results:
+    """Both sides measured, percentile by percentile."""
+    rows, signals = load_training(settings.data)
+    wanted = [i for i, row in enumerate(rows) if not settings.statement or settings.statement in row["codes"]]
+    if len(wanted) < 2:
+        raise InputError(f"--statement {settings.statement}: {len(wanted)} records state it; accepted: a frequent code")
+    chosen = np.random.default_rng(settings.seed).permutation(wanted)[: settings.number]
+    pinned = {"statements": [settings.statement]} if settings.statement else None
+    batch = simulate(range(len(chosen)), seed=settings.seed, noise="light", conditions=pinned)
+    progress(f"{len(chosen)} records of each side; measuring")
     result = compare(signals[chosen], batch.signal_mv)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        _print(result)
-
-
-if __name__ == "__main__":
-    main()
+    gap = "correlation of leads, absolute difference"
+    return settings.results(
+        tables(result),
+        data=[Data("PTB-XL", "folds 1-8"), Data("simulated ECGs")],
+        n=len(chosen),
+        headline=[f"{gap}/largest", f"{gap}/mean"],
+    )

@@ -1,4 +1,4 @@
-"""Scores the reader against PTB-XL's own ``scp_codes``: ``python -m gen.evaluation.text --data .data/ptb-xl --fold 9``.
+"""Scores the reader against PTB-XL's own ``scp_codes``: ``physiogen evaluate text --data .data/ptb-xl``.
 
 Which reports count (`human`): those that a person wrote or signed. Left out are device reports that nobody confirmed
 ("unbestätigter bericht": their codes come from a later reader), "trace only requested" (no content), reports with an
@@ -15,14 +15,12 @@ and rhythms. Codes that the reports do not mention (a second reader added them f
 as misses, statements that the report makes and the codes lack count as extras: nothing is left out because the two
 readers differ.
 
-``--ceiling`` prints what a classifier reaches that *learns* codes from reports (logistic regression on word 1- to
+``--ceiling`` shows what a classifier reaches that *learns* codes from reports (logistic regression on word 1- to
 5-grams, fitted to folds 1-8): how far the codes can be told from the words at all.
 """
 
-import argparse
 import ast
 import csv
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -30,7 +28,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from gen.evaluation.settings import Text
+from gen.evaluations import Progress
 from gen.records import InputError
+from gen.results import Data, Node, Results, Value
 from gen.text.imply import implied
 from gen.text.reader import read_text
 
@@ -151,57 +152,62 @@ def learned_reader(training: list[Labelled]) -> Callable[[str], set[str]]:
     return read
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Print the figures of one or more folds."""
-    parser = argparse.ArgumentParser(description="Statements read from PTB-XL reports against its scp_codes.")
-    parser.add_argument("--data", type=Path, required=True, help="PTB-XL folder")
-    parser.add_argument("--fold", type=int, nargs="+", default=[9], help="strat_fold (default 9)")
-    parser.add_argument("--reports", choices=("human", "machine", "all"), default="human")
-    parser.add_argument("--likelihood", type=float, default=0)
-    parser.add_argument("--errors", type=int, default=0, help="print about that many reports with their differences")
-    parser.add_argument("--ceiling", action="store_true", help="also a classifier that learns codes from reports")
-    options = parser.parse_args(arguments)
-    groups = levels(options.data)
-    labelled = reports(options.data, options.fold, kept=options.reports, likelihood=options.likelihood)
+def run(settings: Text, progress: Progress) -> Results:
+    """Every level, each code, and what a learned reader reaches where that is asked for."""
+    groups = levels(settings.data)
+    labelled = reports(settings.data, settings.fold, kept=settings.reports, likelihood=settings.likelihood)
+    if not labelled:
+        raise InputError(f"--fold {' '.join(map(str, settings.fold))}: no report that counts; accepted: 1 to 10")
     begin = time.perf_counter()
-    counts = evaluate(labelled, groups, partial(read_codes, likelihood=options.likelihood))
+    counts = evaluate(labelled, groups, partial(read_codes, likelihood=settings.likelihood))
     seconds = time.perf_counter() - begin
-    folds = " ".join(map(str, options.fold))
-    print(f"fold {folds}: {len(labelled)} {options.reports} reports, likelihood >= {options.likelihood:g} or unstated")
-    _summary(counts)
-    _table(counts["statements"])
-    if options.ceiling:
-        training = reports(options.data, range(1, 9), kept=options.reports, likelihood=options.likelihood)
-        print("\nlearned from folds 1-8 (not this package's reader)")
-        _summary(evaluate(labelled, groups, learned_reader(training)))
-    _errors(labelled[:: max(1, len(labelled) // max(1, options.errors))] if options.errors else [], groups)
-    print(f"{len(labelled) / seconds:.0f} reports/s", file=sys.stderr)
+    progress(f"{len(labelled)} reports read")
+    values: dict[str, Node] = {"levels": _summary(counts, len(labelled)), "codes": _codes(counts["statements"])}
+    if settings.ceiling:
+        training = reports(settings.data, range(1, 9), kept=settings.reports, likelihood=settings.likelihood)
+        found = evaluate(labelled, groups, learned_reader(training))
+        values["learned from folds 1-8 (not this package's reader)"] = _summary(found, len(labelled))
+    values["speed"] = {"reports": Value(len(labelled) / seconds, unit="per s", better="higher")}
+    if settings.errors:
+        _show_errors(labelled[:: max(1, len(labelled) // settings.errors)], groups, progress)
+    folds = "+".join(map(str, settings.fold))
+    return settings.results(
+        values,
+        data=[Data("PTB-XL", f"fold {folds}, {settings.reports} reports")],
+        n=len(labelled),
+        notes=[f"Codes of likelihood {settings.likelihood:g} or more, or unstated."],
+        headline=[f"levels/{level}/micro-F1" for level in LEVELS],
+    )
 
 
-def _summary(counts: dict[str, Counts]) -> None:
-    print(f"{'level':12s} {'micro-F1':>8s} {'prec':>6s} {'recall':>6s} {'macro-F1':>8s} {'labels':>6s}")
+def _summary(counts: dict[str, Counts], n: int) -> dict[str, dict[str, Value]]:
+    rows = {}
     for level in LEVELS:
         precision, recall, f1 = counts[level].precision_recall_f1()
         labels = counts[level].labels()
         macro = sum(counts[level].precision_recall_f1(label)[2] for label in labels) / max(1, len(labels))
-        print(f"{level:12s} {f1:8.3f} {precision:6.3f} {recall:6.3f} {macro:8.3f} {len(labels):6d}")
+        shown = {"micro-F1": f1, "precision": precision, "recall": recall, "macro-F1": macro}
+        rows[level] = {name: Value(value, n=n, better="higher") for name, value in shown.items()}
+        rows[level]["labels"] = Value(len(labels), n=n)
+    return rows
 
 
-def _table(counts: Counts) -> None:
-    print(f"\n{'code':8s} {'n':>5s} {'hit':>5s} {'extra':>5s} {'missed':>6s} {'F1':>6s}")
+def _codes(counts: Counts) -> dict[str, dict[str, Value]]:
+    rows = {}
     for code in counts.labels() + sorted(set(counts.extra) - set(counts.labels())):
         hit, extra, missed = counts.hit[code], counts.extra[code], counts.missed[code]
-        f1 = counts.precision_recall_f1(code)[2]
-        print(f"{code:8s} {hit + missed:5d} {hit:5d} {extra:5d} {missed:6d} {f1:6.3f}")
+        n = hit + missed
+        rows[code] = {name: Value(v, n=n) for name, v in (("hit", hit), ("extra", extra), ("missed", missed))}
+        rows[code]["F1"] = Value(counts.precision_recall_f1(code)[2], n=n, better="higher")
+    return rows
 
 
-def _errors(labelled: list[Labelled], groups: dict[str, Callable[[set[str]], set[str]]]) -> None:
+def _show_errors(
+    labelled: list[Labelled], groups: dict[str, Callable[[set[str]], set[str]]], progress: Progress
+) -> None:
     for report, truth in labelled:
         codes = groups["statements"](read_codes(report))
         if codes != truth:
             extra, missed = " ".join(sorted(codes - truth)), " ".join(sorted(truth - codes))
-            print(f"{' '.join(report.split())}\n    + {extra}   - {missed}   unknown {list(read_text(report).unknown)}")
-
-
-if __name__ == "__main__":
-    main()
+            progress(" ".join(report.split()))
+            progress(f"    + {extra}   - {missed}   unknown {list(read_text(report).unknown)}")

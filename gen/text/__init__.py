@@ -6,7 +6,7 @@
     encode(["sinus rhythm", "Vorhofflimmern"]).ids
 
 The tables `words.csv` (surfaces -> meanings), `phrases.csv` (meanings -> statements) and `statements.csv` (codes) hold
-the vocabulary; `python -m gen.evaluation.text` scores the reader on PTB-XL.
+the vocabulary; `physiogen evaluate text` scores the reader on PTB-XL.
 """
 
 from gen.text.encoding import ATTRIBUTES, TokenBatch, Vocabulary, encode, text_key, vocabulary

@@ -1,6 +1,6 @@
 """Do generated ECGs show the statement that was asked for.
 
-``python -m metrics.evaluation.adherence GENERATED [--real REAL]``
+``physiogen evaluate adherence GENERATED [--real REAL]``
 
 Each statement has a criterion that a reader would apply (`metrics.measurement.criteria`), read off the delineated
 ECG; and the shipped
@@ -11,18 +11,17 @@ stand beside them, since criteria are not met by every real one either.
 for. After "no atrial fibrillation" that share should be near 0.
 """
 
-import argparse
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from gen.files import write_json
+from gen.evaluations import Progress, data_at
 from gen.records import EcgRecord, InputError
-from metrics.conditioning import request_error
+from gen.results import Node, Results, Value
+from metrics.conditioning import RequestError, request_error
+from metrics.evaluation.settings import Adherence as Settings
 from metrics.measurement.criteria import CRITERIA
 from metrics.measurement.parameters import Parameters
 from metrics.measurement.records import measure_records
@@ -198,73 +197,57 @@ def _auroc(judged: Judged, code: str) -> float | None:
     return float(roc_auc_score(wanted, judged.probabilities[:, judged.classes.index(code)]))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print heart-rate obedience and the table of statements or of criteria; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m metrics.evaluation.adherence", description=__doc__)
-    parser.add_argument("generated", help="records as for physiogen benchmark")
-    parser.add_argument("--real", help="real records with statements, to compare with, such as .data/ptb-xl:test")
-    parser.add_argument("--criteria", help="statements by comma: share of all records that meet each criterion")
-    parser.add_argument("--out", type=Path, help="also write the figures as JSON")
-    options = parser.parse_args(arguments)
-    try:
-        facts = _figures(options.generated, options.real, options.criteria)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    if options.out:
-        write_json(options.out, facts)
-    return 0
-
-
-def _figures(location: str, real_location: str | None, criteria: str | None) -> dict[str, object]:
-    """Judge, print, and give the figures as JSON values."""
-    codes = None if criteria is None else known_criteria(criteria.split(","))  # before the long part
-    generated = judge(list(open_set(location)))
-    real = judge(list(open_set(real_location))) if real_location else None
-    rows = statement_rows(generated, real)
-    facts: dict[str, object] = {"records": len(generated.codes), "statements": [asdict(row) for row in rows]}
-    if np.isfinite(generated.asked_bpm).sum() > 1:
-        stated = np.isfinite(generated.asked_bpm)
+def run(settings: Settings, progress: Progress) -> Results:
+    """Heart rate, and the table of statements or of criteria."""
+    # Before the long part.
+    codes = None if settings.criteria is None else known_criteria(settings.criteria.split(","))
+    sets = [open_set(location) for location in (settings.generated, settings.real) if location]
+    generated = judge(list(sets[0]))
+    progress(f"{settings.generated}: {len(generated.codes)} records judged")
+    real = judge(list(sets[1])) if settings.real else None
+    values: dict[str, Node] = {}
+    stated = np.isfinite(generated.asked_bpm)
+    if stated.sum() > 1:
         rate = request_error(reference=generated.asked_bpm[stated], generated=generated.rates_bpm[stated])
-        facts["heart_rate"] = asdict(rate)
-        print(
-            f"heart rate: MAE {rate.mae:.2f} bpm, bias {rate.bias:+.2f}, slope {rate.slope:.3f}, "
-            f"within 5 bpm {rate.within_5:.1%}, 10 bpm {rate.within_10:.1%}, n {rate.n}, measured {rate.coverage:.1%}"
-        )
+        values["heart rate"] = _rate_values(rate)
     if codes is None:
-        _print_statements(rows)
+        rows = statement_rows(generated, real)
+        values |= {"statements": {row.code: _statement_values(row) for row in rows}} if rows else {}
     else:
-        shares = criterion_rows(generated, real, codes)
-        facts["criteria"] = [asdict(row) for row in shares]
-        _print_criteria(shares)
-    return facts
+        found = criterion_rows(generated, real, codes)
+        values["criteria, met by all records"] = {row.code: _criterion_values(row) for row in found}
+    if not values:
+        raise InputError(f"{settings.generated}: no request for a heart rate and no statement often enough to judge")
+    data = [data_at(location) for location in (settings.generated, settings.real) if location]
+    return settings.results(values, data=data, n=len(generated.codes))
 
 
-def _print_criteria(rows: Sequence[CriterionRow]) -> None:
-    print("| criterion of | n (measured) | met by all records [95 %] | real n | real met | criterion |")
-    print("|---|---|---|---|---|---|")
-    for row in rows:
-        print(
-            f"| {row.code} | {row.n} ({row.measured}) | {_figure(row.met)} [{_figure(row.low)}, {_figure(row.high)}] | "
-            f"{row.real_n} | {_figure(row.real_met)} | {CRITERIA[row.code].words} |"
-        )
+def _rate_values(rate: RequestError) -> dict[str, Value]:
+    return {
+        "MAE": Value.of(rate.mae, n=rate.n, unit="bpm", better="lower"),
+        "bias": Value.of(rate.bias, n=rate.n, unit="bpm"),
+        "slope": Value.of(rate.slope, n=rate.n),
+        "within 5 bpm": Value(rate.within_5, n=rate.n, better="higher"),
+        "within 10 bpm": Value(rate.within_10, n=rate.n, better="higher"),
+        "measured": Value(rate.coverage, n=rate.n, better="higher"),
+    }
 
 
-def _print_statements(rows: Sequence[StatementRow]) -> None:
-    print("| statement | n | criterion met [95 %] | AUROC | real n | real met | real AUROC | criterion |")
-    print("|---|---|---|---|---|---|---|---|")
-    for row in rows:
-        span = f"{_figure(row.met)} [{_figure(row.low)}, {_figure(row.high)}]" if row.met is not None else ""
-        words = CRITERIA[row.code].words if row.code in CRITERIA else ""
-        print(
-            f"| {row.code} | {row.n} | {span} | {_figure(row.auroc)} | {row.real_n} | {_figure(row.real_met)} | "
-            f"{_figure(row.real_auroc)} | {words} |"
-        )
+def _statement_values(row: StatementRow) -> dict[str, Value | str]:
+    met = {"value": row.met, "low": row.low, "high": row.high}
+    return {
+        "criterion met": Value.of(met, n=row.n, better="higher"),
+        "AUROC": Value.of(row.auroc, n=row.n, better="higher"),
+        "real, met": Value.of(row.real_met, n=row.real_n, better="reference"),
+        "real, AUROC": Value.of(row.real_auroc, n=row.real_n, better="reference"),
+        "criterion": CRITERIA[row.code].words if row.code in CRITERIA else "",
+    }
 
 
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}".removeprefix("0")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _criterion_values(row: CriterionRow) -> dict[str, Value | str]:
+    return {
+        "met": Value(row.met, row.low, row.high, row.n),
+        "measurable": Value(row.measured, n=row.n),
+        "real": Value.of(row.real_met, n=row.real_n, better="reference"),
+        "criterion": CRITERIA[row.code].words,
+    }

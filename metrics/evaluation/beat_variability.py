@@ -1,15 +1,17 @@
-"""How much beats of one ECG differ from each other: ``python -m metrics.evaluation.beat_variability SET...``.
+"""How much beats of one ECG differ from each other: ``physiogen evaluate beat-variability SET...``.
 
 Generators of whole recordings may draw every beat anew. For each beat: the energy of its QRS complex's difference from
 the median beat, as a share of the median beat's energy; of these the median over the beats of a record.
 """
 
-import argparse
 from collections.abc import Sequence
 
 import numpy as np
 
+from gen.evaluations import Progress, data_at, short_names
 from gen.records import EcgRecord
+from gen.results import Results, Value
+from metrics.evaluation.settings import BeatVariability
 from metrics.measurement.delineation.delineator import Delineation, delineate
 from metrics.statistics.arrays import Array
 from metrics.statistics.bootstrap import bootstrap_mean
@@ -51,19 +53,16 @@ def beat_residuals(records: Sequence[EcgRecord]) -> Array:
     return np.array(found)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a line for each set."""
-    parser = argparse.ArgumentParser(prog="python -m metrics.evaluation.beat_variability", description=__doc__)
-    parser.add_argument("sets", nargs="+", help="records as for physiogen benchmark")
-    options = parser.parse_args(arguments)
-    print("| set | n | median | mean [95 %] |\n|---|---|---|---|")
-    for location in options.sets:
-        one = open_set(location)
+def run(settings: BeatVariability, progress: Progress) -> Results:
+    """A line for each set."""
+    sets = [open_set(location) for location in settings.sets]
+    rows = {}
+    for name, one in zip(short_names(settings.sets), sets, strict=True):
         values = beat_residuals(list(one))
-        mean = bootstrap_mean(values, groups=one.patients, replicates=1000)
-        middle, count = np.nanmedian(values), int(np.isfinite(values).sum())
-        print(f"| {location} | {count} | {middle:.3f} | {mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}] |")
-
-
-if __name__ == "__main__":
-    main()
+        count = int(np.isfinite(values).sum())
+        rows[name] = {
+            "median": Value.of(np.nanmedian(values) if count else None, n=count),
+            "mean": Value.of(bootstrap_mean(values, groups=one.patients, replicates=1000)),
+        }
+        progress(f"{one.name}: {len(values)} records")
+    return settings.results({"beat-to-beat residual of QRS": rows}, data=[data_at(one) for one in settings.sets])

@@ -1,27 +1,22 @@
-"""Scores a classifier on recordings: ``python -m metrics.evaluation.classifier --data CACHE [--split test]``.
+"""Scores a classifier on recordings: ``physiogen evaluate classifier --data CACHE [--split test]``.
 
-Prints macro AUROC, AUPRC and F1 of both label levels with 95 % bootstrap intervals over patients, the expected
+Macro AUROC, AUPRC and F1 of both label levels with 95 % bootstrap intervals over patients, the expected
 calibration error, and each class. F1 uses the thresholds stored with the weights, which were chosen on fold 9.
 """
 
-import argparse
-import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gen.card import note_evaluation
-from gen.checkpoint import CARD
 from gen.datasets.cache import SignalCache
-from gen.files import read_json, write_json
+from gen.evaluations import Progress, data_of
 from gen.records import InputError
+from gen.results import Results, Value
+from metrics.evaluation.settings import Classifier as Settings
 from metrics.judges.classifier.labels import AGE_UNIT_YEARS, demographics_of, label_matrix, statements_of
-from metrics.judges.classifier.model import SHIPPED, Classifier
+from metrics.judges.classifier.model import Classifier
 from metrics.judges.classifier.scores import score
 from metrics.statistics.ranking import auroc_interval
 
@@ -73,70 +68,51 @@ def evaluate(classifier: Classifier, cache: SignalCache, rows: np.ndarray, repli
     }
 
 
-def note_in_card(folder: Path, split: str, figures: dict[str, Any]) -> None:
-    """Add the macro means, with intervals, to the card of the weights that gave them."""
-    card = read_json(folder / CARD)
-    means = {
-        level: {name: scores[name] for name in ("scored", "auroc", "auprc", "f1", "ece")}
-        for level, scores in figures["levels"].items()
-    }
-    noted = {"records": figures["records"], "patients": figures["patients"], **means}
-    found = {
-        "name": f"classifier, {split}",
-        "command": "physiogen evaluate classifier",
-        "revision": version("physiogen"),
-    }
-    write_json(folder / CARD, note_evaluation(card, {**found, "values": noted}))
-
-
-def format_figures(figures: dict[str, Any]) -> str:
-    """The figures as lines of text."""
-    lines = [f"{figures['records']} records of {figures['patients']} patients"]
+def tables(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """What `evaluate` gives, in groups."""
+    n = figures["records"]
+    levels = {}
     for level, scores in figures["levels"].items():
-        lines.append(f"\n{level}: macro over {scores['scored']} classes, 95 % interval over patients")
-        for name in ("auroc", "auprc", "f1"):
-            value = scores[name]
-            lines.append(f"  {name:6} {value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]")
-        lines.append(f"  ece    {scores['ece']:.3f}")
-        if "classes" not in scores:
-            continue
-        lines.append(f"  {'class':8} {'n':>5} {'auroc':>6} {'95 %':>16} {'auprc':>6} {'f1':>6}")
-        for row in scores["classes"]:
-            if row["auroc"] is not None:
-                bounds = f"  [{row['auroc_low']:.3f}, {row['auroc_high']:.3f}]"
-                shown = f"{row['auroc']:6.3f} {bounds} {row['auprc']:6.3f} {row['f1']:6.3f}"
-                lines.append(f"  {row['name']:8} {row['positives']:5d} {shown}")
-    sex = figures["sex_auroc"]
-    lines.append(f"\nsex auroc {sex['value']:.3f} [{sex['low']:.3f}, {sex['high']:.3f}]")
-    lines.append(f"age mae {figures['age_mae_years']:.1f} years")
-    return "\n".join(lines)
+        means = {name: Value.of(scores[name.lower()], n=n, better="higher") for name in ("AUROC", "AUPRC", "F1")}
+        levels[level] = {
+            **means,
+            "ECE": Value.of(scores["ece"], n=n, better="lower"),
+            "classes": Value(scores["scored"]),
+        }
+    out: dict[str, Any] = {"macro means": levels}
+    for level, scores in figures["levels"].items():
+        rows = {row["name"]: _class_values(row) for row in scores.get("classes", ()) if row["auroc"] is not None}
+        if rows:
+            out[f"classes of '{level}'"] = rows
+    out["person"] = {
+        "sex, AUROC": Value.of(figures["sex_auroc"], better="higher"),
+        "age, MAE": Value.of(figures["age_mae_years"], n=n, unit="years", better="lower"),
+    }
+    return out
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m metrics.evaluation.classifier", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="cache made by `physiogen data prepare`")
-    parser.add_argument("--split", choices=("val", "test"), default="test")
-    parser.add_argument("--weights", type=Path, help="checkpoint folder; the shipped classifier by default")
-    parser.add_argument("--replicates", type=int, default=1000, help="bootstrap draws")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--card", action="store_true", help="also note the means in the weights' card.json")
-    parser.add_argument("--out", type=Path, help="also write the JSON to this file")
-    options = parser.parse_args(arguments)
-    try:
-        cache = SignalCache.open(options.data)
-        classifier = Classifier.load(options.weights)
-        figures = evaluate(classifier, cache, cache.split(options.split), options.replicates)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    if options.out is not None:
-        write_json(options.out, figures)
-    if options.card:
-        note_in_card(options.weights or SHIPPED, options.split, figures)
-    print(json.dumps(figures, indent=2) if options.json else format_figures(figures))
-    return 0
+def _class_values(row: Mapping[str, Any]) -> dict[str, Value]:
+    area = {"value": row["auroc"], "low": row["auroc_low"], "high": row["auroc_high"]}
+    return {
+        "AUROC": Value.of(area, n=row["positives"], better="higher"),
+        "AUPRC": Value.of(row["auprc"], n=row["positives"], better="higher"),
+        "F1": Value.of(row["f1"], n=row["positives"], better="higher"),
+    }
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def run(settings: Settings, progress: Progress) -> Results:
+    """Macro means, each class, sex and age."""
+    cache = SignalCache.open(settings.data)
+    classifier = Classifier.load(settings.checkpoint)
+    figures = evaluate(classifier, cache, cache.split(settings.split), settings.replicates)
+    progress(f"{figures['records']} records of {figures['patients']} patients scored")
+    levels = figures["levels"]
+    return settings.results(
+        tables(figures),
+        data=[data_of(cache, settings.split)],
+        n=figures["records"],
+        notes=[f"'all_frequent': statements with at least {FREQUENT} positives. n of a class: its positives."],
+        headline=[f"macro means/{level}/{name}" for level in levels for name in ("AUROC", "AUPRC", "F1", "ECE")],
+        weights=figures["weights_digest"],
+        patients=figures["patients"],
+    )

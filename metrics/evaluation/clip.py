@@ -1,15 +1,16 @@
-"""Figures of a trained judge: ``python -m metrics.evaluation.clip --data CACHE [--model DIR] [--split test]``."""
+"""Figures of the judge of text against ECG: ``physiogen evaluate clip --data CACHE [--split test]``."""
 
-import argparse
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gen.datasets.cache import SignalCache
+from gen.evaluations import Progress, data_of
+from gen.results import Results, Value
 from metrics.conditioning import retrieval, text_agreement
+from metrics.evaluation.settings import Clip as Settings
 from metrics.judges.classifier.labels import statements_of
 from metrics.judges.clip.model import Clip
 from metrics.judges.clip.scores import match_auroc, superclasses, zero_shot_aurocs
@@ -50,24 +51,45 @@ def evaluate(clip: Clip, data: Path, split: str = "test", seed: int = 0) -> dict
     }
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m metrics.evaluation.clip", description=(__doc__ or "").splitlines()[0]
+def tables(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """What `evaluate` gives, in groups."""
+    n, found = figures["n"], figures["retrieval"]
+    zero_shot = {}
+    for name in ("super", "statements"):
+        values = {key: Value.of(value, n=n, better="higher") for key, value in figures[f"zero_shot_{name}"].items()}
+        zero_shot[f"zero-shot AUROC, {name}"] = {"macro": values.pop("macro"), **values}
+    return {
+        "agreement of text and ECG": {
+            "cosine, own report": Value.of(figures["cosine_own"], n=n, better="higher"),
+            "cosine, another's report": Value.of(figures["cosine_shuffled"], n=n, better="reference"),
+            "cosine, noise": Value.of(figures["cosine_noise"], n=n, better="reference"),
+            "own against others', AUROC": Value.of(figures["match_auroc"], n=n, better="higher"),
+        },
+        "retrieval among 100 texts": {
+            "within the first": Value.of(found["at_1"], n=n, better="higher"),
+            "within the first 5": Value.of(found["at_5"], n=n, better="higher"),
+            "within the first 10": Value.of(found["at_10"], n=n, better="higher"),
+            "median rank": Value.of(found["median_rank"], n=n, better="lower"),
+        },
+        **zero_shot,
+    }
+
+
+def run(settings: Settings, progress: Progress) -> Results:
+    """Agreement, retrieval and zero-shot AUROC."""
+    clip = Clip.load(settings.checkpoint)
+    figures = evaluate(clip, settings.data, settings.split, settings.seed)
+    progress(f"{figures['n']} records with {figures['distinct_texts']} different texts scored")
+    return settings.results(
+        tables(figures),
+        data=[data_of(SignalCache.open(settings.data), settings.split)],
+        n=figures["n"],
+        headline=[
+            "agreement of text and ECG/own against others', AUROC",
+            "retrieval among 100 texts/within the first 10",
+            "zero-shot AUROC, super/macro",
+            "zero-shot AUROC, statements/macro",
+        ],
+        weights=figures["weights"],
+        distinct_texts=figures["distinct_texts"],
     )
-    parser.add_argument("--data", type=Path, required=True, help="cache made by physiogen data prepare")
-    parser.add_argument("--model", type=Path, help="checkpoint folder (default: the shipped weights)")
-    parser.add_argument("--split", default="test", choices=("train", "val", "test"))
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
-    result = evaluate(Clip.load(options.model), options.data, options.split)
-    if options.json:
-        print(json.dumps(result))
-        return
-    for name, value in result.items():
-        shown = ", ".join(f"{k} {v:.3g}" for k, v in value.items()) if isinstance(value, dict) else value
-        print(f"{name}: {shown if not isinstance(shown, float) else f'{shown:.3f}'}")
-
-
-if __name__ == "__main__":
-    main()

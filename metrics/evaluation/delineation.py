@@ -1,21 +1,21 @@
-"""Accuracy on LUDB beside neurokit2: ``python -m metrics.evaluation.delineation --data .data/ludb``.
+"""Accuracy on LUDB beside neurokit2: ``physiogen evaluate delineation --data .data/ludb``.
 
 The shipped weights have learned from records 1 to 50; the figures are those of records 51 and above.
 """
 
-import argparse
-import json
-import sys
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from gen.checkpoint import checkpoint_digest
+from gen.evaluations import Progress
 from gen.leads import LEADS_12, parse_leads
-from gen.records import EcgRecord
+from gen.records import EcgRecord, InputError
+from gen.results import Data, Node, Results, Value
+from metrics.evaluation.settings import Delineation as Settings
+from metrics.measurement.delineation.delineator import shipped_digest
 from metrics.measurement.delineation.ludb import AnnotatedRecord, read_ludb
 from metrics.measurement.delineation.preprocess import FS_HZ
 from metrics.measurement.delineation.scoring import Score
@@ -108,78 +108,71 @@ def _summary(error: npt.NDArray[np.float64]) -> dict[str, float]:
     }
 
 
-def format_consensus(errors: dict[str, dict[str, float]]) -> str:
-    """A Markdown table."""
-    lines = [
-        "### consensus of the leads: median over a record's beats against the marks",
-        "",
-        "| parameter | n | measured | mean error | SD | mean abs | median abs |",
-        "|---|---|---|---|---|---|---|",
-    ]
+def consensus_values(errors: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Value]]:
+    """A row for each parameter: errors of the median over a record's beats."""
+    units = {"hr_bpm": "bpm"}
+    rows = {}
     for name, row in errors.items():
-        lines.append(
-            f"| {name} | {row['n']} | {row['measured']} | {row['mean']:+.1f} | {row['sd']:.1f} "
-            f"| {row['mean_abs']:.1f} | {row['median_abs']:.1f} |"
-        )
-    return "\n".join(lines)
+        n, unit = int(row["n"]), units.get(name, "ms")
+        values = {
+            "mean error": Value.of(row["mean"], n=n, unit=unit),
+            "SD": Value.of(row["sd"], n=n, unit=unit, better="lower"),
+            "mean absolute error": Value.of(row["mean_abs"], n=n, unit=unit, better="lower"),
+            "median absolute error": Value.of(row["median_abs"], n=n, unit=unit, better="lower"),
+        }
+        rows[name] = {"measured": Value(int(row["measured"]), n=n), **values}
+    return rows
 
 
-def format_score(title: str, result: Score) -> str:
-    """A Markdown table."""
-    lines = [
-        f"### {title}",
-        "",
-        "| wave | mark | n | sensitivity | precision | F1 | mean ms | SD ms | mean abs ms | median abs ms | CSE ms |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
+def score_values(result: Score) -> dict[str, dict[str, Value]]:
+    """A row for each wave and mark; the limit is that of the CSE working party (1985)."""
+    rows = {}
     for row in result.rows():
-        cse = f"{row['cse_ms']:.1f}" if row["cse_ms"] == row["cse_ms"] else ""
-        lines.append(
-            f"| {row['wave']} | {row['mark']} | {row['n']} | {row['sensitivity']:.4f} | {row['precision']:.4f} "
-            f"| {row['f1']:.4f} | {row['mean']:+.1f} | {row['sd']:.1f} | {row['mean_abs']:.1f} "
-            f"| {row['median_abs']:.1f} | {cse} |"
-        )
-    share = f"{100 * result.invented_p_share:.1f} %" if result.fibrillating_beats else "no such record"
-    lines += ["", f"P waves invented per beat of atrial fibrillation or flutter: {share}"]
-    return "\n".join(lines)
+        n = int(row["n"])
+        values = {
+            name: Value.of(row[name.lower()], n=n, better="higher") for name in ("sensitivity", "precision", "F1")
+        }
+        for name, key in (("mean error", "mean"), ("SD", "sd")):
+            values[name] = Value.of(row[key], n=n, unit="ms", better="lower" if key == "sd" else None)
+        for name, key in (("mean absolute error", "mean_abs"), ("median absolute error", "median_abs")):
+            values[name] = Value.of(row[key], n=n, unit="ms", better="lower")
+        values["CSE limit of SD"] = Value.of(row["cse_ms"], unit="ms", better="reference")
+        rows[f"{row['wave']} {row['mark']}"] = values
+    return rows
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path(".data/ludb"), help="folder of LUDB")
-    parser.add_argument("--first", type=int, default=51, help="first record (LUDB's number)")
-    parser.add_argument("--last", type=int, default=200, help="last record")
-    parser.add_argument("--leads", default="all", help="all, or names such as II,V2")
-    parser.add_argument("--checkpoint", help="weights instead of the shipped ones")
-    parser.add_argument("--systems", default="network,single,neurokit2", help="which to score")
-    parser.add_argument("--no-consensus", action="store_true", help="leave out the intervals of the consensus")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    chosen = parser.parse_args(arguments)
-    leads = LEADS_12 if chosen.leads == "all" else parse_leads(chosen.leads)
+def run(settings: Settings, progress: Progress) -> Results:
+    """The consensus of the leads, then each system."""
+    leads = LEADS_12 if settings.leads == "all" else parse_leads(settings.leads)
+    folder = None if settings.checkpoint is None else str(settings.checkpoint)
     systems: dict[str, Callable[[], System]] = {
-        "network": lambda: network_system(chosen.checkpoint),
-        "single": lambda: single_lead_system(chosen.checkpoint),
+        "network": lambda: network_system(folder),
+        "single": lambda: single_lead_system(folder),
         "neurokit2": lambda: neurokit_system,
     }
-    records = list(read_ludb(chosen.data, chosen.first, chosen.last))
-    results: dict[str, Any] = {}
-    if not chosen.no_consensus:
-        found = consensus_errors(records, chosen.checkpoint)
-        results["consensus"] = found
-        if not chosen.json:
-            print(format_consensus(found), end="\n\n")
-    for name in chosen.systems.split(","):
+    wanted = [name.strip() for name in settings.systems.split(",")]
+    unknown = [name for name in wanted if name not in systems]
+    if unknown:
+        raise InputError(f"--systems {unknown[0]}: accepted: {', '.join(systems)}")
+    records = list(read_ludb(settings.data, settings.first, settings.last))
+    if not records:
+        raise InputError(f"--first {settings.first} --last {settings.last}: no record of LUDB; accepted: 1 to 200")
+    values: dict[str, Node] = {}
+    if not settings.no_consensus:
+        values["consensus of the leads"] = consensus_values(consensus_errors(records, folder))
+    for name in wanted:
         start = time.perf_counter()
         result = score(systems[name](), records, leads)
-        print(f"{name}: {time.perf_counter() - start:.1f} s", file=sys.stderr)
-        title = f"{name}, LUDB {records[0].number}-{records[-1].number}, {len(records)} records, {len(leads)} lead(s)"
-        results[name] = {"rows": result.rows(), "invented_p_share": result.invented_p_share, "title": title}
-        if not chosen.json:
-            print(format_score(title, result), end="\n\n")
-    if chosen.json:
-        print(json.dumps(results))
-
-
-if __name__ == "__main__":
-    main()
+        progress(f"{name}: {time.perf_counter() - start:.1f} s")
+        values[name] = score_values(result)
+        if result.fibrillating_beats:
+            share = Value(result.invented_p_share, n=result.fibrillating_beats, better="lower")
+            values[f"{name}, false P waves"] = {"P waves per beat of atrial fibrillation or flutter": share}
+    digest = shipped_digest() if folder is None else checkpoint_digest(folder)
+    return settings.results(
+        values,
+        data=[Data("LUDB", f"records {records[0].number}-{records[-1].number}")],
+        n=len(records),
+        notes=[f"{len(leads)} leads."],
+        weights=digest,
+    )

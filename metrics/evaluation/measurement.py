@@ -1,15 +1,15 @@
-"""Accuracy of the parameters on simulated truth, and their speed: ``python -m metrics.evaluation.measurement``."""
+"""Accuracy of the parameters on simulated truth, and their speed: ``physiogen evaluate measurement``."""
 
-import argparse
-import json
 import time
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from gen.evaluations import Progress
 from gen.leads import to_12
+from gen.results import Data, Node, Results, Value
 from gen.simulate import simulate
+from metrics.evaluation.settings import Measurement as Settings
 from metrics.measurement.records import measure_records
 
 #: Parameters that the simulation knows, with their units.
@@ -60,29 +60,28 @@ def speed(count: int = 256) -> float:
     return len(signal) / (time.perf_counter() - start)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-n", type=int, default=300, help="simulated records")
-    parser.add_argument("--seed", type=int, default=2024, help="of the cohort; training used 0 and 1")
-    parser.add_argument("--noise", default="light", help="none, light or wearable")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    chosen = parser.parse_args(arguments)
-    errors = simulated_errors(chosen.n, chosen.seed, chosen.noise)
-    if chosen.json:
-        print(json.dumps({"errors": errors, "records_per_s": speed()}))
-        return
-    print(
-        "| parameter | n | coverage | invented | mean error | SD | mean abs | median abs |\n"
-        "|---|---|---|---|---|---|---|---|"
-    )
+def run(settings: Settings, progress: Progress) -> Results:
+    """A line for each parameter, and the speed."""
+    errors = simulated_errors(settings.number, settings.seed, settings.noise)
+    progress("errors measured; timing")
+    rows = {}
     for name, row in errors.items():
-        print(
-            f"| {name} ({KNOWN[name]}) | {row['n']} | {row['coverage']:.3f} | {row['invented']} | {row['mean']:+.1f} "
-            f"| {row['sd']:.1f} | {row['mean_abs']:.1f} | {row['median_abs']:.1f} |"
-        )
-    print(f"\n{speed():.0f} records/s")
-
-
-if __name__ == "__main__":
-    main()
+        n, unit = int(row["n"]), KNOWN[name]
+        rows[name] = {
+            "measured": Value(row["coverage"], n=n, better="higher"),
+            "invented": Value(int(row["invented"]), n=n, better="lower"),
+            "mean error": Value.of(row["mean"], n=n, unit=unit),
+            "SD": Value.of(row["sd"], n=n, unit=unit, better="lower"),
+            "mean absolute error": Value.of(row["mean_abs"], n=n, unit=unit, better="lower"),
+            "median absolute error": Value.of(row["median_abs"], n=n, unit=unit, better="lower"),
+        }
+    values: dict[str, Node] = {"parameters": rows}
+    if settings.timed:
+        values["speed"] = {"measured": Value(speed(settings.timed), unit="records/s", better="higher")}
+    return settings.results(
+        values,
+        data=[Data("simulated ECGs", f"noise {settings.noise}")],
+        n=settings.number,
+        notes=["'invented': measured where the truth has none."],
+        headline=[f"parameters/{name}/median absolute error" for name in rows],
+    )

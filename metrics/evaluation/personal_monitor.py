@@ -1,4 +1,4 @@
-"""Is a monitor better for being adapted to its person? ``python -m metrics.evaluation.personal_monitor SETS``.
+"""Whether a monitor is better for being adapted to its person.
 
 A classifier of ten-second ECGs (normal, or one of several events) is trained on a population and then goes on, for each
 person apart, with ECGs of that person. What it may go on with is compared at equal cost: synthetic twins of the person
@@ -6,8 +6,8 @@ in every condition, a stranger's twins, the person's one real recording varied i
 all. Scored on later recordings of the same people, with intervals over people (after ECGTwin's pECGMonitor, Lai et al.
 2025, arXiv 2508.02720).
 
-SETS holds record sets, matched by patient id (``python -m diffusion.evaluation.monitor_sets`` makes them of
-simulated hearts):
+A folder holds record sets, matched by patient id (``physiogen evaluate personal-monitor --sets FOLDER`` makes them of
+simulated hearts, trains and scores):
 
     population   labelled ECGs of other people
     references   one recording of each person
@@ -16,18 +16,14 @@ simulated hearts):
     own          optional: more true recordings of each person, the ceiling of what twins can do
 """
 
-import argparse
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from gen.files import write_json
 from gen.records import EcgRecord, InputError
-from metrics.judges.classifier.scores import without_nan
-from metrics.statistics.bootstrap import Interval
+from gen.results import Value
 from metrics.suite.sets import open_set
 from metrics.utility.fit import LabelledSet
 from metrics.utility.monitor_fit import BASES, GENERAL, PERSONAL, WAYS, Result, monitors
@@ -35,6 +31,7 @@ from metrics.utility.monitor_fit import BASES, GENERAL, PERSONAL, WAYS, Result, 
 #: Statements to be told apart; a recording counts as the first of them that it states, and as normal without any.
 EVENTS = ("AFIB", "PVC", "STD_", "IMI")
 NORMAL = "NORM"
+SETS = ("population", "references", "visits", "twins", "own")
 _RATE_HZ, _LENGTH = 500.0, 5000
 
 
@@ -57,66 +54,62 @@ def labelled(records: Sequence[EcgRecord], patients: Sequence[str], events: Sequ
     return LabelledSet(np.stack(signals), _RATE_HZ, labels, np.asarray(patients))
 
 
-def table(results: Mapping[str, Result], classes: Sequence[str]) -> str:
-    """Markdown: a line for each way."""
-    bases = [base for base in BASES if base in results]
-    head = ["monitor", "macro AUROC", *classes, "macro F1", "weighted F1", *(f"AUROC over '{b}'" for b in bases)]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+def scored(
+    folder: Path,
+    *,
+    events: Sequence[str] = EVENTS,
+    ways: Sequence[str] = (),
+    seeds: int = 3,
+    general_steps: int | None = None,
+    personal_steps: int | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> tuple[dict[str, Result], dict[str, int]]:
+    """Train and score monitors on the record sets of a folder.
+
+    Args:
+        folder: of the sets, see the module.
+        events: statements to be told apart.
+        ways: names of `WAYS`; empty: all.
+        seeds: trainings of each monitor.
+        general_steps, personal_steps: of the general training and of going on with a person; None: the usual ones.
+        progress: called with lines.
+
+    Returns:
+        Results by way, and the number of records of each set.
+
+    Raises:
+        InputError: a set is missing or cannot be used, or an unknown way.
+    """
+    unknown = [name for name in ways if name not in WAYS]
+    if unknown:
+        raise InputError(f"--only {unknown[0]}: accepted: {'; '.join(WAYS)}")
+    sets = {}
+    for name in SETS:
+        if name != "own" or (folder / name).is_dir():
+            found = open_set(folder / name)
+            sets[name] = labelled(list(found), found.patients, events)
+    results = monitors(
+        sets,
+        classes=(NORMAL, *events),
+        ways={name: WAYS[name] for name in ways or WAYS},
+        seeds=range(seeds),
+        general=GENERAL if general_steps is None else replace(GENERAL, steps=general_steps),
+        personal=PERSONAL if personal_steps is None else replace(PERSONAL, steps=personal_steps),
+        progress=progress,
+    )
+    return dict(results), {name: len(one) for name, one in sets.items()}
+
+
+def table(results: Mapping[str, Result], n: int) -> dict[str, dict[str, Value]]:
+    """A line for each way; ``n`` visits were scored."""
+    rows = {}
     for name, result in results.items():
-        cells = [_words(result.auroc), *(f"{result.classes[c]:.3f}" for c in classes)]
-        cells += [_words(result.macro_f1), _words(result.weighted_f1)]
-        for base in bases:
-            found = result.differences.get(base)
-            cells.append("" if found is None else _words(found["auroc"].interval, "+"))
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _words(found: Interval, sign: str = "") -> str:
-    return f"{found.value:{sign}.3f} [{found.low:{sign}.3f}, {found.high:{sign}.3f}]"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m metrics.evaluation.personal_monitor", description=__doc__)
-    parser.add_argument("sets", type=Path, help="folder of the record sets")
-    parser.add_argument("--events", default=",".join(EVENTS), help="statements to be told apart")
-    parser.add_argument("--only", help="names of the ways to run, separated by ;")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings of each monitor")
-    parser.add_argument("--steps", type=int, default=GENERAL.steps, help="of the general training")
-    parser.add_argument("--personal-steps", type=int, default=PERSONAL.steps, help="of going on with a person")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    options = parser.parse_args(arguments)
-    events = tuple(options.events.split(","))
-    try:
-        sets = {}
-        for name in ("population", "references", "visits", "twins", "own"):
-            if name != "own" or (options.sets / name).is_dir():
-                found = open_set(options.sets / name)
-                sets[name] = labelled(list(found), found.patients, events)
-        wanted = options.only.split(";") if options.only else list(WAYS)
-        unknown = [name for name in wanted if name not in WAYS]
-        if unknown:
-            raise InputError(f"--only {unknown[0]}: accepted: {'; '.join(WAYS)}")
-        results = monitors(
-            sets,
-            classes=(NORMAL, *events),
-            ways={name: WAYS[name] for name in wanted},
-            seeds=range(options.seeds),
-            general=replace(GENERAL, steps=options.steps),
-            personal=replace(PERSONAL, steps=options.personal_steps),
-            progress=lambda line: print(line, file=sys.stderr),
-        )
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(table(results, (NORMAL, *events)))
-    if options.json:
-        sizes = {name: len(one) for name, one in sets.items()}
-        values = {name: asdict(result) for name, result in results.items()}
-        write_json(options.json, without_nan({"records": sizes, "seeds": options.seeds, "ways": values}))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        row = {"macro AUROC": Value.of(result.auroc, n=n, better="higher")}
+        row |= {f"AUROC, {code}": Value.of(area, n=n, better="higher") for code, area in result.classes.items()}
+        row["macro F1"] = Value.of(result.macro_f1, n=n, better="higher")
+        row["weighted F1"] = Value.of(result.weighted_f1, n=n, better="higher")
+        for base in (base for base in BASES if base in result.differences):
+            change = result.differences[base]["auroc"].interval
+            row[f"AUROC over '{base}'"] = Value.of(change, n=n, better="higher")
+        rows[name] = row
+    return rows

@@ -1,20 +1,21 @@
-"""Cost of the measures against n: ``python -m metrics.evaluation.speed --n 1000 3000 10000``.
+"""Cost of the measures against n: ``physiogen evaluate speed --of metrics --sizes 1000,3000,10000``.
 
-Each measure runs in a process of its own, so that time and peak memory are its own. ``--bias-table`` prints the
-small-sample bias of the Fréchet distance instead; ``--streaming`` its cost on a million samples in blocks, and how
-far it is from the distance on all samples at once.
+Each measure runs in a process of its own, so that time and peak memory are its own.
 """
 
-import argparse
 import json
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from gen.evaluation.settings import Speed
+from gen.evaluations import Progress
+from gen.records import InputError
+from gen.results import Node, Value
 from metrics.statistics.arrays import Array
 
 _WIDTH = 1024
@@ -86,104 +87,43 @@ BENCHES: dict[str, Callable[[int], None]] = {
 }
 
 
-def measure(name: str, count: int) -> dict[str, float | int | str]:
+def measure(name: str, count: int) -> dict[str, float]:
     """Time in s (wall and CPU) and peak memory in MiB of one measure at n = ``count``, in a process of its own."""
-    command = [sys.executable, "-m", "metrics.evaluation.speed", "--one", name, "--n", str(count)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    code = f"from metrics.evaluation.speed import print_one; print_one({name!r}, {count})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     if result.returncode:
         raise RuntimeError(f"{name} at n={count} failed: {result.stderr.strip().splitlines()[-1:]}")
     return json.loads(result.stdout)
 
 
-def _run_here(name: str, count: int) -> dict[str, float | int | str]:
+def print_one(name: str, count: int) -> None:
+    """What the process of `measure` runs: one measure, its cost as JSON on stdout."""
     wall, cpu = time.perf_counter(), time.process_time()
     BENCHES[name](count)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {
-        "metric": name,
-        "n": count,
-        "seconds": round(wall, 2),
-        "cpu_seconds": round(cpu, 2),
-        "peak_mib": round(peak),
-    }
+    print(json.dumps({"seconds": round(wall, 2), "cpu_seconds": round(cpu, 2), "peak_mib": round(peak)}))
 
 
-def streaming_error(count: int = 20_000, width: int = _WIDTH, seed: int = 0) -> float:
-    """Relative difference of the streamed Fréchet distance and the one from numpy's covariance of all rows at once."""
-    from metrics.distribution.frechet import GaussianStatistics, frechet_distance
+def bench(settings: Speed, progress: Progress) -> dict[str, Node]:
+    """Time and memory of each measure at each sample count.
 
-    rng = np.random.default_rng(seed)
-    mixing = rng.standard_normal((width, width)) / np.sqrt(width)
-    sets = [10.0 + shift + rng.standard_normal((count, width)) @ mixing for shift in (0.0, 0.1)]
-    cuts = np.sort(rng.choice(count, 23, replace=False))
-    streamed = frechet_distance(
-        reference=GaussianStatistics.stream(np.array_split(sets[0], 24)),
-        generated=GaussianStatistics.stream(part for part in np.split(sets[1], cuts) if len(part)),
-    )
-    moments = [GaussianStatistics(count, x.mean(axis=0), (count - 1) * np.cov(x, rowvar=False)) for x in sets]
-    whole = frechet_distance(reference=moments[0], generated=moments[1])
-    return abs(streamed - whole) / whole
-
-
-def _print_streaming(count: int) -> None:
-    row = measure("streaming_fid", count)
-    blocks = "in blocks of 2,000, generated on the way (which takes part of the time)"
-    print(f"{count} x {_WIDTH} features a side {blocks}:")
-    print("{seconds} s, {cpu_seconds} s of CPU, peak {peak_mib} MiB".format(**row), flush=True)
-    print(f"20000 x {_WIDTH}: streamed and all at once differ by {streaming_error():.1e}, relative")
-
-
-def _print_bias(seed: int) -> None:
-    from metrics.distribution.frechet import bias_table, expected_bias
-
-    widths, counts = (64, 1024), (500, 1000, 2000, 5000, 10000)
-    table = bias_table(widths, counts, seed=seed)
-    print("FID of two sets of n draws from one N(0, I_d); in brackets d²/(2n) + 2d/n")
-    print("| d | " + " | ".join(f"n={n}" for n in counts) + " |")
-    print("|---" * (len(counts) + 1) + "|")
-    for width, row in zip(widths, table, strict=True):
-        cells = (f"{value:.3g} ({expected_bias(width, n):.3g})" for value, n in zip(row, counts, strict=True))
-        print(f"| {width} | " + " | ".join(cells) + " |")
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line of the bench."""
-    parser = argparse.ArgumentParser(prog="python -m metrics.evaluation.speed", description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, nargs="+", default=[1000, 3000], help="sample counts (default: 1000 3000)")
-    parser.add_argument("--only", choices=sorted(BENCHES), nargs="+", help="these measures only")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of the table")
-    parser.add_argument("--bias-table", action="store_true", help="small-sample bias of the Fréchet distance")
-    parser.add_argument(
-        "--streaming", type=int, nargs="?", const=1_000_000, metavar="N", help="streaming Fréchet distance of N samples"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--one", choices=sorted(BENCHES), help=argparse.SUPPRESS)
-    options = parser.parse_args(arguments)
-    if options.bias_table:
-        _print_bias(options.seed)
-        return
-    if options.streaming:
-        _print_streaming(options.streaming)
-        return
-    if options.one:
-        print(json.dumps(_run_here(options.one, options.n[0])))
-        return
-    if not options.json:
-        print(f"{_WIDTH} features, or ECGs of 8 x 5,000 samples")
-        print("| measure | n | time s | CPU s | peak MiB |\n|---|---|---|---|---|")
-    for name in options.only or BENCHES:
-        for count in options.n:
+    Raises:
+        InputError: an unknown measure.
+    """
+    unknown = [name for name in settings.only if name not in BENCHES]
+    if unknown:
+        raise InputError(f"--only {unknown[0]}: accepted: {', '.join(BENCHES)}")
+    rows: dict[str, Node] = {}
+    for name in settings.only or BENCHES:
+        for count in settings.sizes or (1000, 3000):
             if count > _LARGEST.get(name, count):
                 continue
-            row = measure(name, count)
-            text = (
-                json.dumps(row)
-                if options.json
-                else "| {metric} | {n} | {seconds} | {cpu_seconds} | {peak_mib} |".format(**row)
-            )
-            print(text, flush=True)
-
-
-if __name__ == "__main__":
-    main()
+            found = measure(name, count)
+            rows[f"{name.replace('_', ' ')}, n = {count}"] = {
+                "time": Value(found["seconds"], n=count, unit="s", better="lower"),
+                "processor time": Value(found["cpu_seconds"], n=count, unit="s", better="lower"),
+                "peak memory": Value(found["peak_mib"], n=count, unit="MiB", better="lower"),
+            }
+            progress(f"{name}, n = {count}: timed")
+    return {f"{_WIDTH} features, or ECGs of 8 x 5,000 samples": rows}

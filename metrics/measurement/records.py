@@ -6,7 +6,7 @@
     parameters[0].qrs_ms, parameters[0].failure
 
 What cannot be measured is NaN and the reason is in ``failure``; nothing raises on a poor signal and there are no
-sentinel values. Accuracy: ``python -m metrics.evaluation.delineation`` (LUDB) and the tests (simulated truth).
+sentinel values. Accuracy: ``physiogen evaluate delineation`` (LUDB) and the tests (simulated truth).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

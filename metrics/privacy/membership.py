@@ -1,17 +1,15 @@
-"""Does a denoiser's loss give its training patients away? ``python -m metrics.privacy.membership LOSSES.npz``.
+"""Does a denoiser's loss give its training patients away? ``physiogen evaluate membership --losses LOSSES.npz``.
 
 A network fits the samples it was trained on better than others, so whoever holds it and a patient's ECG can ask for
 the loss and accuse the patient of having been in the training set when it is low (the loss-threshold attack, Yeom et
 al. 2018; for diffusion models at fixed noise levels, Matsumoto et al. 2023). The losses come as a file that any model
-can write, `read_losses` says what is in it; ``python -m diffusion.evaluation.membership`` writes that of the shipped
-denoiser.
+can write, `read_losses` says what is in it; ``physiogen evaluate membership --data CACHE --save LOSSES.npz`` writes
+that of the shipped denoiser.
 """
 
-import argparse
 import json
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,9 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from gen.files import write_json
+from gen.files import atomic_files
 from gen.records import InputError
+from gen.results import Value
 from metrics.privacy.attacks import MembershipInference, membership_white_box
 from metrics.statistics.arrays import Array
 
@@ -148,39 +147,29 @@ def attacks(given: Losses, *, replicates: int = 1000, seed: int = 0) -> list[Att
     return out
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a table; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m metrics.privacy.membership", description=__doc__)
-    parser.add_argument("losses", type=Path, help=ACCEPTED)
-    parser.add_argument("--replicates", type=int, default=1000, help="bootstrap draws")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--out", type=Path, help="also write the figures as JSON")
-    options = parser.parse_args(arguments)
-    try:
-        given = read_losses(options.losses)
-        rows = attacks(given, replicates=options.replicates, seed=options.seed)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    facts = {"about": given.facts, "attacks": [asdict(row) for row in rows]}
-    if options.out:
-        write_json(options.out, facts)
-    print(json.dumps(facts, indent=2) if options.json else table(rows))
-    return 0
-
-
-def table(rows: Sequence[Attack]) -> str:
-    """The attacks as a Markdown table."""
-    lines = ["| told apart | n | noise | AUROC [95 %] | TPR at 1 % FPR [95 %] |", "|---|---|---|---|---|"]
-    for row in rows:
-        area, rate = row.found.auroc, row.found.tpr
-        lines.append(
-            f"| {row.positives} from {row.negatives} | {row.members} + {row.others} | {row.level} "
-            f"| {area.value:.3f} [{area.low:.3f}, {area.high:.3f}] "
-            f"| {rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}] |"
+def write_losses(path: Path, given: Losses) -> None:
+    """Write a file that `read_losses` reads; one that is there is replaced."""
+    with atomic_files(path, overwrite=True) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            losses=given.losses,
+            member=given.member,
+            patients=given.patients,
+            splits=given.splits,
+            levels=np.array(given.levels),
+            facts=np.array(json.dumps(given.facts)),
         )
-    return "\n".join(lines)
+
+
+def table(rows: Sequence[Attack]) -> dict[str, dict[str, Value]]:
+    """A line for each attack."""
+    out = {}
+    for row in rows:
+        out[f"{row.positives} from {row.negatives}, noise {row.level}"] = {
+            "AUROC": Value.of(row.found.auroc, n=row.members + row.others, better="lower"),
+            "TPR at 1 % FPR": Value.of(row.found.tpr, n=row.members + row.others, better="lower"),
+        }
+    return out
 
 
 def _facts(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -189,7 +178,3 @@ def _facts(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"{path}: facts are no JSON") from error
     return facts if isinstance(facts, dict) else {"facts": facts}
-
-
-if __name__ == "__main__":
-    sys.exit(main())

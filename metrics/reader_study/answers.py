@@ -38,7 +38,7 @@ def read_key(kit: str | Path, key: str | Path | None = None) -> dict[str, str]:
     path = key_of(Path(kit)) if key is None else Path(key)
     cases = read_json(path).get("cases")
     if not isinstance(cases, Mapping) or not cases:
-        raise InputError(f"{path}: no cases; accepted: the key that `python -m metrics.reader_study make` wrote")
+        raise InputError(f"{path}: no cases; accepted: the key that `physiogen study make` wrote")
     truth = {name: case.get("truth") if isinstance(case, Mapping) else None for name, case in cases.items()}
     if set(truth.values()) != {REAL, SYNTHETIC}:
         raise InputError(f"{path}: cases of {sorted(map(str, set(truth.values())))}; accepted: real and synthetic ones")

@@ -1,17 +1,14 @@
-"""Several systems in one table: ``python -m metrics.report.leaderboard default=REPORT1 simulated=REPORT2 ...``.
+"""Several systems in one table: ``physiogen compare default=REPORT1 simulated=REPORT2 ...``.
 
 Each is the report of `physiogen benchmark` on the same real records. The first line is what two halves of the real
 records would score, where the reports know it (at half the records: compare it with a distance at the same n only).
 """
 
-import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gen.page import format_value
 from gen.records import InputError
-from metrics.report.write import read_report
 
 FIGURES = (
     "fid",
@@ -68,27 +65,3 @@ def _cell(entry: Mapping[str, Any]) -> str:
     low, high = entry.get("ci") or (None, None)
     span = "" if low is None or high is None else f" [{format_value(low)}, {format_value(high)}]"
     return format_value(entry["value"]) + span
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m metrics.report.leaderboard", description=__doc__)
-    parser.add_argument("reports", nargs="+", metavar="NAME=REPORT", help="report.json, or the folder that holds it")
-    parser.add_argument("--figures", default=",".join(FIGURES), help="names of figures, by comma")
-    options = parser.parse_args(arguments)
-    try:
-        reports: dict[str, Mapping[str, Any]] = {}
-        for text in options.reports:
-            name, sign, path = text.partition("=")
-            if not (sign and name and path) or name in reports:
-                raise InputError(f"{text}: accepted: NAME=REPORT, every name once")
-            reports[name] = read_report(path)
-        print(league(reports, options.figures.split(",")))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,6 +11,7 @@ import pytest
 
 from diffusion import teaching
 from diffusion.pipeline import load
+from gen import cli
 from gen.datasets import open_source
 from gen.io import read_set, write
 from gen.leads import LEADS_12
@@ -75,7 +76,7 @@ def run(pipeline_folder, tmp_path, capsys):
 
     def teach(*arguments, out="out"):
         given = ["--conditions", tmp_path / "table.csv", "--steps", 2, "--checkpoint", pipeline_folder]
-        status = teaching.main([*map(str, given), "--out", str(tmp_path / out), *map(str, arguments)])
+        status = cli.run(["teach", *map(str, given), "--out", str(tmp_path / out), *map(str, arguments)])
         captured = capsys.readouterr()
         return status, captured.out, captured.err.splitlines()
 
@@ -97,7 +98,7 @@ def made(pipeline_folder, tmp_path_factory):
         "--out",
         folder / "out",
     ]
-    assert teaching.main([*map(str, given)]) == 0
+    assert cli.run(["teach", *map(str, given)]) == 0
     return folder / "out"
 
 
@@ -240,10 +241,10 @@ def test_criteria_of_rare_findings(code, shown, not_shown):
 def test_scores_of_a_set(tmp_path, capsys):
     wishes = [{"statements": [code], "heart_rate": 70} for code in ("LPFB", "LPFB", "LPFB", "NORM", "NORM")]
     write(simulate(range(5), seed=0, noise="light", conditions=wishes).records(), tmp_path / "set", format="npz")
-    assert teaching.main(["--score", str(tmp_path / "set")]) == 0
+    assert cli.run(["teach", "--score", str(tmp_path / "set")]) == 0
     assert capsys.readouterr().out == "LPFB: 3 of 3; of others 0 of 2 (axis >= 90 degrees, QRS < 120 ms)\n"
     write(simulate(range(2), seed=0, conditions=[{"statements": ["NORM"]}] * 2).records(), tmp_path / "normal")
-    assert teaching.main(["--score", str(tmp_path / "normal")]) == 2
+    assert cli.run(["teach", "--score", str(tmp_path / "normal")]) == 2
     assert "no ECG with a statement of WPW" in capsys.readouterr().err
 
 
@@ -282,7 +283,7 @@ def test_a_set_is_replaced_only_when_told_to(run, tmp_path):
     (tmp_path / "table.csv").write_text("text\nLBBB\n", encoding="utf-8")
     assert run()[0] == 0
     before = contents(tmp_path / "out")
-    assert run("--seed", 1)[2] == [f"error: {tmp_path / 'out'}: exists; use --overwrite"]
+    assert run("--seed", 1)[2] == [f"physiogen: {tmp_path / 'out'}: exists; use --overwrite"]
     assert contents(tmp_path / "out") == before
     assert run("--seed", 1, "--overwrite")[0] == 0
     assert contents(tmp_path / "out") != before
@@ -295,5 +296,5 @@ def test_a_failure_half_way_leaves_nothing(run, tmp_path, monkeypatch):
     monkeypatch.setattr(teaching, "save", full)
     before = sorted(tmp_path.iterdir())
     status, _, err = run()
-    assert (status, err) == (2, [f"error: {tmp_path / 'out'}: cannot write (No space left on device)"])
+    assert (status, err) == (2, [f"physiogen: {tmp_path / 'out'}: cannot write (No space left on device)"])
     assert sorted(tmp_path.iterdir()) == before

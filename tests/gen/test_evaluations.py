@@ -114,7 +114,9 @@ def wrong(kind, tmp_path):
     there = tmp_path / "there"
     there.mkdir(exist_ok=True)
     known = settings_of(kind)
-    takes_path = [each for each in known if (each.kind is Path and not each.output) or each.name in LOCATIONS]
+    takes_path = [
+        each for each in known if (each.kind is Path and not each.output) or each.location or "PATH" in each.metavar
+    ]
     for broken in takes_path:
         arguments = []
         for each in known:
@@ -125,10 +127,6 @@ def wrong(kind, tmp_path):
                 value = f"a={value}"
             arguments += [value] if each.positional else [each.option, value]
         yield arguments
-
-
-#: Settings that take a location (FOLDER or FOLDER:SPLIT) or NAME=PATH as text.
-LOCATIONS = {"real", "generated", "sets", "pipelines"}
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -1,7 +1,7 @@
 """Writes the default model as a file that a device's runtime can read: ONNX or TorchScript.
 
-    python -m vae.deploy.export --format onnx --leads II,V1,V5 --out wearable.onnx
-    python -m vae.deploy.export --checkpoint RUN/best --format torchscript --out any_leads.pt
+    physiogen export --format onnx --leads II,V1,V5 --out wearable.onnx
+    physiogen export --checkpoint RUN/best --format torchscript --out any_leads.pt
 
 With ``--leads`` the file takes what the device records, (batch, lead, time); without, the eight independent leads and
 a mask of what was observed, (batch, 8, time) each (`vae.deploy.graph`). It gives twelve leads and half the width of
@@ -10,12 +10,10 @@ their
 checks for bad leads and cutting long records stay with the caller (`vae.pipeline`, `vae.deploy.streaming`).
 """
 
-import argparse
 import contextlib
 import io
 import json
 import logging
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,12 +24,11 @@ import torch
 
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.files import atomic_files
-from gen.leads import LEADS_8, LeadError, parse_leads
+from gen.leads import LEADS_8
 from gen.records import InputError
 from gen.simulate import simulate
 from vae.deploy.graph import FixedLeadsGraph, ReconstructionGraph
 from vae.networks.lead_vae import LeadVAE
-from vae.predictors import WEIGHTS
 
 FORMATS = ("onnx", "torchscript")
 #: A written file whose output differs by more (mV) from the network's is refused; 32-bit sums differ by some 1e-6.
@@ -199,37 +196,3 @@ def _require_onnx() -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise InputError(f"--format onnx needs {error.name}: pip install 'physiogen[export]'") from error
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m vae.deploy.export", description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, default=WEIGHTS / "default", help="folder; the shipped weights")
-    parser.add_argument("--format", choices=FORMATS, default="onnx")
-    parser.add_argument("--leads", help="the device's leads in the order of its channels, such as II,V1,V5")
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of the signals")
-    parser.add_argument("--batch", type=int, help="a batch size of your own for runtimes that want one; any by default")
-    parser.add_argument("--out", type=Path, required=True, help="file to write")
-    parser.add_argument("--overwrite", action="store_true", help="replace the file")
-    options = parser.parse_args(arguments)
-    try:
-        leads = None if options.leads is None else parse_leads(options.leads)
-        difference = export(
-            options.checkpoint,
-            options.out,
-            format=options.format,
-            leads=leads,
-            seconds=options.seconds,
-            batch=options.batch,
-            overwrite=options.overwrite,
-        )
-    except (InputError, LeadError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    size = options.out.stat().st_size / 1e6
-    print(f"{options.out}: {size:.1f} MB, at most {difference:.1g} mV from the network")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -42,7 +42,9 @@ class ReconstructionGraph(nn.Module):
         super().__init__()
         factors = (model.config["band_factors"] or {}).get("90")
         if factors is None:
-            raise InputError("checkpoint without a 90 % band; accepted: one that python -m vae.calibrate has written")
+            raise InputError(
+                "checkpoint without a 90 % band; accepted: one that `physiogen train vae/bands` has written"
+            )
         self.model = model.eval()
         self.fs_hz, self.multiple = float(model.fs_hz), int(model.multiple)
         self.register_buffer("table", pattern_table(model.lead_covariance).float())

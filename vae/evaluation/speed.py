@@ -1,16 +1,18 @@
-"""Time per 10-second record of reconstruction methods, side by side in one run: ``python -m vae.evaluation.speed``.
+"""Time per 10-second record of reconstruction methods, side by side in one run: ``physiogen evaluate speed --of vae``.
 
 The published network is timed as its authors configured it last: 500 Hz, float32, with random weights (they decide
 nothing about time).
 """
 
-import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import torch
 
+from gen.evaluation.settings import Speed
+from gen.evaluations import Progress
+from gen.results import Node, Value
 from gen.simulate import simulate
 from gen.timing import median_seconds
 from vae.networks.objective import Decoded
@@ -35,37 +37,27 @@ def _published(model: WearECG, x: torch.Tensor, mask: torch.Tensor) -> Decoded:
     return model.forward(x, mask)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a table."""
-    parser = argparse.ArgumentParser(prog="python -m vae.evaluation.speed", description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
+def bench(settings: Speed, progress: Progress) -> dict[str, Node]:
+    """Milliseconds per record of every method at each batch size."""
+    torch.set_num_threads(settings.threads)
     default = load().predictor
     assert isinstance(default, NetworkPredictor)
-    published = WearECG(fs_hz=500.0).eval()
-    print(f"{options.threads} threads, median of {options.repeats} runs; milliseconds per 10-second record")
-    print("| method | batch 1 | batch 32 |\n|---|---|---|")
-    linear = LinearPredictor("least-squares")
-    rows: dict[str, list[float]] = {}
-    for count in (1, 32):
+    published, linear = WearECG(fs_hz=500.0).eval(), LinearPredictor("least-squares")
+    rows: dict[str, dict[str, float]] = {}
+    for count in settings.sizes or (1, 32):
         batch = windows(count)
         x, mask = torch.from_numpy(batch.signal_mv), torch.from_numpy(batch.observed)
-        few = options.repeats if count == 1 else max(1, options.repeats // 3)
+        few = settings.repeats if count == 1 else max(1, settings.repeats // 3)
         calls: list[tuple[str, Callable[[], object], int]] = [
-            ("default, mean", partial(default, batch, 0), options.repeats),
+            ("default, mean", partial(default, batch, 0), settings.repeats),
             ("default, mean and 20 samples", partial(default, batch, 20), few),
-            ("least-squares", partial(linear, batch, 0), options.repeats),
+            ("least-squares", partial(linear, batch, 0), settings.repeats),
             (PUBLISHED, partial(_published, published, x, mask), few),
         ]
         for name, call, times in calls:
-            rows.setdefault(name, []).append(1000 * median_seconds(call, times) / count)
-    for name, values in rows.items():
-        print(f"| {name} | " + " | ".join(f"{v:.1f}" for v in values) + " |")
+            rows.setdefault(name, {})[f"batch {count}"] = 1000 * median_seconds(call, times) / count
+        progress(f"reconstruction, batch {count}: timed")
+    shown = {name: {key: Value(v, unit="ms", better="lower") for key, v in row.items()} for name, row in rows.items()}
     base, ours = rows[PUBLISHED], rows["default, mean"]
-    print("\nratio published / default: " + ", ".join(f"{b / o:.0f}x" for b, o in zip(base, ours, strict=True)))
-
-
-if __name__ == "__main__":
-    main()
+    ratio = {key: Value(base[key] / ours[key], better="higher") for key in base}
+    return {"time per 10-second record": shown, "published / default": ratio}

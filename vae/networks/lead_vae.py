@@ -46,7 +46,7 @@ class LeadVAE(ModelMixin, ConfigMixin):
         posterior_width: channels of the posterior's reader.
         covariance: (8, 8) covariance between leads of training records scaled to unit power; identity if unknown.
         band_factors: level in percent -> factor per lead that turns the predicted scale into a band's half-width;
-            measured on validation records by ``python -m vae.calibrate``.
+            measured on validation records by ``physiogen train vae/bands``.
         residual: spectrum (``hz``, ``amplitude``) and ``gain`` per lead of what draws of the latent leave open, in
             units of the predicted scale; measured like the bands.
         pipeline: name under which `gen.load` finds the pipeline of a checkpoint.

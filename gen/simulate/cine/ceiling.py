@@ -1,14 +1,12 @@
 """How much a simulated ECG tells about its simulated heart, against what real ECGs tell about real hearts.
 
-    python -m gen.simulate.cine.ceiling -n 3000 --seed 0
+    physiogen evaluate ecg-ceiling -n 3000 --seed 0
 
 The ceilings are those of real cohorts: ECG networks reach r = .79 (UK Biobank) and .60 (Mass General Brigham) for
 left-ventricular mass (Khurshid et al. 2021, Circulation), about a third of the variance of volumes and a fifth of that
 of systolic function (ARIC). A simulation beyond them would teach a model what no ECG holds.
 """
 
-import argparse
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -149,29 +147,3 @@ def _boosting(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
 
     model = HistGradientBoostingRegressor(max_iter=120, learning_rate=0.05, max_leaf_nodes=12, random_state=0)
     return np.asarray(model.fit(x, y).predict(new))
-
-
-def main() -> None:
-    """Print the table (or JSON); exit status 1 where a ceiling is broken."""
-    parser = argparse.ArgumentParser(description="What simulated ECGs tell about their hearts, against real ceilings.")
-    parser.add_argument("-n", type=int, default=3000, help="hearts")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    found = measure(options.n, options.seed)
-    if options.json:
-        print(json.dumps({name: vars(value) for name, value in found.items()}))
-    else:
-        print(
-            f"{'quantity':20} {'n':>5} {'ridge':>6} {'trees':>6} {'best R2':>8} {'r':>5} {'shuffled':>9} {'ceiling':>8}"
-        )
-        for name, i in found.items():
-            print(
-                f"{name:20} {i.n:5d} {i.ridge:6.2f} {i.boosting or 0:6.2f} {i.r2:8.2f} {i.r:5.2f} "
-                f"{i.shuffled:9.2f} {i.ceiling:8.2f}"
-            )
-    raise SystemExit(any(i.r2 > i.ceiling for i in found.values()))
-
-
-if __name__ == "__main__":
-    main()

@@ -5,7 +5,7 @@
     found.waves("global")      # consensus of the leads
     found.waves("V2")
 
-It never raises on a signal: a flat lead has no waves. Accuracy: ``python -m metrics.evaluation.delineation``.
+It never raises on a signal: a flat lead has no waves. Accuracy: ``physiogen evaluate delineation``.
 """
 
 from typing import TYPE_CHECKING, Any

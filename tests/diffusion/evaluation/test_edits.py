@@ -1,15 +1,15 @@
 """Localisation of edits, judged on editors whose work is known: the truth, doing nothing, taking another heart."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from diffusion.evaluation import edits as twin_localise
 from diffusion.evaluation.differences import QUANTITIES, Seen, look, qrs_shape
-from diffusion.evaluation.edits import EDITS, compared, localise, rates_of, simulated, table
+from diffusion.evaluation.edits import EDITS, compared, localise, rates_of, simulated, tables
+from gen.cli import run
 from gen.records import InputError
+from gen.results import Results
 from gen.simulate import simulate
 
 HEARTS = 7
@@ -95,16 +95,17 @@ def test_what_cannot_be_compared_is_refused():
 
 
 def test_the_table_has_a_line_for_everything(truth):
-    lines = table({REMOVE: truth}).splitlines()
-    assert len(lines) == 2 + len(EDITS[REMOVE].shown) + 1 + 2 + len(EDITS[REMOVE].kept)
-    assert len({line.count("|") for line in lines if line.startswith("| remove")}) == 2
+    found = tables({REMOVE: truth})
+    assert len(found["shown"]) == len(EDITS[REMOVE].shown)
+    assert len(found["should stay"]) == len(EDITS[REMOVE].kept)
 
 
 def test_the_command(twin_folder, tmp_path, capsys):
-    asked = ["--checkpoint", str(twin_folder), "--hearts", "2", "--steps", "1", "--json", str(tmp_path / "l.json")]
-    assert twin_localise.main([*asked, "--only", REMOVE, "--strength", "0.5"]) == 0
-    assert f"| {REMOVE} | QRS duration, ms | " in capsys.readouterr().out
-    written = json.loads((tmp_path / "l.json").read_text())
-    assert written["settings"]["strength"] == 0.5
-    assert written["edits"][REMOVE]["hearts"] == 2
-    assert twin_localise.main([*asked, "--only", "x"]) == 2
+    asked = ["--checkpoint", str(twin_folder), "--hearts", "2", "--steps", "1", "--out", str(tmp_path / "l.json")]
+    assert run(["evaluate", "edits", *asked, "--only", REMOVE, "--strength", "0.5"]) == 0
+    assert f"| {REMOVE}: QRS duration | " in capsys.readouterr().out
+    found = Results.read(tmp_path / "l.json")
+    assert "--strength 0.5" in found.command
+    assert found[f"should stay/{REMOVE}: QRS duration/edit differs"].unit == "ms"
+    assert run(["evaluate", "edits", *asked, "--only", "x"]) == 2
+    assert "unknown edit 'x'; accepted: remove atrial fibrillation" in capsys.readouterr().err

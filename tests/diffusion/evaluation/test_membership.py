@@ -8,10 +8,12 @@ import torch
 
 from diffusion.conditions.condition import Condition, collate
 from diffusion.evaluation import membership
-from diffusion.evaluation.membership import LEVELS, Probe, chosen_rows, denoising_losses, main
+from diffusion.evaluation.membership import LEVELS, Probe, chosen_rows, denoising_losses
 from diffusion.networks.dit import LatentDiT
 from diffusion.process.objective import denoising_loss
+from gen.cli import run
 from gen.records import InputError
+from gen.results import Results
 from gen.training import sample_seeds
 from metrics.privacy.attacks import membership_white_box
 from metrics.privacy.membership import ALL, attacks, read_losses
@@ -102,8 +104,10 @@ def cache(tmp_path_factory):
 
 def test_from_cache_to_figures(cache, pipeline_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(membership, "_BLOCK", 4)
-    common = ["--data", str(cache), "--checkpoint", str(pipeline_folder), "--levels", "0.3", "0.6", "--draws", "1"]
-    assert main([*common, "-n", "3", "--out", str(tmp_path / "l.npz")]) == 0
+    common = ["evaluate", "membership", "--data", str(cache), "--checkpoint", str(pipeline_folder)]
+    common += ["--levels", "0.3,0.6", "--draws", "1", "--replicates", "100"]
+    out = tmp_path / "m.json"
+    assert run([*common, "-n", "3", "--save", str(tmp_path / "l.npz"), "--out", str(out)]) == 0
     said = capsys.readouterr()
     assert "| train |" in said.out
     assert "warning: the weights name training data" in said.err
@@ -113,10 +117,16 @@ def test_from_cache_to_figures(cache, pipeline_folder, tmp_path, capsys, monkeyp
     assert given.member.sum() == 3
     assert list(dict.fromkeys(given.splits.tolist())) == ["train", "val", "test"]
     assert (given.losses > 0).all()
-    assert {row.level for row in attacks(given, replicates=100)} == {ALL, "0.3", "0.6"}
-    assert main([*common, "-n", "3", "--out", str(tmp_path / "again.npz")]) == 0
+    found = Results.read(out)
+    rows = {f"{a.positives} from {a.negatives}, noise {a.level}": a for a in attacks(given, replicates=100)}
+    assert set(found.values["told apart"]) == set(rows)
+    for name, row in rows.items():
+        assert found[f"told apart/{name}/AUROC"].value == pytest.approx(row.found.auroc.value, rel=1e-5)
+    assert {row.level for row in rows.values()} == {ALL, "0.3", "0.6"}
+    assert found["mean loss/train/t = 0.3"].n == 3
+    assert run([*common, "-n", "3", "--save", str(tmp_path / "again.npz")]) == 0
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "l.npz").read_bytes()
-    assert main([*common, "-n", "2", "--variants", "2", "--out", str(tmp_path / "v.npz")]) == 0
+    assert run([*common, "-n", "2", "--variants", "2", "--save", str(tmp_path / "v.npz")]) == 0
     assert not np.isclose(read_losses(tmp_path / "v.npz").losses[0], given.losses[0]).any()
 
 
@@ -125,9 +135,14 @@ def test_bad_calls_say_so_in_one_line(cache, tmp_path, capsys):
 
     with pytest.raises(InputError, match="at least 2"):
         chosen_rows(SignalCache.open(cache), 1, 0)
-    assert main(["--data", str(tmp_path), "--out", str(tmp_path / "l.npz")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
-    assert main(["--data", str(cache), "--levels", "1", "--out", str(tmp_path / "l.npz")]) == 2
-    assert "above 0 and below 1" in capsys.readouterr().err
-    assert not (tmp_path / "l.npz").exists()
+    for arguments, words in (
+        (["--data", str(tmp_path)], str(tmp_path)),
+        (["--data", str(cache), "--levels", "1"], "above 0 and below 1"),
+        ([], "accepted: --data CACHE or --losses FILE"),
+        (["--data", str(cache), "--losses", str(cache)], "both are given"),
+    ):
+        assert run(["evaluate", "membership", *arguments, "--save", str(tmp_path / "l.npz")]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert words in line
+        assert not (tmp_path / "l.npz").exists()
     assert all(0 < level < 1 for level in LEVELS)

@@ -9,14 +9,16 @@ import torch.nn.functional as F
 
 from diffusion.evaluation import ablation as twin_ablate
 from diffusion.evaluation import monitor_sets as twin_monitor
-from diffusion.evaluation.intervals import retrieved, separation, words
+from diffusion.evaluation.intervals import retrieved, separation
 from diffusion.evaluation.twins import blurred
 from diffusion.twin.batch import twins_of, usable_people
 from diffusion.twin.change import Change
 from diffusion.twin.pipeline import load
 from diffusion.twin.recipes import identity, twin
+from gen.cli import run
 from gen.io import read_set
 from gen.records import InputError
+from gen.results import Results, Value
 from gen.simulate import simulate
 
 
@@ -135,50 +137,68 @@ def test_every_ablation_is_one_configuration_away(extractor, records, name, sett
 
 
 def test_the_table_of_ablations(twin_folder, tmp_path, capsys):
-    asked = [f"tiny={twin_folder}", "--hearts", "3", "--steps", "1", "--out", str(tmp_path)]
-    assert twin_ablate.main(asked) == 0
+    asked = ["--hearts", "3", "--steps", "1", "--store", str(tmp_path)]
+    assert run(["evaluate", "ablation", f"tiny={twin_folder}", *asked]) == 0
     first = capsys.readouterr()
-    assert "| tiny | LatentDiT | adaln | attention |" in first.out
+    assert "LatentDiT" in first.out
     assert first.err.splitlines() == ["tiny: 3 hearts"]
     kept = tmp_path / "tiny.json"
-    written = json.loads(kept.read_text())
-    assert {"twin_separation", "population_separation", "reference_separation"} <= set(written)
+    written = Results.read(kept)
+    assert set(written.values["judged"]) == {"twin", "population", "reference"}
+    assert written.settings["network"]["base_path"] == "adaln"
+    assert str(tmp_path) not in kept.read_text()
     stamp = kept.stat().st_mtime_ns
-    again = [f"tiny={twin_folder}", f"other={kept}", "--hearts", "3", "--steps", "1", "--out", str(tmp_path)]
-    assert twin_ablate.main(again) == 0
-    out = capsys.readouterr().out.splitlines()
+    assert run(["evaluate", "ablation", f"tiny={twin_folder}", f"other={kept}", *asked, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["values"]["pipelines"]
     assert kept.stat().st_mtime_ns == stamp
-    assert out[2] in first.out.splitlines()
-    assert out[3].replace("| other |", "| tiny |") == out[2]
+    assert rows["tiny"] == rows["other"]
+    assert rows["tiny"]["rank 1"]["n"] == 3
+
+
+def test_figures_of_twins_by_the_command(twin_folder, tmp_path):
+    out = tmp_path / "t.json"
+    asked = ["--checkpoint", str(twin_folder), "--hearts", "3", "--steps", "1", "--out", str(out)]
+    assert run(["evaluate", "twins", *asked]) == 0
+    found = Results.read(out)
+    assert (found.n, found.seed, found.settings["steps"]) == (3, 0, 1)
+    assert found["judged/twin/rate MAE"].unit == "bpm"
+    assert "rate MAE" not in found.values["judged"]["reference"]
+    assert set(found.settings["weights"]) >= {"denoiser"}
+    assert len(found.values["added findings"]) == 3
 
 
 @pytest.mark.parametrize(
     ("pipelines", "words"),
     [
         (["x"], "x: accepted: NAME=FOLDER or NAME=FILE.json"),
-        (["a=/nowhere"], "no twin's weights"),
+        (["a=/nowhere"], "a=/nowhere: no such file or folder"),
         (["a=1.json", "a=2.json"], "a name is given twice"),
     ],
 )
 def test_tables_of_nothing_are_refused(pipelines, words, capsys):
-    assert twin_ablate.main(pipelines) == 2
+    assert run(["evaluate", "ablation", *pipelines]) == 2
     assert words in capsys.readouterr().err
 
 
 def test_figures_of_something_else_are_refused(tmp_path, capsys):
     (tmp_path / "a.json").write_text("{}")
-    assert twin_ablate.main([f"a={tmp_path / 'a.json'}"]) == 2
-    assert "not figures of twins" in capsys.readouterr().err
-
-
-def test_words_of_an_interval():
-    assert words({"value": 0.12345, "low": 0.1, "high": 0.2}) == "0.123 [0.1, 0.2]"
+    assert run(["evaluate", "ablation", f"a={tmp_path / 'a.json'}"]) == 2
+    assert "results of schema None; accepted: 1" in capsys.readouterr().err
+    Results("codec", "physiogen evaluate codec", {"x": Value(1)}).write(tmp_path / "a.json")
+    assert run(["evaluate", "ablation", f"a={tmp_path / 'a.json'}"]) == 2
+    assert "results of codec; accepted: those of `physiogen evaluate twins`" in capsys.readouterr().err
+    assert run(["evaluate", "ablation", f"a={tmp_path}"]) == 2
+    assert "no twin's weights" in capsys.readouterr().err
 
 
 def test_sets_for_a_monitor(twin_folder, tmp_path, capsys):
-    asked = ["--checkpoint", str(twin_folder), "--out", str(tmp_path / "sets"), "--steps", "1"]
+    asked = ["--checkpoint", str(twin_folder), "--sets", str(tmp_path / "sets"), "--steps", "1"]
     asked += ["--persons", "2", "--hearts", "7", "--count", "2", "--normal", "2"]
-    assert twin_monitor.main(asked) == 0
+    quick = ["--seeds", "1", "--general-steps", "1", "--personal-steps", "1", "--only", "general", "--only", "twins"]
+    assert run(["evaluate", "personal-monitor", *asked, *quick, "--out", str(tmp_path / "m.json")]) == 0
+    found = Results.read(tmp_path / "m.json")
+    assert found["monitors/twins/macro AUROC"].n == 10
+    assert found.settings["records"]["twins"] == 20
     sets = {name: list(read_set(tmp_path / "sets" / name)) for name in ("population", "references", "visits", "twins")}
     assert [len(records) for records in sets.values()] == [7, 2, 2 * 5, 2 * 10]
     people = {record.patient.id for record in sets["references"]}
@@ -190,5 +210,10 @@ def test_sets_for_a_monitor(twin_folder, tmp_path, capsys):
     own = [record for record in sets["visits"] if record.patient.id == sets["references"][0].patient.id]
     assert {record.patient.age for record in own} == {sets["references"][0].patient.age}
     assert len({record.metadata["visit"] for record in own}) == len(own)
-    assert twin_monitor.main([*asked, "--count", "0"]) == 2
-    assert "accepted: at least 1" in capsys.readouterr().err
+    capsys.readouterr()
+    assert run(["evaluate", "personal-monitor", *asked, "--count", "0"]) == 2
+    assert "--count 0: accepted: 1 or more" in capsys.readouterr().err
+    assert run(["evaluate", "personal-monitor", *asked, "--persons", "3"]) == 2
+    assert "holds sets of other settings or weights" in capsys.readouterr().err
+    assert run(["evaluate", "personal-monitor", "--sets", str(tmp_path)]) == 2
+    assert "holds something else" in capsys.readouterr().err

@@ -1,17 +1,18 @@
 """Scores against closed forms, and the whole report on a few hearts."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from flow.evaluation import scores
-from flow.evaluation.cmr import _derangement, evaluate, to_json, to_markdown
+from flow.evaluation.cmr import _derangement, evaluate, tables
 from flow.evaluation.features import frame_features, loop_features
 from flow.pipeline import load
 from flow.training.pair_cache import PairCache
 from flow.volumes.reader import central
+from gen.cli import run
+from gen.results import Results, Value
 
 
 def test_intervals_hold_the_value_and_shrink_with_n() -> None:
@@ -100,8 +101,6 @@ def test_features_depend_on_the_frame_alone_and_see_motion() -> None:
 
 def test_report_has_all_figures(pipeline_folder: Path, cache: PairCache) -> None:
     report = evaluate(load(pipeline_folder), cache, n=5, num_samples=2)
-    text = json.dumps(to_json(report))
-    assert "NaN" not in text
     for name in ("edv_ml", "esv_ml", "ef", "mass_g"):
         row = report["information"][name]
         assert {"r_generated", "r_best_regressor", "share_of_regressor", "r_other_ecg", "right_minus_other"} <= set(row)
@@ -109,4 +108,16 @@ def test_report_has_all_figures(pipeline_folder: Path, cache: PairCache) -> None
     assert report["timing"]["end_systole_error_frames"].n == 5
     assert report["swap"]["dice_r_peak_with_anatomy"].value > 0.99
     assert report["speed"]["seconds_per_loop"] > 0
-    assert "| edv_ml |" in to_markdown(report)
+    values = tables(report)
+    assert set(values) == set(report) - {"settings"}
+    assert values["volumes"]["edv_ml"]["mae"] == Value.of(report["volumes"]["mae_edv_ml"], unit="ml", better="lower")
+    assert values["volumes"]["ef"]["coverage 90"].unit == ""
+    assert values["information"]["ef"]["best regressor"] in ("ridge", "boosted trees")
+    found = Results("cmr", "physiogen evaluate cmr", values)
+    assert "NaN" not in found.to_json()
+    assert "| edv_ml |" in found.to_markdown()
+
+
+def test_an_unknown_section_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["evaluate", "cmr", "--data", str(tmp_path), "--only", "colour"]) == 2
+    assert "--only colour: accepted: information" in capsys.readouterr().err

@@ -199,6 +199,6 @@ def test_pure_functions_need_no_torch():
 
 
 def test_streaming_equals_numpys_covariance_of_all_rows():
-    from metrics.evaluation.speed import streaming_error
+    from metrics.evaluation.fid_bias import streaming_error
 
     assert streaming_error(1500, 48) < 1e-8

@@ -1,15 +1,15 @@
 """Criteria of statements: simulated hearts with a statement meet its criterion, others do not."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from gen.cli import run
 from gen.io import write
 from gen.records import InputError
+from gen.results import Results
 from gen.simulate import simulate
-from metrics.evaluation import adherence as obedience
 from metrics.evaluation.adherence import criterion_rows, judge, statement_rows
 from metrics.measurement.criteria import CRITERIA
 from metrics.measurement.parameters import Parameters
@@ -71,21 +71,25 @@ def test_a_criterion_that_none_meets_still_has_an_interval(records):
 
 def test_command(records, tmp_path, capsys):
     write(records, tmp_path / "set", format="npz")
-    obedience.main([str(tmp_path / "set"), "--out", str(tmp_path / "facts.json")])
-    assert "| AFIB | 6 |" in capsys.readouterr().out
-    facts = json.loads((tmp_path / "facts.json").read_text())
-    assert facts["heart_rate"]["mae"] < 2
-    assert np.isclose(facts["heart_rate"]["coverage"], 1)
-    assert obedience.main([str(tmp_path / "set"), "--criteria", "CLBBB", "--out", str(tmp_path / "facts.json")]) == 0
-    assert "| CLBBB | 18 (18) | " in capsys.readouterr().out
-    assert json.loads((tmp_path / "facts.json").read_text())["criteria"][0]["n"] == 18
+    out = tmp_path / "facts.json"
+    assert run(["evaluate", "adherence", str(tmp_path / "set"), "--out", str(out)]) == 0
+    assert "| AFIB | " in capsys.readouterr().out
+    found = Results.read(out)
+    assert found["heart rate/MAE"].value < 2
+    assert found["heart rate/measured"].value == 1
+    assert found["statements/AFIB/criterion met"].n == 6
+    assert run(["evaluate", "adherence", str(tmp_path / "set"), "--criteria", "CLBBB", "--out", str(out)]) == 0
+    capsys.readouterr()
+    found = Results.read(out)
+    assert found["criteria, met by all records/CLBBB/met"].n == 18
+    assert found["criteria, met by all records/CLBBB/measurable"].value == 18
     with pytest.raises(InputError, match="no record to judge"):
         judge([])
 
 
 @pytest.mark.parametrize("asked", ["AFIB,NDT", ","])
 def test_a_statement_without_criterion_is_refused_at_once(tmp_path, capsys, asked):
-    assert obedience.main([str(tmp_path / "nowhere"), "--criteria", asked]) == 2
+    assert run(["evaluate", "adherence", str(tmp_path), "--criteria", asked]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "accepted: AFIB" in said

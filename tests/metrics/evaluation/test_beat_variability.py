@@ -1,11 +1,13 @@
 """Beats of simulated ECGs agree; beats whose height is drawn anew do not; noise and silence have none."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 
+from gen.cli import run
 from gen.simulate import simulate
-from metrics.evaluation.beat_variability import beat_residuals, main
+from metrics.evaluation.beat_variability import beat_residuals
 
 
 def test_beats_that_are_drawn_anew_raise_it():
@@ -31,5 +33,6 @@ def test_the_command_prints_a_row_for_each_set(tmp_path, capsys):
 
     for record in simulate(range(3), seed=4, fs_hz=500).records():
         gen.write(record, tmp_path / "SET" / f"{record.record_id}.npz")
-    main([str(tmp_path / "SET")])
-    assert capsys.readouterr().out.splitlines()[-1].split("|")[2].strip() == "3"
+    assert run(["evaluate", "beat-variability", str(tmp_path / "SET"), str(tmp_path / "SET"), "--json"]) == 0
+    (rows,) = json.loads(capsys.readouterr().out)["values"].values()
+    assert {name: row["median"]["n"] for name, row in rows.items()} == {"SET (1)": 3, "SET (2)": 3}

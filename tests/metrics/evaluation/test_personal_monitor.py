@@ -1,16 +1,16 @@
 """Personal monitors: a world in which only the own person's ECGs can help, figures, refusals, the command."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from gen.cli import run
 from gen.io import RecordSetWriter
 from gen.records import InputError
+from gen.results import Results
 from gen.simulate import simulate
-from metrics.evaluation import personal_monitor as monitor
 from metrics.evaluation.personal_monitor import labelled
 from metrics.utility.fit import FitConfig, LabelledSet
 from metrics.utility.monitor_fit import WAYS, decided, monitors, weighted_f1
@@ -125,12 +125,19 @@ def test_the_command(tmp_path, capsys):
     write("population", range(10, 14), (0, 1))
     for name, visits in (("references", [0]), ("visits", (2, 3)), ("twins", (4, 5))):
         write(name, range(2), visits)
-    asked = [str(tmp_path / "sets"), "--events", "AFIB", "--seeds", "1", "--steps", "2", "--personal-steps", "1"]
-    assert monitor.main([*asked, "--only", "general;twins", "--json", str(tmp_path / "m.json")]) == 0
-    assert "| twins | " in capsys.readouterr().out
-    written = json.loads((tmp_path / "m.json").read_text())
-    assert written["records"] == {"population": 8, "references": 2, "visits": 4, "twins": 4}
-    assert written["ways"]["twins"]["differences"]["general"]["auroc"]["interval"]["groups"] == 2
-    assert monitor.main([*asked, "--only", "magic"]) == 2
+    asked = ["--sets", str(tmp_path / "sets"), "--events", "AFIB", "--seeds", "1"]
+    asked += ["--general-steps", "2", "--personal-steps", "1"]
+    only = ["--only", "general", "--only", "twins", "--out", str(tmp_path / "m.json")]
+    assert run(["evaluate", "personal-monitor", *asked, *only]) == 0
+    shown = capsys.readouterr()
+    assert "| twins | " in shown.out
+    assert f"using the sets in {tmp_path / 'sets'}" in shown.err
+    found = Results.read(tmp_path / "m.json")
+    assert found.settings["records"] == {"population": 8, "references": 2, "visits": 4, "twins": 4}
+    assert found["monitors/twins/AUROC over 'general'"].n == 4
+    assert found.data[0].name == "sets"
+    assert run(["evaluate", "personal-monitor", *asked, "--only", "magic"]) == 2
     assert "--only magic: accepted: general;" in capsys.readouterr().err
-    assert monitor.main([str(tmp_path / "none")]) == 2
+    (tmp_path / "half" / "visits").mkdir(parents=True)
+    assert run(["evaluate", "personal-monitor", "--sets", str(tmp_path / "half")]) == 2
+    assert "no set 'population'" in capsys.readouterr().err

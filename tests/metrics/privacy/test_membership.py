@@ -8,9 +8,10 @@ import pytest
 import torch
 from scipy.stats import norm
 
+from gen.cli import run
 from gen.records import InputError
 from metrics.privacy.attacks import membership_white_box
-from metrics.privacy.membership import ALL, attacks, main, read_losses
+from metrics.privacy.membership import ALL, attacks, read_losses, table, write_losses
 
 LEVELS = (0.2, 0.5, 0.8)
 
@@ -114,7 +115,7 @@ def losses(rng, tmp_path):
     return tmp_path / "losses.npz", arrays
 
 
-def test_every_part_is_attacked_and_the_control_is_blind(losses, capsys):
+def test_every_part_is_attacked_and_the_control_is_blind(losses):
     rows = {(a.positives, a.negatives, a.level): a for a in attacks(read_losses(losses[0]), replicates=200)}
     assert [key[:2] for key in rows if key[2] == ALL] == [
         ("train", "val+test"),
@@ -128,15 +129,14 @@ def test_every_part_is_attacked_and_the_control_is_blind(losses, capsys):
         control = rows["val", "test", level]
         assert control.found.auroc.value == pytest.approx(0.5, abs=0.15)
         assert control.found.auroc.groups == 40  # patients of two records each
-    out = losses[0].with_name("facts.json")
-    assert main([str(losses[0]), "--replicates", "100", "--out", str(out)]) == 0
-    assert (
-        "| train from val+test | 40 + 80 | 0.2 | 1.000 [1.000, 1.000] | 1.000 [1.000, 1.000] |"
-        in capsys.readouterr().out
-    )
-    facts = json.loads(out.read_text())
-    assert facts["about"] == {"seed": 7}
-    assert len(facts["attacks"]) == 12
+    shown = table(list(rows.values()))
+    assert len(shown) == len(rows) == 12
+    assert str(shown["train from val+test, noise 0.2"]["AUROC"]) == "1.00 [1.00, 1.00]"
+    assert shown["train from val+test, noise 0.2"]["TPR at 1 % FPR"].n == 120
+    again = losses[0].with_name("again.npz")
+    write_losses(again, read_losses(losses[0]))
+    assert read_losses(again).facts == {"seed": 7}
+    assert (read_losses(again).losses == read_losses(losses[0]).losses).all()
 
 
 def test_a_bare_file_is_enough(rng, tmp_path):
@@ -161,7 +161,7 @@ BAD = [
 def test_files_that_do_not_fit_are_refused(losses, tmp_path, capsys, changes, words):
     arrays = {name: value for name, value in (losses[1] | changes).items() if value is not None}
     np.savez(tmp_path / "bad.npz", **arrays)
-    assert main([str(tmp_path / "bad.npz")]) == 2
+    assert run(["evaluate", "membership", "--losses", str(tmp_path / "bad.npz"), "--replicates", "100"]) == 2
     said = capsys.readouterr().err
     assert words in said
     assert said.count("\n") == 1

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gen.checkpoint import load_model, model_config, save_checkpoint
+from gen.cli import run
 from gen.leads import LEADS_8, LEADS_12, limb_lead_residual
 from vae.deploy import export as module
-from vae.deploy.export import META, TOLERANCE_MV, export, load, main
+from vae.deploy.export import META, TOLERANCE_MV, export, load
 from vae.deploy.graph import FixedLeadsGraph, ReconstructionGraph
 from vae.networks.lead_vae import LeadVAE
 from vae.networks.wearecg import WearECG
@@ -159,11 +160,11 @@ def test_a_batch_may_be_fixed_or_free(files):
 def test_the_command(checkpoint, tmp_path, capsys):
     out = tmp_path / "wearable.pt"
     arguments = ["--checkpoint", str(checkpoint), "--format", "torchscript", "--leads", "MLII,V1", "--out", str(out)]
-    assert main([*arguments, "--seconds", "1.2"]) == 0
+    assert run(["export", *arguments, "--seconds", "1.2"]) == 0
     assert capsys.readouterr().out.startswith(f"{out}: ")
     (ecg, _) = load(out, "torchscript")([np.zeros((1, 2, 600), dtype=np.float32)])
     assert ecg.shape == (1, 12, 600)
-    assert main(arguments) == 2
+    assert run(["export", *arguments]) == 2
     assert "exists; use --overwrite" in capsys.readouterr().err
 
 
@@ -181,7 +182,7 @@ def refused(tmp_path, capsys, checkpoint):
     def check(arguments, *words):
         before = sorted(tmp_path.rglob("*"))
         defaults = ["--checkpoint", str(checkpoint), "--format", "torchscript", "--out", str(tmp_path / "out.pt")]
-        assert main([*defaults, *arguments]) == 2
+        assert run(["export", *defaults, *arguments]) == 2
         captured = capsys.readouterr()
         (line,) = captured.err.splitlines()
         assert captured.out == ""

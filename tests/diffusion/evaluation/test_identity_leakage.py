@@ -10,8 +10,10 @@ import torch
 
 from diffusion.evaluation import identity_leakage as persons_audit
 from diffusion.evaluation.identity_leakage import People, attacks, audit, bottleneck, inversion, noisy
+from gen.cli import run
 from gen.io import RecordSetWriter
 from gen.records import InputError
+from gen.results import Results
 from gen.simulate import simulate
 
 
@@ -110,14 +112,20 @@ def test_the_command_on_simulated_visits(tmp_path, capsys, monkeypatch):
         assert (conditions[0].age, conditions[0].sex) == (None, None)
         return own[recordings[0].patient.id]
 
-    pipeline = SimpleNamespace(prepare=prepare, bases=bases)
-    monkeypatch.setattr(persons_audit.registry, "get", lambda *names: lambda path: pipeline)
-    asked = ["--real", str(tmp_path / "set"), "--json", str(tmp_path / "audit.json")]
-    assert persons_audit.main(asked) == 0
+    pipeline = SimpleNamespace(prepare=prepare, bases=bases, digests={"identity": "0"})
+    known = persons_audit.registry.get
+    monkeypatch.setattr(
+        persons_audit.registry,
+        "get",
+        lambda group, name: (lambda path: pipeline) if group == "gen.pipelines" else known(group, name),
+    )
+    asked = ["evaluate", "identity-leakage", "--real", str(tmp_path / "set"), "--out", str(tmp_path / "audit.json")]
+    assert run(asked) == 0
     assert "39 recordings of 20 people" in capsys.readouterr().out
-    written = json.loads((tmp_path / "audit.json").read_text())
-    assert written["attacks"]["base vector"]["rank_1"][0] == 1
-    assert written["attacks"]["base vector"]["rate_r2"] is None
+    found = Results.read(tmp_path / "audit.json")
+    assert found["attacks/base vector/rank 1"].value == 1
+    assert found["attacks/base vector/rate R²"].value is None
+    assert found.settings["weights"] == {"identity": "0"}
     monkeypatch.setattr(persons_audit, "_LEAST", 100)
-    assert persons_audit.main(asked) == 2
+    assert run(asked) == 2
     assert "39 of 40 recordings can be used; accepted: at least 100" in capsys.readouterr().err

@@ -1,0 +1,29 @@
+"""Settings of this package's evaluation; light, so that listing it and its help loads no model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gen.evaluations import Evaluation, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cmr(Evaluation):
+    """Cines generated from the ECGs of simulated hearts never seen: volumes, timing, groups, realism, speed.
+
+    The ECG alone speaks unless `--patient` is given. Every interval is drawn over hearts; the control takes the ECG of
+    another heart, all else equal.
+    """
+
+    name = "cmr"
+    function = "flow.evaluation.cmr:run"
+    needs = "a cache of simulated pairs (`physiogen data pairs`)"
+    example = "--data PAIRS --samples 6 --real .data/sunnybrook"
+
+    data: Path = setting("cache made by `physiogen data pairs`", metavar="PAIRS")
+    checkpoint: Path | None = setting("pipeline folder; the shipped one by default", None, metavar="FOLDER")
+    real: Path | None = setting("folder of real short-axis cines (Sunnybrook)", None, metavar="FOLDER")
+    number: int = setting("hearts at most", 300, least=4, short="-n")
+    samples: int = setting("hearts drawn per ECG", 6, least=2)
+    seed: int = setting("of the samples", 0, least=0)
+    patient: bool = setting("tell age, sex, height and weight too", False)
+    only: tuple[str, ...] = setting("section of the report; all by default", (), metavar="SECTION")

@@ -1,0 +1,48 @@
+"""What commands on many files share at their end: the result on stdout, what failed on stderr, and the exit status."""
+
+import json as json_library
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import typer
+
+#: Failed inputs that are listed one by one; a table of requests may have thousands.
+SHOWN = 20
+
+
+def say(line: str) -> None:
+    """A line on stderr, whatever line breaks it holds."""
+    typer.echo(" ".join(line.split()), err=True)
+
+
+def counted(number: int, word: str) -> str:
+    """``1 record``, ``2 records``."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def finish(
+    lines: Iterable[str], facts: Mapping[str, Any], failed: Sequence[str] = (), *, json: bool, shown: int | None = None
+) -> None:
+    """Print a result and end the command.
+
+    Args:
+        lines: for people.
+        facts: for machines; ``failed`` is added.
+        failed: a line for each input that could not be used.
+        json: print ``facts`` instead of ``lines``.
+        shown: failed inputs that are listed; all by default.
+
+    Raises:
+        typer.Exit: status 2, if anything failed.
+    """
+    if json:
+        typer.echo(json_library.dumps({**facts, "failed": list(failed)}))
+    else:
+        for line in lines:
+            typer.echo(line)
+    for line in failed[:shown]:
+        say(f"physiogen: {line}")
+    if shown is not None and len(failed) > shown:
+        say(f"physiogen: {len(failed) - shown} further ones cannot be used")
+    if failed:
+        raise typer.Exit(2)

@@ -1,0 +1,109 @@
+"""Settings of the floor's evaluations; light, so that listing them and their help loads no model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gen.evaluations import Evaluation, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text(Evaluation):
+    """Statements read from PTB-XL's reports against its own codes: precision, recall and F1.
+
+    Which reports count: those that a person wrote or signed. Left out are device reports that nobody confirmed (their
+    codes come from a later reader), "trace only requested" (no content), reports with an appended "Edit: ..." or
+    "consensus" (that part *is* the codes), and those that PTB-XL cuts off (their conclusion, which comes last, is
+    lost). `--reports all` keeps everything.
+
+    Which codes count: all, on both sides, that are not negated; with `--likelihood L` those of at least that likelihood
+    (0, in PTB-XL only, is unstated and counts). Codes that the reports do not mention count as misses, statements that
+    the report makes and the codes lack count as extras: nothing is left out because the two readers differ.
+    """
+
+    name = "text"
+    function = "gen.evaluation.text:run"
+    needs = "PTB-XL"
+    example = "--data .data/ptb-xl --fold 9"
+
+    data: Path = setting("PTB-XL folder", metavar="PTB-XL")
+    fold: tuple[int, ...] = setting("strat_fold", (9,), least=1)
+    reports: Literal["human", "machine", "all"] = setting("which reports count", "human")
+    likelihood: float = setting("least likelihood of a code", 0.0, least=0)
+    errors: int = setting("show about that many reports with their differences (on stderr)", 0, least=0)
+    ceiling: bool = setting("also a classifier that learns the codes from the words of folds 1-8", False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cohort(Evaluation):
+    """The simulated cohort beside PTB-XL: intervals, amplitudes and the relation between leads.
+
+    Both sides are measured by the same rule (`gen.simulate.measure`). Only the training folds of PTB-XL are used.
+    """
+
+    name = "cohort"
+    function = "gen.evaluation.cohort:run"
+    needs = "PTB-XL"
+    example = "--data .data/ptb-xl"
+
+    data: Path = setting("PTB-XL folder", metavar="PTB-XL")
+    number: int = setting("records of each side", 600, least=2, short="-n")
+    seed: int = setting("of the cohort and of the choice of records", 0, least=0)
+    statement: str | None = setting("only records with this SCP-ECG code, such as NORM", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CineCohort(Evaluation):
+    """Simulated hearts per disease group against reference figures, and how fast cines are made.
+
+    References: Petersen et al., J Cardiovasc Magn Reson 2017;19:18 (normal), Sunnybrook's table (LVH = hypertrophy,
+    DCM = heart failure without infarct), the Cardiac Atlas Project (MI), ACDC's inclusion rules (HCM, DCM).
+    `--picture` draws a contact sheet: simulated short axes beside real ones, end-diastole and end-systole.
+    """
+
+    name = "cine-cohort"
+    function = "gen.evaluation.cine_cohort:run"
+    example = "-n 2000 --picture cine-contact-sheet.png --real .data/sunnybrook"
+
+    number: int = setting("hearts for the distributions", 2000, least=10, short="-n")
+    cines: int = setting("cines to time; 0 for none", 6, least=0)
+    seed: int = setting("of the cohort", 0, least=0)
+    picture: Path | None = setting("also draw a contact sheet here (PNG)", None, output=True, metavar="FILE")
+    picture_seed: int = setting("of the hearts on the sheet", 3, least=0)
+    real: Path | None = setting("folder of the Sunnybrook set, for the sheet", None, metavar="FOLDER")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EcgCeiling(Evaluation):
+    """How much a simulated ECG tells about its simulated heart, against what real ECGs tell about real hearts.
+
+    The ceilings are those of real cohorts: ECG networks reach r = .79 (UK Biobank) and .60 (Mass General Brigham) for
+    left-ventricular mass (Khurshid et al. 2021, Circulation), about a third of the variance of volumes and a fifth of
+    that of systolic function (ARIC). A simulation beyond them would teach a model what no ECG holds.
+    """
+
+    name = "ecg-ceiling"
+    function = "gen.evaluation.ecg_ceiling:run"
+    example = "-n 3000"
+
+    number: int = setting("hearts", 3000, least=50, short="-n")
+    seed: int = setting("of the cohort", 0, least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed(Evaluation):
+    """How long models and measures take, side by side in one run.
+
+    Published networks are timed at their own size with random weights, which decide nothing about time. Measures run in
+    a process of their own each, so that time and peak memory are their own.
+    """
+
+    name = "speed"
+    function = "gen.evaluation.speed:run"
+    example = "--of vae --of diffusion"
+
+    of: tuple[str, ...] = setting("package to time: diffusion, metrics, vae; all by default", (), metavar="PACKAGE")
+    repeats: int = setting("runs, of which the median counts", 3, least=1)
+    threads: int = setting("of the processor", 2, least=1)
+    sizes: tuple[int, ...] = setting("batch sizes of models; sample counts of measures", (), least=1)
+    only: tuple[str, ...] = setting("these measures only", (), metavar="MEASURE")

@@ -1,0 +1,70 @@
+"""The floor's evaluations, run small by their command."""
+
+import csv
+
+import pytest
+
+from gen.cli import run
+from gen.results import Results
+
+
+def evaluated(name, *arguments, out):
+    assert run(["evaluate", name, *map(str, arguments), "--out", str(out)]) == 0
+    return Results.read(out)
+
+
+@pytest.fixture
+def ptb_xl(tmp_path):
+    """A PTB-XL folder of four reports on fold 9 and four on fold 1, and its table of codes."""
+    rows = [("sinusrhythmus. linksschenkelblock", "{'SR': 0.0, 'CLBBB': 100.0}"), ("vorhofflimmern", "{'AFIB': 0.0}")]
+    with (tmp_path / "ptbxl_database.csv").open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["ecg_id", "report", "scp_codes", "strat_fold"])
+        for number in range(8):
+            out.writerow([number, *rows[number % 2], 9 if number < 4 else 1])
+    with (tmp_path / "scp_statements.csv").open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["", "diagnostic", "form", "rhythm", "diagnostic_class", "diagnostic_subclass"])
+        out.writerows(
+            [["SR", "", "", "1", "", ""], ["AFIB", "", "", "1", "", ""], ["CLBBB", "1", "", "", "CD", "CLBBB"]]
+        )
+    return tmp_path
+
+
+def test_text_counts_what_is_read(ptb_xl, tmp_path, capsys):
+    found = evaluated("text", "--data", ptb_xl, "--ceiling", "--errors", "2", out=tmp_path / "t.json")
+    assert found["levels/rhythm/micro-F1"].value == 1
+    assert found["codes/CLBBB/hit"].value == 2
+    assert "learned from folds 1-8 (not this package's reader)" in found.values
+    assert found.n == 4
+    capsys.readouterr()
+    assert run(["evaluate", "text", "--data", str(ptb_xl), "--fold", "3"]) == 2
+    assert "accepted: 1 to 10" in capsys.readouterr().err
+
+
+def test_cine_cohort_draws_its_sheet(tmp_path):
+    from PIL import Image
+
+    found = evaluated(
+        "cine-cohort", "-n", "40", "--cines", "1", "--picture", tmp_path / "s.png", out=tmp_path / "c.json"
+    )
+    assert found["hearts/normal M, edv ml/mean"].unit == "ml"
+    assert found.values["hearts"]["normal M, edv ml"]["real hearts"] == "166±32"
+    assert found["cines/per second"].value > 0
+    with Image.open(tmp_path / "s.png") as picture:
+        assert picture.width > 400
+
+
+def test_ecg_ceiling_has_a_line_for_each_quantity(tmp_path):
+    found = evaluated("ecg-ceiling", "-n", "60", out=tmp_path / "e.json")
+    (rows,) = found.values.values()
+    assert set(rows) == {"lv_mass_g", "lv_edv_ml", "lv_esv_ml", "ef_outside_mi_lbbb"}
+    assert rows["lv_mass_g"]["ceiling"].value == 0.6
+    assert found.notes
+
+
+def test_cohort_beside_ptb_xl(data_dir, tmp_path):
+    found = evaluated("cohort", "--data", data_dir("ptb-xl"), "-n", "12", out=tmp_path / "c.json")
+    assert found["features/hr bpm, real/50th percentile"].unit == "bpm"
+    assert 0 < found["correlation of leads, absolute difference/mean"].value < 1
+    assert found["correlation of leads, real/I/I"].value == 1

@@ -1,15 +1,20 @@
-"""Calibrates a pipeline's intervals: ``python -m flow.calibrate --help``.
+"""Calibrates a pipeline's intervals: ``physiogen train flow/intervals``.
 
-    python -m flow.training.pair_cache --n 0 --val 400 --test 0 --ecgs 0 --seed 1 --out CALIBRATION
-    python -m flow.calibrate --checkpoint RUN/pipeline --data CALIBRATION --n 400 --samples 8
+    physiogen data pairs --n 0 --val 400 --test 0 --ecgs 0 --seed 1 --out CALIBRATION
+    physiogen train flow/intervals --data CALIBRATION --set checkpoint=RUN/pipeline --out PIPELINE
 
-draws hearts for the ECGs of part ``val``, the ECG alone, and writes ``intervals.json`` into the pipeline folder (see
-`flow.volumes.intervals`). Take a cohort of another seed than the training's: its part ``val`` chose the weights.
+draws hearts for the ECGs of part ``val``, the ECG alone, and writes a copy of the pipeline folder with
+``intervals.json`` in it (see `flow.volumes.intervals`). Take a cohort of another seed than the training's: its part
+``val`` chose the weights.
 """
 
-import argparse
+import shutil
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +25,9 @@ from flow.training.latents import encode_ecgs
 from flow.training.pair_cache import PairCache, Part
 from flow.volumes.intervals import COVERAGE, Calibration, save_calibration, volume_table
 from flow.weights import pipeline_folder
-from gen.records import InputError
+from gen.card import About, Source, source_of
+from gen.files import replace_folder
+from gen.training import Fit, Recipe
 
 
 def calibrate(
@@ -98,37 +105,67 @@ def true_volumes(part: Part, rows: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def main() -> None:
-    """Command line of `calibrate`."""
-    parser = argparse.ArgumentParser(
-        description="Calibrate the intervals of a cmr pipeline on hearts outside training."
-    )
-    parser.add_argument("--checkpoint", type=Path, help="pipeline folder; the shipped one by default")
-    parser.add_argument(
-        "--data", type=Path, required=True, help="cache made by python -m flow.training.pair_cache; part val is used"
-    )
-    parser.add_argument("--n", type=int, default=400, help="hearts at most")
-    parser.add_argument("--samples", type=int, default=8, help="samples per ECG; tables hold for 2 to this many")
-    parser.add_argument("--seed", type=int, default=0, help="of the samples")
-    options = parser.parse_args()
-    try:
-        folder = pipeline_folder(options.checkpoint)
+INTERVALS = About(
+    name="flow/intervals",
+    task="intervals of volumes and mass around generated hearts, fitted to a trained pipeline",
+    intended_use="finish a trained cmr pipeline, so that its 90 % intervals are calibrated",
+    limits="marginal coverage over simulated hearts like those of the calibration cohort; none for real patients",
+)
+
+
+@dataclass(frozen=True)
+class IntervalsRecipe:
+    """Settings of ``flow/intervals``.
+
+    Attributes:
+        checkpoint: pipeline folder, RUN/pipeline; empty for the shipped one.
+        hearts: at most.
+        samples: hearts drawn per ECG; tables hold for 2 to this many.
+        seed: of the samples.
+    """
+
+    checkpoint: str = ""
+    hearts: int = 400
+    samples: int = 8
+    seed: int = 0
+
+
+class _Intervals(Fit[IntervalsRecipe]):
+    """The pipeline's folder with ``intervals.json``."""
+
+    needs = "a cache made by `physiogen data pairs --out DIR` with another seed than the training's; part val is used"
+    places = ("checkpoint",)
+
+    @cached_property
+    def _cache(self) -> PairCache:
+        assert self.data is not None
+        return PairCache.open(self.data)
+
+    @property
+    def _folder(self) -> Path:
+        return pipeline_folder(self.settings.checkpoint or None)
+
+    def inputs(self) -> dict[str, str]:
+        return {"data": self._cache.digest, "pipeline": index_digest(checked_index(self._folder))}
+
+    def sources(self) -> list[Source]:
+        return [source_of(self._cache.manifest["source"], split="calibrated on part val", digest=self._cache.digest)]
+
+    def fit(self, card: Mapping[str, Any]) -> dict[str, Any]:
+        del card  # the parts of a pipeline have cards of their own
+        settings = self.settings
         calibration = calibrate(
-            ECGToCMRPipeline.from_pretrained(folder, calibrated=False),
-            PairCache.open(options.data),
-            n=options.n,
-            num_samples=options.samples,
-            seed=options.seed,
+            ECGToCMRPipeline.from_pretrained(self._folder, calibrated=False),
+            self._cache,
+            n=settings.hearts,
+            num_samples=settings.samples,
+            seed=settings.seed,
             verbose=True,
         )
-        path = save_calibration(calibration, folder, index_digest(checked_index(folder)))
-    except InputError as error:
-        print(f"flow.calibrate: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    print(
-        f"{path}: {calibration.coverage:.0%} intervals from {calibration.hearts} hearts, 2 to {options.samples} samples"
-    )
+        with replace_folder(self.out) as temporary:
+            shutil.copytree(self._folder, temporary, dirs_exist_ok=True)
+            save_calibration(calibration, temporary, index_digest(checked_index(temporary)))
+        return {"pipeline": str(self.out), "coverage": calibration.coverage, "hearts": calibration.hearts}
 
 
-if __name__ == "__main__":
-    main()
+intervals = Recipe(INTERVALS, IntervalsRecipe, _Intervals)

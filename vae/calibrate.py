@@ -1,6 +1,6 @@
 """Fits the uncertainty of a checkpoint on validation records: the width of its bands and the spread of its draws.
 
-    python -m vae.calibrate --data CACHE --checkpoint RUN/best --out vae/weights/default
+    physiogen train vae/bands --data CACHE --set checkpoint=RUN/best --out BANDS
 
 The network predicts a scale for every missing sample. A band is the mean plus and minus a factor times that scale;
 the factor of a level and lead is the quantile of |error| / scale over validation records (split conformal prediction,
@@ -8,19 +8,21 @@ Vovk et al. 2005), pooled over the input sets of ``vae.evaluation.reconstruction
 test fold.
 """
 
-import argparse
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import norm
 
-from gen.checkpoint import load_checkpoint, save_checkpoint
-from gen.datasets.cache import SignalCache
+from gen.card import About
+from gen.checkpoint import checkpoint_digest, load_checkpoint, save_checkpoint
 from gen.leads import LEADS_8, parse_leads
+from gen.records import InputError
 from gen.signals import resample
+from gen.training import Fit, OfCache, Recipe
 from vae.pipeline import LEVELS, load
 from vae.predictors import NetworkPredictor, Windows
 from vae.training.masks import INPUT_SETS
@@ -84,32 +86,52 @@ def _smooth_spectrum(amplitude: np.ndarray, fs_hz: float, length: int) -> tuple[
     return [h for h, _ in found], [a for _, a in found]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write a checkpoint with bands."""
-    parser = argparse.ArgumentParser(prog="python -m vae.calibrate", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="cache made by `physiogen data prepare`")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="trained LeadVAE")
-    parser.add_argument("--out", type=Path, required=True, help="checkpoint folder to write")
-    parser.add_argument("--card", type=Path, help="JSON whose entries are added to the model card")
-    options = parser.parse_args(arguments)
-    cache = SignalCache.open(options.data)
-    predictor = load(options.checkpoint).predictor
-    assert isinstance(predictor, NetworkPredictor)
-    signal = np.nan_to_num(cache.batch(cache.split("val")))
-    fitted = calibrate(predictor, resample(signal, cache.fs_hz, predictor.fs_hz))
-    found = load_checkpoint(options.checkpoint)
-    extra = json.loads(options.card.read_text()) if options.card else {}
-    card = dict(found.card)
-    if card:
-        card = {**card, "facts": {**card.get("facts", {}), "bands": "fitted on fold 9"}, **extra}
-    save_checkpoint(
-        options.out,
-        config={**found.config, **fitted},
-        model=found.tensors,
-        card=card,
-    )
-    print(json.dumps(fitted["band_factors"]))
+BANDS = About(
+    name="vae/bands",
+    task="widths of the bands around a reconstruction, fitted to a trained network",
+    intended_use="finish a trained LeadVAE, so that its 50 and 90 % bands and its draws are calibrated",
+    limits="marginal coverage over records like those of the validation part; none for a single patient or finding",
+)
 
 
-if __name__ == "__main__":
-    main()
+@dataclass(frozen=True)
+class BandsRecipe:
+    """Settings of ``vae/bands``.
+
+    Attributes:
+        checkpoint: trained LeadVAE, RUN/best.
+    """
+
+    checkpoint: str = ""
+
+
+class _Bands(OfCache[BandsRecipe], Fit[BandsRecipe]):
+    """The network's checkpoint with bands."""
+
+    places = ("checkpoint",)
+    split = "fitted on fold 9"
+
+    def inputs(self) -> dict[str, str]:
+        return {**super().inputs(), "network": checkpoint_digest(self._folder)}
+
+    @property
+    def _folder(self) -> Path:
+        if not self.settings.checkpoint:
+            raise InputError("vae/bands: no network given; accepted: --set checkpoint=RUN/best")
+        return Path(self.settings.checkpoint)
+
+    def fit(self, card: Mapping[str, Any]) -> dict[str, Any]:
+        predictor = load(self._folder).predictor
+        if not isinstance(predictor, NetworkPredictor):
+            raise InputError(f"{self._folder}: no network; accepted: a checkpoint of vae/default")
+        signal = np.nan_to_num(self.cache.batch(self.cache.split("val")))
+        fitted = calibrate(predictor, resample(signal, self.cache.fs_hz, predictor.fs_hz))
+        found = load_checkpoint(self._folder)
+        known = found.card or dict(card)
+        facts = {**known.get("facts", {}), "bands": "fitted on fold 9 by physiogen train vae/bands"}
+        config = {**found.config, **fitted}
+        path = save_checkpoint(self.out, config=config, model=found.tensors, card={**known, "facts": facts})
+        return {"checkpoint": str(path), "factors_90": dict(zip(LEADS_8, fitted["band_factors"]["90"], strict=True))}
+
+
+bands = Recipe(BANDS, BandsRecipe, _Bands)

@@ -1,15 +1,18 @@
 """Measures the numbers that findings imply: the quantiles behind `diffusion.conditions.implied`."""
 
-import argparse
 import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from diffusion.conditions.implied import _COLUMNS, _OF_ALL, _RANGE, IMPLIED, LEAST, LEVELS
+from gen.card import About
+from gen.files import atomic_files
 from gen.records import InputError
+from gen.training import Fit, OfCache, Recipe
 from metrics.measurement.criteria import CRITERIA
 from metrics.measurement.records import measure_records
 
@@ -52,26 +55,33 @@ def measure_typical(data: str | Path) -> list[dict[str, object]]:
     return table
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    import pandas as pd
+TABLE = About(
+    name="diffusion/implied",
+    task="the numbers that findings imply: quantiles of measured rates, intervals, axes and amplitudes by finding",
+    intended_use="fill in the numbers that a request leaves open",
+    limits="of the recordings they were measured on; groups of fewer than five have no row",
+)
 
-    from gen.files import replacing
 
-    parser = argparse.ArgumentParser(prog="python -m diffusion.training.implied_table", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="cache of 'physiogen data prepare'")
-    parser.add_argument("--out", type=Path, required=True, help="table to write")
-    options = parser.parse_args(arguments)
-    try:
-        rows = measure_typical(options.data)
-        with replacing(options.out) as temporary:
+@dataclass(frozen=True)
+class ImpliedRecipe:
+    """``diffusion/implied`` has no settings."""
+
+
+class _Implied(OfCache[ImpliedRecipe], Fit[ImpliedRecipe]):
+    """A CSV table, ``--out``."""
+
+    split = "measured on folds 1-8"
+
+    def fit(self, card: Mapping[str, Any]) -> dict[str, Any]:
+        import pandas as pd
+
+        del card  # a table has none
+        assert self.data is not None
+        rows = measure_typical(self.data)
+        with atomic_files(self.out, overwrite=True) as temporary:
             pd.DataFrame(rows).to_csv(temporary, index=False)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{len(rows)} numbers of {len({row['code'] for row in rows})} findings in {options.out}")
-    return 0
+        return {"table": str(self.out), "numbers": len(rows), "findings": len({row["code"] for row in rows})}
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+implied = Recipe(TABLE, ImpliedRecipe, _Implied)

@@ -1,4 +1,4 @@
-"""Fits the population of wave loops to real ECGs: ``python -m gen.simulate.fit --data .data/ptb-xl``.
+"""Fits the population of wave loops to real ECGs: ``physiogen train gen/population``.
 
 For every record of PTB-XL's training folds (1-8) the representative beat is decomposed into the kernels of
 `gen.simulate.waves`. Scales, durations and loop shapes form one vector a record; a ridge regression on sex, age, heart
@@ -6,20 +6,17 @@ rate and statements gives its mean, the residuals its covariance (leading compon
 pacing have means and components of their own. Only these moments are written: nothing of a single patient.
 """
 
-import argparse
 import ast
 import base64
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gen.files import write_text
 from gen.simulate import waves
 from gen.simulate.leadfield import LEADS_TO_SOURCE
-from gen.simulate.measure import Measured, measure
+from gen.simulate.measure import Measured
 from gen.simulate.population import covariates
 
 FS_HZ = 500.0
@@ -188,21 +185,3 @@ def _pack(values: np.ndarray) -> dict[str, Any]:
     scale = np.maximum(np.abs(values).max(axis=1), 1e-12) / 32767.0
     data = np.rint(values / scale[:, None]).astype("<i2")
     return {"shape": list(values.shape), "scale": scale.tolist(), "int16": base64.b64encode(data.tobytes()).decode()}
-
-
-def main() -> None:
-    """Fit and write ``population.json`` beside this file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path(".data/ptb-xl"))
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("population.json"))
-    options = parser.parse_args()
-    rows, signals = load_training(options.data)
-    measured = [measure(signal, FS_HZ) for signal in signals]
-    model = fit(rows, measured)
-    model["source"] = "PTB-XL 1.0.3 (CC BY 4.0), folds 1-8; python -m gen.simulate.fit --data .data/ptb-xl"
-    write_text(options.out, json.dumps(model))
-    print(f"{options.out}: {model['records']} records, {options.out.stat().st_size / 1024:.0f} KiB")
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,7 @@ import torch
 
 from diffusion.conditions.condition import Condition
 from diffusion.conditions.implied import IMPLIED, LEAST, LEVELS, completed, typical
-from diffusion.training.implied_table import main
+from gen.cli import run
 from gen.datasets import open_source, prepare
 from gen.io import RecordSetWriter
 from gen.quantities import QUANTITIES
@@ -91,11 +91,15 @@ def test_the_table_is_measured_on_the_training_split(tmp_path, capsys):
     cache = prepare(open_source(tmp_path / "set"), tmp_path / "cache")
     train = set(cache.table.record_id.iloc[cache.split("train")])
     truth = [r.metadata["truth"]["pr_ms"] for r in records if r.record_id in train]
-    assert main(["--data", str(tmp_path / "cache"), "--out", str(tmp_path / "t.csv")]) == 0
+    asked = ["train", "diffusion/implied", "--data", str(tmp_path / "cache"), "--out", str(tmp_path / "t.csv")]
+    assert run(asked) == 0
+    assert "numbers" in capsys.readouterr().out
     table = pd.read_csv(tmp_path / "t.csv").set_index(["code", "quantity"])
     row = table.loc[("1AVB", "pr_ms")]
     assert LEAST <= row.n <= len(truth) < 24
     np.testing.assert_allclose(row[["level_0", "level_2"]], np.quantile(truth, (0.4, 0.62)), atol=10)
-    assert main(["--data", str(tmp_path), "--out", str(tmp_path / "u.csv")]) == 2
+    assert run(asked) == 2
+    assert "use --overwrite" in capsys.readouterr().err
+    assert run(["train", "diffusion/implied", "--data", str(tmp_path), "--out", str(tmp_path / "u.csv")]) == 2
     assert str(tmp_path) in capsys.readouterr().err
     assert not (tmp_path / "u.csv").exists()

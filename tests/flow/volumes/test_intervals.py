@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from flow.calibrate import calibrate, main, true_volumes
+from flow import calibrate as module
+from flow.calibrate import calibrate, true_volumes
 from flow.checkpoints import checked_index, index_digest
 from flow.evaluation import agreement
 from flow.evaluation.cmr import evaluate
@@ -28,6 +29,7 @@ from flow.volumes.intervals import (
 )
 from flow.volumes.reader import VolumeReader
 from flow.weights import WEIGHTS
+from gen.cli import run
 from gen.records import EcgRecord, InputError
 
 DRAWN = {"steps": 8, "solver": "euler", "guidance": 1.0}
@@ -175,16 +177,32 @@ def test_a_calibration_belongs_to_one_pipeline(calibrated: Path, pipeline_folder
     assert load_calibration(pipeline_folder, "any") is None
 
 
-def test_few_hearts_are_one_line(
-    pipeline_folder: Path, cache: PairCache, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+def test_the_recipe_writes_a_pipeline_of_its_own(
+    pipeline_folder: Path, cache: PairCache, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for arguments in (["--samples", "2"], ["--samples", "1"]):
-        options = ["calibrate", "--checkpoint", str(pipeline_folder), "--data", str(cache.folder), *arguments]
-        monkeypatch.setattr("sys.argv", options)
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert stop.value.code == 2
+    """Few hearts are refused before anything is written; enough of them would give a copy with intervals."""
+    asked = ["train", "flow/intervals", "--data", str(cache.folder), "--set", f"checkpoint={pipeline_folder}"]
+    for samples in ("2", "1"):
+        assert run([*asked, "--set", f"samples={samples}", "--out", str(tmp_path / "p")]) == 2
         assert "at least 38 with 2" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "p").exists()
+    assert not (pipeline_folder / intervals.FILE).exists()
+
+
+def test_a_calibrated_copy_is_bound_to_its_pipeline(
+    pipeline_folder: Path,
+    cache: PairCache,
+    calibration: Calibration,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "calibrate", lambda *args, **settings: calibration)
+    asked = ["train", "flow/intervals", "--data", str(cache.folder), "--set", f"checkpoint={pipeline_folder}"]
+    assert run([*asked, "--out", str(tmp_path / "p")]) == 0
+    found = load_calibration(tmp_path / "p", index_digest(checked_index(pipeline_folder)))
+    assert found is not None
+    assert found.to_json() == calibration.to_json()
+    assert load(tmp_path / "p").calibration is not None
     assert not (pipeline_folder / intervals.FILE).exists()
 
 

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -9,6 +10,7 @@ from typing import Any, Self
 from gen.files import atomic_files, begin, check_output, commit_folder, discard, one_line
 from gen.io import formats
 from gen.io.common import dump_json, facts_of, number_text
+from gen.io.stream import WfdbStream
 from gen.io.webdataset import safe_name
 from gen.records import EcgRecord, InputError
 
@@ -118,6 +120,29 @@ class RecordSetWriter:
         self.count += 1
         self.synthetic += record.synthetic
         return self.path / row["file"]
+
+    @contextmanager
+    def growing(self, facts: EcgRecord) -> Iterator[WfdbStream]:
+        """A record of format wfdb that is written piece by piece, in the memory of a piece.
+
+        Args:
+            facts: the record with everything but its signal, see `gen.io.stream.WfdbStream`.
+
+        Raises:
+            InputError: as `add`, or the set is of another format.
+        """
+        name = safe_name(facts.record_id)
+        if self.format != "wfdb":
+            raise InputError(f"{self.path}: records of any length are written as wfdb, not as {self.format}")
+        if name in self._names:
+            raise InputError(f"{self.path}: record id {facts.record_id!r} is given twice")
+        file = f"{name}.hea"
+        with WfdbStream(self.folder / file, facts) as stream:
+            yield stream
+        self._rows.writerow({**metadata_row(facts, file), "num_samples": str(stream.num_samples)})
+        self._names.add(name)
+        self.count += 1
+        self.synthetic += facts.synthetic
 
     def _write(self, record: EcgRecord, name: str) -> str:
         if self.format in formats.FORMATS:

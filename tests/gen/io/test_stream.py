@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import wfdb
 
-from gen.io import read
+from gen.io import RecordSetWriter, read, read_set
 from gen.io.stream import WfdbStream
 from gen.io.writer import write_record
 from gen.leads import LEADS_12
@@ -61,3 +63,21 @@ def test_a_record_that_is_there_is_kept(tmp_path):
             out.append(SIGNAL)
     with pytest.raises(InputError, match="exists"):
         put(tmp_path / "a.hea", SIGNAL)
+
+
+def test_a_set_takes_a_growing_record_beside_whole_ones(tmp_path):
+    with RecordSetWriter(tmp_path / "set") as out:
+        with out.growing(facts()) as stream:
+            stream.append(SIGNAL[:, :3000])
+            stream.append(SIGNAL[:, 3000:])
+        out.add(replace(facts(SIGNAL), record_id="b"))
+    first, second = read_set(tmp_path / "set")
+    assert (first.record_id, second.record_id) == ("a", "b")
+    np.testing.assert_array_equal(first.signal_mv, second.signal_mv)
+    with pytest.raises(InputError, match="written as wfdb"):
+        grow_npz(tmp_path / "other")
+
+
+def grow_npz(path):
+    with RecordSetWriter(path, format="npz") as out, out.growing(facts()):
+        pass

@@ -1,4 +1,4 @@
-"""The phantom: exact volumes, muscle that keeps its mass, motion in phase with the ECG, and a ceiling that the cohort keeps."""
+"""The phantom: exact volumes, muscle that keeps its mass, motion in phase with the ECG, a ceiling that is kept."""
 
 from dataclasses import replace
 

@@ -137,7 +137,7 @@ def _generate(
     try:
         return pipeline(record, **drawing)
     except (InputError, LeadError) as error:
-        file = str(record.metadata["source_file"])
+        file = record.source_name
         bad.append(str(error) if file in str(error) else f"{file}: {error}")
         return None
 

@@ -75,6 +75,11 @@ class EcgRecord:
         return self.signal_mv.shape[1]
 
     @property
+    def source_name(self) -> str:
+        """What a message calls it: the file it was read from, else its name."""
+        return str(self.metadata.get("source_file", self.record_id))
+
+    @property
     def duration_s(self) -> float:
         """Length in seconds."""
         return self.num_samples / self.fs_hz

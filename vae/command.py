@@ -148,7 +148,7 @@ def _written(writer: "RecordSetWriter", record: EcgRecord, bad: list[str]) -> bo
     except InputError as error:
         if isinstance(error.__cause__, OSError):
             raise
-        bad.append(f"{record.metadata.get('source_file', record.record_id)}: {error}")
+        bad.append(f"{record.source_name}: {error}")
         return False
     return True
 
@@ -177,7 +177,7 @@ def _rebuild(
         return pipeline(block, leads=leads, num_samples=samples, seed=seed, allow_bad_leads=allow_bad_leads)
     except (InputError, LeadError) as error:
         if len(block) == 1:
-            file = str(block[0].metadata["source_file"])
+            file = block[0].source_name
             bad.append(str(error) if str(error).startswith(file) else f"{file}: {error}")
             return []
     return [

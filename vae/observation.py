@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gen.completion import Policy, check
 from gen.leads import CHEST_LEADS, LEADS_8, LEADS_8_TO_12, LEADS_12, LIMB_LEADS, derivation, to_12
-from gen.quality import bad_leads
 from gen.records import EcgRecord, InputError
 
 AUGMENTED = LIMB_LEADS[2:]
@@ -46,26 +46,18 @@ def observe(record: EcgRecord, leads: Sequence[str] | None = None, *, allow_bad_
     Raises:
         InputError: none of the wanted leads is there, a wanted lead is bad, or the record is too short.
     """
-    name = str(record.metadata.get("source_file", record.record_id))
+    name = record.source_name
     wanted = tuple(record.leads if leads is None else leads)
     present = [lead for lead in wanted if lead in record.leads]
     if not present:
         raise InputError(f"{name}: none of the leads {', '.join(wanted)} in the file; it has {', '.join(record.leads)}")
-    if record.duration_s < 1:
-        raise InputError(f"{name}: {record.duration_s:.2f} s long; at least 1 s is needed")
-    chosen = record.select(present)
     # Holes are welcome (paper print-outs have them); a lead of holes alone is not.
-    bad = bad_leads(chosen, max_nan_share=0.95)
-    if bad and not allow_bad_leads:
-        reasons = "; ".join(f"lead {lead} {reason}" for lead, reason in bad.items())
-        raise InputError(f"{name}: {reasons} (--allow-bad-leads rebuilds such leads as if they were missing)")
-    usable = tuple(lead for lead in present if lead not in bad)
-    if not usable:
-        raise InputError(f"{name}: no usable lead; " + "; ".join(f"{lead} {why}" for lead, why in bad.items()))
+    checked = check(record.select(present), Policy(most_missing=0.95, drop_bad=allow_bad_leads, whole=False))
+    chosen, usable = checked.record, tuple(checked.record.leads)
     given = np.full((len(LEADS_12), record.num_samples), np.nan, dtype=np.float32)
     for lead in usable:
         given[LEADS_12.index(lead)] = chosen.lead(lead)
-    ignored = bad | {lead: "not in the file" for lead in wanted if lead not in record.leads}
+    ignored = checked.dropped | {lead: "not in the file" for lead in wanted if lead not in record.leads}
     signal, augmented = independent(given)
     observed = ~np.isnan(signal)
     return Observation(np.where(observed, signal, 0), observed, augmented, given, usable, ignored)

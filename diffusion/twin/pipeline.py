@@ -19,7 +19,7 @@ from diffusion.process.editing import Start
 from diffusion.process.settings import Sampling
 from diffusion.twin.change import Change, one_person, own_condition
 from diffusion.twin.identity import IdentityEncoder
-from diffusion.twin.reference import WINDOW_S, Reference, check_strength, name_of, usable
+from diffusion.twin.reference import WINDOW_S, Reference, check_strength, usable
 from diffusion.twin.scores import TwinScores, checks_of, score
 from diffusion.twin.sources import GAP_FEATURES, base_input
 from gen.card import part, validation_metrics
@@ -122,7 +122,7 @@ class ECGTwinPipeline(DiffusionPipeline):
         for record, found in zip(ready, measured, strict=True):
             failure = found.failure or ("noise" if found.quality < _ALIKE else None)
             if failure is not None:
-                raise InputError(f"{name_of(record)}: not usable as a reference: {_FAILURES.get(failure, failure)}")
+                raise InputError(f"{record.source_name}: not usable as a reference: {_FAILURES.get(failure, failure)}")
         conditions = [
             own_condition(record, found, report if k == 0 else None)
             for k, (record, found) in enumerate(zip(ready, measured, strict=True))
@@ -284,7 +284,7 @@ class ECGTwinPipeline(DiffusionPipeline):
         wanted = round(settings.duration_s * self.fs_hz)
         if person.record.num_samples < wanted - 1:
             raise InputError(
-                f"{name_of(person.record)}: {person.record.duration_s:.2f} s; an edit (strength below 1) "
+                f"{person.record.source_name}: {person.record.duration_s:.2f} s; an edit (strength below 1) "
                 f"of {settings.duration_s:g} s needs a reference as long"
             )
         if person.latent is not None and wanted == round(WINDOW_S * self.fs_hz):
@@ -299,7 +299,7 @@ class ECGTwinPipeline(DiffusionPipeline):
         name = record.record_id.replace("synthetic_", f"{source.record_id}_twin_")
         facts = {
             "generator": "physiogen twin",
-            "reference": name_of(source),
+            "reference": source.source_name,
             "reference_condition": request_of(person.condition),
             "strength": strength,
         }

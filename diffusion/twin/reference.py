@@ -1,21 +1,18 @@
 """A person as the generator knows them: a recording made ready, the own condition, and the base vector."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 
 from diffusion.conditions.condition import Condition
 from diffusion.twin.change import Change, target_condition
-from gen import registry
-from gen.leads import LEADS_8, LEADS_12, LeadError
-from gen.quality import bad_leads, quality_report
+from gen.completion import Policy, Reconstructor, complete
+from gen.leads import LEADS_12
 from gen.records import EcgRecord, InputError
-from gen.signals import fill_gaps
 
 SHORTEST_S, WINDOW_S = 4.0, 10.0
 #: A lead with fewer missing samples has its holes filled; with more it is rebuilt from the others.
-_HOLES = 0.2
+_POLICY = Policy(purpose="a reference", shortest_s=SHORTEST_S, most_missing=0.2, drop_bad=True, fill=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,44 +41,20 @@ class Reference:
         return self._targets[change]
 
 
-def usable(record: EcgRecord, fs_hz: float) -> tuple[EcgRecord, list[str]]:
-    """A reference with twelve leads at a rate, and what had to be done to it.
+def usable(record: EcgRecord, fs_hz: float, rebuild: Reconstructor | None = None) -> tuple[EcgRecord, list[str]]:
+    """A reference with twelve leads at a rate, and what had to be done to it; see `gen.completion.complete`.
 
     Raises:
         InputError: it is too short, in another unit, has exchanged leads, or has no lead to rebuild the others from.
     """
-    name = name_of(record)
-    if record.duration_s < SHORTEST_S:
-        raise InputError(f"{name}: {record.duration_s:.2f} s long; a reference needs {SHORTEST_S:g} s")
-    quality = quality_report(record)
-    of_all = [line for line in quality.reasons if not line.startswith("lead ")]  # single leads can be rebuilt
-    if of_all or all(lead.problem for lead in quality.leads.values()):
-        raise InputError(f"{name}: not usable as a reference: {'; '.join(quality.reasons)}")
-    notes = [f"{name}: the electrodes of the arms look exchanged"] if quality.arms_reversed else []
-    wrong = bad_leads(record, max_nan_share=_HOLES)
-    good = [lead for lead in record.leads if lead not in wrong]
-    try:
-        whole = record.select(good).select(LEADS_8)
-    except LeadError:
-        return _rebuilt(record, good, fs_hz, notes)
-    filled = replace(whole, signal_mv=fill_gaps(whole.signal_mv))
-    return filled.to_12().at(fs_hz), notes
-
-
-def _rebuilt(record: EcgRecord, good: Sequence[str], fs_hz: float, notes: list[str]) -> tuple[EcgRecord, list[str]]:
-    """Missing leads from those that are there, by the shipped reconstruction."""
-    rebuild = registry.load("reconstruct")
-    seen = record.select(good)
-    whole = rebuild(seen, allow_bad_leads=True).record
-    lost = [lead for lead in LEADS_12 if lead not in good]
-    line = f"{name_of(record)}: leads {', '.join(lost)} are missing or unusable and were rebuilt from {', '.join(good)}"
-    filled = replace(whole, signal_mv=fill_gaps(whole.signal_mv), report=record.report, statements=record.statements)
-    return filled.at(fs_hz), [*notes, line]
-
-
-def name_of(record: EcgRecord) -> str:
-    """File of a recording, or its name."""
-    return str(record.metadata.get("source_file", record.record_id))
+    found = complete(record, replace(_POLICY, fs_hz=fs_hz), rebuild)
+    name = record.source_name
+    reversed_arms = found.quality is not None and found.quality.arms_reversed
+    notes = [f"{name}: the electrodes of the arms look exchanged"] if reversed_arms else []
+    if found.rebuilt:
+        lost = ", ".join(lead for lead in LEADS_12 if lead not in found.kept)
+        notes.append(f"{name}: leads {lost} are missing or unusable and were rebuilt from {', '.join(found.kept)}")
+    return found.record, notes
 
 
 def check_strength(strength: float) -> None:

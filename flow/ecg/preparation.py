@@ -1,17 +1,15 @@
 """From any ECG record to what the encoder reads: checks, missing leads, ten seconds, beats."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from flow.ecg.beats import Beats, find_beats
 from flow.networks.conditions import FRAMES
 from flow.networks.pamae import PhaseAwareMAE
-from gen import registry
-from gen.leads import LEADS_8, LEADS_12, derivable
-from gen.quality import quality_report
-from gen.records import EcgRecord, InputError
+from gen.completion import Policy, Reconstructor, complete
+from gen.leads import LEADS_8
+from gen.records import EcgRecord
 from gen.signals import fill_gaps
 
 
@@ -36,21 +34,29 @@ class Prepared:
     warnings: tuple[str, ...]
 
 
-def prepare(record: EcgRecord, encoder: PhaseAwareMAE, *, allow_bad_leads: bool = False) -> Prepared:
+def prepare(
+    record: EcgRecord,
+    encoder: PhaseAwareMAE,
+    *,
+    allow_bad_leads: bool = False,
+    rebuild: Reconstructor | None = None,
+) -> Prepared:
     """Check a record, complete its leads and find its beats.
 
     Args:
         record: any leads, rate and length.
         encoder: names rate and length.
         allow_bad_leads: rebuild unusable leads from the others instead of refusing the record.
+        rebuild: rebuilds missing leads; the installed reconstruction where not given.
 
     Raises:
         InputError: a lead is unusable, leads or unit are wrong, no beats, or noise.
     """
-    name = str(record.metadata.get("source_file", record.record_id))
-    finite = np.where(np.isfinite(record.signal_mv), record.signal_mv, np.nan)
-    record, warnings = _checked(replace(record, signal_mv=finite), name, allow_bad_leads)
-    full, more = _twelve(record)
+    name = record.source_name
+    completed = complete(record, Policy(purpose="an ECG for cardiac images", drop_bad=allow_bad_leads), rebuild)
+    full, warnings = completed.record, completed.quality.warnings if completed.quality else ()
+    warnings = (*warnings, *(f"lead {lead} was rebuilt" for lead in completed.dropped))
+    more = (f"reconstructed leads: {', '.join(completed.rebuilt)}",) if completed.rebuilt else ()
     fs, samples = float(encoder.config["fs_hz"]), int(encoder.config["samples"])
     signal, start = _window(full.to_8().at(fs).signal_mv, samples)
     beats = find_beats(signal, fs, name=name)
@@ -62,35 +68,6 @@ def prepare(record: EcgRecord, encoder: PhaseAwareMAE, *, allow_bad_leads: bool 
         more = (*more, f"only {samples / fs:.0f} s from {start / fs:.1f} s on are used")
     weights = beats.cycle_weights(encoder.token_times_s.numpy().astype(np.float64), FRAMES)
     return Prepared(full, padded, beats.average(signal, fs), weights, beats, (*warnings, *more))
-
-
-def _checked(record: EcgRecord, name: str, allow_bad_leads: bool) -> tuple[EcgRecord, tuple[str, ...]]:
-    report = quality_report(record)
-    if report.ok:
-        return record, tuple(report.warnings)
-    bad = [lead for lead, quality in report.leads.items() if quality.problem]
-    others = [reason for reason in report.reasons if not any(reason.startswith(f"lead {lead} ") for lead in bad)]
-    if others or not allow_bad_leads or len(bad) == len(record.leads):
-        hint = "" if others or len(bad) == len(record.leads) else " (--allow-bad-leads rebuilds them)"
-        raise InputError(f"{name}: {'; '.join(report.reasons)}{hint}")
-    kept = tuple(lead for lead in record.leads if lead not in bad)
-    return record.select(kept), (*report.warnings, *(f"lead {lead} was rebuilt" for lead in bad))
-
-
-def _twelve(record: EcgRecord) -> tuple[EcgRecord, tuple[str, ...]]:
-    """All twelve leads: derived where that is exact, reconstructed by the installed model where not."""
-    if set(derivable(record.leads)) >= set(LEADS_12):
-        return record.to_12(), ()
-    if "reconstruct" not in registry.names("gen.pipelines"):
-        raise InputError(f"{record.record_id}: has {', '.join(record.leads)} only; accepted: the twelve leads")
-    rebuilt = registry.load("reconstruct")(record).record
-    missing = _missing(record.leads)
-    return replace(rebuilt, record_id=record.record_id), (f"reconstructed leads: {', '.join(missing)}",)
-
-
-def _missing(leads: Sequence[str]) -> list[str]:
-    there = derivable(leads)
-    return [lead for lead in LEADS_12 if lead not in there]
 
 
 def _window(signal: np.ndarray, samples: int) -> tuple[np.ndarray, int]:

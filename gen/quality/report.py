@@ -37,8 +37,18 @@ class QualityReport:
     exchanged_leads: tuple[str, str] | None  #: the two lead names whose exchange would restore Einthoven's law
     arms_reversed: bool  #: the electrodes of the left and right arm look exchanged
     unit_suspected: str | None  #: the unit the values seem to be in, if not mV
-    reasons: tuple[str, ...]
+    record_reasons: tuple[str, ...]  #: what is wrong with the record as a whole
     warnings: tuple[str, ...]
+
+    @property
+    def lead_reasons(self) -> dict[str, str]:
+        """Lead -> what is wrong with it, of the leads that cannot be used."""
+        return {name: lead.problem for name, lead in self.leads.items() if lead.problem}
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Everything that makes the verdict bad, one line each: single leads first, then the record as a whole."""
+        return (*(f"lead {name} {problem}" for name, problem in self.lead_reasons.items()), *self.record_reasons)
 
     @property
     def ok(self) -> bool:
@@ -52,12 +62,17 @@ class QualityReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values."""
-        return {**asdict(self), "verdict": self.verdict}
+        return {**asdict(self), "reasons": self.reasons, "verdict": self.verdict}
 
 
-def quality_report(record: EcgRecord) -> QualityReport:
-    """Measure a record of any leads, rate and length; never raises on poor signals."""
-    leads = lead_qualities(record, MOSTLY_MISSING)
+def quality_report(record: EcgRecord, most_missing: float = MOSTLY_MISSING) -> QualityReport:
+    """Measure a record of any leads, rate and length; never raises on poor signals.
+
+    Args:
+        record: what was recorded.
+        most_missing: share of missing samples that a usable lead may have.
+    """
+    leads = lead_qualities(record, most_missing)
     unit = _unit(leads)
     if unit is not None:
         leads = without_amplitude_problems(leads)
@@ -67,7 +82,7 @@ def quality_report(record: EcgRecord) -> QualityReport:
     residual, exchanged = limb_law(signal, limb) if unit is None and signal.size else (None, None)
     usable = all(lead.problem is None for lead in leads.values())
     reversed_arms = usable and unit is None and exchanged is None and arms_reversed(record)
-    reasons = [f"lead {name} {lead.problem}" for name, lead in leads.items() if lead.problem]
+    reasons: list[str] = []
     if record.duration_s < SHORTEST_S:
         reasons.append(f"only {record.duration_s:.2f} s long, at least {SHORTEST_S:g} s needed")
     if unit is not None:
@@ -87,7 +102,7 @@ def quality_report(record: EcgRecord) -> QualityReport:
         exchanged_leads=exchanged,
         arms_reversed=reversed_arms,
         unit_suspected=unit,
-        reasons=tuple(reasons),
+        record_reasons=tuple(reasons),
         warnings=tuple(warnings),
     )
 

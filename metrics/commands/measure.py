@@ -26,7 +26,9 @@ PARAMS: dict[str, int] = {
     "hr_bpm": 1, "pr_ms": 0, "qrs_ms": 0, "qt_ms": 0, "qtcb_ms": 0, "qtcf_ms": 0, "axis_deg": 0, "sokolow_mv": 3,
     "cornell_mv": 3, "rr_cv": 4, "p_present": 3, "quality": 3,
 }  # fmt: skip
-PARAMS_COLUMNS = ("record", *PARAMS, "failure")
+#: Columns after those: variability of RR intervals, and the rhythm as an SCP-ECG code.
+MORE: dict[str, int] = {"rr_ms": 0, "sdnn_ms": 1, "rmssd_ms": 1, "pnn50": 4, "rr_lag1": 3}
+PARAMS_COLUMNS = ("record", *PARAMS, "failure", *MORE, "rhythm")
 BEATS_COLUMNS = ("record", "lead", "wave", "onset", "peak", "offset")
 _BLOCK = 32
 
@@ -47,7 +49,7 @@ def measure(
     fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace tables that are there.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, with rhythm and beats.")] = False,
 ) -> None:
     """Measure ECGs: rate, PR, QRS, QT, axis, voltages; empty cells where a record does not allow it, with the reason.
 
@@ -64,6 +66,7 @@ def measure(
     wanted = None if leads is None else parse_leads(leads)
     files = expand_inputs(inputs)
     bad: list[str] = []
+    described: list[dict[str, Any]] | None = [] if json else None
     start = time.perf_counter()
     with ExitStack() as stack:
         tables = [stack.enter_context(atomic_files(path, overwrite=overwrite)) for path in (out, beats) if path]
@@ -71,16 +74,19 @@ def measure(
         writers = [csv.writer(handle, lineterminator="\n") for handle in handles]
         for writer, columns in zip(writers, (PARAMS_COLUMNS, BEATS_COLUMNS), strict=False):
             writer.writerow(columns)
-        counts = _measure(read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted), writers, len(files))
+        records = read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted)
+        counts = _measure(records, writers, len(files), described)
         if not counts["records"]:
             raise InputError("; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else ""))
     seconds = time.perf_counter() - start
-    _print(out, beats, counts, bad, seconds, json)
+    _print(out, beats, counts, bad, seconds, described)
     if bad:
         raise typer.Exit(2)
 
 
-def _measure(records: Iterator[EcgRecord], writers: list[Any], total: int) -> dict[str, int]:
+def _measure(
+    records: Iterator[EcgRecord], writers: list[Any], total: int, described: list[dict[str, Any]] | None
+) -> dict[str, int]:
     from gen.io.blocks import in_blocks
     from metrics.measurement.records import measure_and_delineate
 
@@ -91,6 +97,8 @@ def _measure(records: Iterator[EcgRecord], writers: list[Any], total: int) -> di
             writers[0].writerow(_parameter_row(record, parameters))
             if len(writers) > 1 and waves is not None:
                 writers[1].writerows(_beat_rows(record, waves))
+            if described is not None:
+                described.append(_described(record, parameters))
             counts["records"] += 1
             counts["not_measurable"] += parameters.failure is not None
             counts["beats"] += parameters.beats
@@ -125,8 +133,22 @@ def _in_parallel(work: Callable[[_Block], _Result], blocks: Iterable[_Block]) ->
 
 
 def _parameter_row(record: EcgRecord, parameters: "Parameters") -> list[str]:
-    cells = [_cell(float(getattr(parameters, name)), decimals) for name, decimals in PARAMS.items()]
-    return [record.record_id, *cells, parameters.failure or ""]
+    cells, more = (
+        [_cell(float(getattr(parameters, name)), decimals) for name, decimals in columns.items()]
+        for columns in (PARAMS, MORE)
+    )
+    return [record.record_id, *cells, parameters.failure or "", *more, parameters.rhythm.code or ""]
+
+
+def _described(record: EcgRecord, p: "Parameters") -> dict[str, Any]:
+    """What --json says of a record: its parameters, its rhythm in words, and the kind of every beat."""
+    numbers = {
+        name: round(value, decimals) if isfinite(value := float(getattr(p, name))) else None
+        for name, decimals in {**PARAMS, **MORE}.items()
+    }
+    rhythm = {"code": p.rhythm.code, "statement": p.rhythm.words, "atrial_bpm": p.rhythm.atrial_bpm}
+    beats = [{"qrs_onset": round(onset * record.fs_hz), "kind": kind} for onset, kind in p.beat_kinds]
+    return {"record": record.record_id, **numbers, "failure": p.failure, "rhythm": rhythm, "beats": beats}
 
 
 def _cell(value: float, decimals: int) -> str:
@@ -142,14 +164,19 @@ def _beat_rows(record: EcgRecord, waves: "Delineation") -> Iterator[list[str]]:
 
 
 def _print(
-    out: Path, beats: Path | None, counts: dict[str, int], bad: list[str], seconds: float, as_json: bool
+    out: Path,
+    beats: Path | None,
+    counts: dict[str, int],
+    bad: list[str],
+    seconds: float,
+    described: list[dict[str, Any]] | None,
 ) -> None:
     rate = counts["records"] / max(seconds, 1e-9)
-    if as_json:
+    if described is not None:
         import json
 
         result = {"out": str(out), "beats": str(beats) if beats else None, "counts": counts, "failed": bad}
-        typer.echo(json.dumps(result | {"records_per_s": round(rate, 1)}))
+        typer.echo(json.dumps(result | {"records_per_s": round(rate, 1), "measured": described}))
     else:
         records = f"{counts['records']} record{'s' if counts['records'] != 1 else ''}"
         typer.echo(f"{records} measured in {out}, {counts['not_measurable']} without a result ({rate:.0f} records/s)")

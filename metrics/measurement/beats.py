@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.measurement.delineation.segments import Segments
+from metrics.measurement.missing import Stretch, crossed
 
 Array = npt.NDArray[np.float64]
 MIN_BEATS = 2
@@ -54,13 +55,23 @@ def associate(p: Segments, qrs: Segments, t: Segments) -> Beats:
     return Beats(p_on, p_off, qrs.onset, qrs.offset, t_on, t_off)
 
 
-def intervals(beats: Beats, dominant: Beats) -> dict[str, float]:
-    """Rate and variability from all beats, intervals from the dominant ones; NaN where not measurable."""
-    rr = 1e3 * np.diff(beats.qrs_on)
-    found: dict[str, float] = {"beats": len(beats), "hr_bpm": 60e3 / float(rr.mean()), "rr_ms": float(rr.mean())}
-    if len(rr) >= 2:
-        found |= {"rr_sd_ms": float(rr.std()), "rr_cv": float(rr.std() / rr.mean())}
-        found["rmssd_ms"] = float(np.sqrt(np.mean(np.diff(rr) ** 2)))
+def connected(beats: Beats, gaps: list[Stretch]) -> npt.NDArray[np.bool_]:
+    """(beat - 1,) whether the interval to the next beat was recorded: one across a hole is no RR interval."""
+    return ~crossed(beats.qrs_on[:-1], beats.qrs_on[1:], gaps)
+
+
+def intervals(beats: Beats, dominant: Beats, whole: npt.NDArray[np.bool_] | None = None) -> dict[str, float]:
+    """Rate and variability from all beats, intervals from the dominant ones; NaN where not measurable.
+
+    Args:
+        beats: all of them.
+        dominant: those of the prevailing form.
+        whole: (beat - 1,) intervals that were recorded; see `connected`.
+    """
+    every = 1e3 * np.diff(beats.qrs_on)
+    known = np.ones(len(every), dtype=bool) if whole is None else whole
+    found: dict[str, float] = {"beats": len(beats), "hr_bpm": float("nan"), "rr_ms": float("nan")}
+    found |= variability(np.where(known, every, np.nan))
     pr = dominant.qrs_on - dominant.p_on
     has_p = np.isfinite(pr)
     # The P wave of the first beat may lie before the record.
@@ -74,6 +85,31 @@ def intervals(beats: Beats, dominant: Beats) -> dict[str, float]:
     if has_t.mean() >= ENOUGH or has_t.sum() >= 3:
         found["qt_ms"] = 1e3 * float(np.median((dominant.t_off - dominant.qrs_on)[has_t]))
         found["t_ms"] = 1e3 * float(np.median((dominant.t_off - dominant.t_on)[has_t]))
+    return found
+
+
+def variability(rr_ms: Array) -> dict[str, float]:
+    """Rate and variability of RR intervals in order, NaN where one is not known.
+
+    SDNN is the standard deviation, RMSSD the root mean square of successive differences, pNN50 the share of these over
+    50 ms (Task Force of ESC and NASPE, 1996); the lag-1 correlation is that of each interval with the next one.
+    """
+    rr = rr_ms[np.isfinite(rr_ms)]
+    if not len(rr):
+        return {}
+    found = {"hr_bpm": 60e3 / float(rr.mean()), "rr_ms": float(rr.mean())}
+    if len(rr) < 2:
+        return found
+    found |= {"rr_sd_ms": float(rr.std()), "rr_cv": float(rr.std() / rr.mean())}
+    step = np.diff(rr_ms)  # NaN next to an interval that is not known
+    step = step[np.isfinite(step)]
+    if len(step):
+        found["rmssd_ms"] = float(np.sqrt(np.mean(step**2)))
+        found["pnn50"] = float(np.mean(np.abs(step) > 50.0))
+    both = np.isfinite(rr_ms[:-1]) & np.isfinite(rr_ms[1:])
+    before, after = rr_ms[:-1][both], rr_ms[1:][both]
+    if len(before) >= 3 and min(before.std(), after.std()) > 1e-9:
+        found["rr_lag1"] = float(np.corrcoef(before, after)[0, 1])
     return found
 
 

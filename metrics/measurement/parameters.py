@@ -15,7 +15,7 @@ Array = npt.NDArray[np.float64]
 #: Why a record could not be measured at all.
 FAILURES = {
     "too_short": "less than 1.5 s",
-    "missing": "more than half of the samples are missing",
+    "missing": "in more than half of the time nothing was recorded, or between any two beats",
     "flat": "no lead moves",
     "few_beats": "fewer than two QRS complexes were found",
     "noise": "the complexes that were found do not resemble each other",
@@ -24,6 +24,21 @@ FAILURES = {
 
 def _unknown() -> Array:
     return np.full(len(LEADS_12), np.nan)
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """The rhythm of an ECG.
+
+    Attributes:
+        code: SCP-ECG statement of PTB-XL, or None where it cannot be named.
+        words: the same in words.
+        atrial_bpm: rate of the P waves where it differs from that of the complexes; else None.
+    """
+
+    code: str | None
+    words: str
+    atrial_bpm: float | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,6 +54,8 @@ class Parameters:
         hr_bpm: 60 / mean RR interval.
         rr_ms, rr_sd_ms, rmssd_ms: mean and standard deviation of the RR intervals, RMS of their successive differences.
         rr_cv: standard deviation / mean of the RR intervals; above about 0.12 the rhythm is irregular.
+        pnn50: share of successive differences over 50 ms, 0 to 1.
+        rr_lag1: correlation of each RR interval with the next one.
         p_present: share of dominant beats that follow a P wave.
         pr_ms, qrs_ms, qt_ms: intervals. PR needs P waves at a steady distance before most beats.
         qtcb_ms, qtcf_ms, qtcfra_ms, qtch_ms: QT corrected by Bazett, Fridericia, Framingham, Hodges.
@@ -51,6 +68,8 @@ class Parameters:
         cornell_mv: R(aVL) + S(V3); so does above 2.8 in men, 2.0 in women.
         quality: 0 to 1, median correlation of the beats with their median beat.
         failure: key of `FAILURES`, or None.
+        rhythm: what the beats and P waves make; see `metrics.measurement.rhythm`.
+        beat_kinds: (QRS onset in seconds, kind) of every beat; kinds are normal, ventricular, atrial, paced, unknown.
     """
 
     beats: int = 0
@@ -59,6 +78,8 @@ class Parameters:
     rr_sd_ms: float = nan
     rmssd_ms: float = nan
     rr_cv: float = nan
+    pnn50: float = nan
+    rr_lag1: float = nan
     p_present: float = nan
     pr_ms: float = nan
     qrs_ms: float = nan
@@ -74,6 +95,8 @@ class Parameters:
     st_mv: Array = field(default_factory=_unknown)
     quality: float = nan
     failure: str | None = None
+    rhythm: Rhythm = Rhythm(None, "not measurable")
+    beat_kinds: tuple[tuple[float, str], ...] = ()
 
     @property
     def qtcb_ms(self) -> float:
@@ -94,6 +117,11 @@ class Parameters:
     def qtch_ms(self) -> float:
         """QT + 1.75 (rate - 60), Hodges."""
         return float(self.qt_ms + 1.75 * (self.hr_bpm - 60.0))
+
+    @property
+    def sdnn_ms(self) -> float:
+        """Standard deviation of the RR intervals, by the name that variability has it under."""
+        return self.rr_sd_ms
 
     @property
     def sokolow_mv(self) -> float:
@@ -118,8 +146,9 @@ class Parameters:
 
 #: Scalar parameters, in the order of reports.
 SCALARS = (
-    "beats", "hr_bpm", "rr_ms", "rr_sd_ms", "rmssd_ms", "rr_cv", "p_present", "pr_ms", "qrs_ms", "qt_ms", "qtcb_ms",
-    "qtcf_ms", "qtcfra_ms", "qtch_ms", "p_ms", "t_ms", "axis_deg", "sokolow_mv", "cornell_mv", "quality",
+    "beats", "hr_bpm", "rr_ms", "rr_sd_ms", "rmssd_ms", "rr_cv", "pnn50", "rr_lag1", "p_present", "pr_ms", "qrs_ms",
+    "qt_ms", "qtcb_ms", "qtcf_ms", "qtcfra_ms", "qtch_ms", "p_ms", "t_ms", "axis_deg", "sokolow_mv", "cornell_mv",
+    "quality",
 )  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def nearer_to_train(
     to_train, to_holdout = (nearest(fake, _thin(rows, size, seed), 1)[0][:, 0] for rows in (train, unseen))
     nearer = (to_train < to_holdout) + 0.5 * (to_train == to_holdout)
     return HoldoutComparison(
-        share=bootstrap_mean(nearer, groups=groups, replicates=replicates, seed=seed),
+        share=bootstrap_mean(nearer, groups=groups, replicates=replicates, method="percentile", seed=seed),
         auroc=auroc(positive=-to_train, negative=-to_holdout),
         to_train=to_train,
         to_holdout=to_holdout,

@@ -1,4 +1,4 @@
-"""Interval of a share that stays valid at 0 and 1, where resampling finds no spread."""
+"""Interval of a share that stays honest at 0 and 1, where resampling finds no spread."""
 
 import numpy as np
 import numpy.typing as npt

@@ -227,7 +227,7 @@ def _entries(names: list[str], rows: list[dict[str, float]], seed: int) -> list[
         out.append(
             from_interval(
                 name,
-                bootstrap_mean(values, groups=names, replicates=1000, seed=seed),
+                bootstrap_mean(values, groups=names, replicates=1000, seed=seed, method="percentile"),
                 unit=unit,
                 better=better,
                 ideal=ideal,

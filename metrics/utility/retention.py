@@ -120,7 +120,7 @@ def retention(
     defined = [kappa for kappa in kappas if np.isfinite(kappa)]
 
     def mean(values: Array) -> Interval:
-        return bootstrap_mean(values, groups=patients, replicates=replicates, seed=seed)
+        return bootstrap_mean(values, groups=patients, replicates=replicates, method="percentile", seed=seed)
 
     def aurocs(i: int) -> tuple[float | None, float | None, Difference | None]:
         if truth is None or not scorable(truth[:, i : i + 1]).all():

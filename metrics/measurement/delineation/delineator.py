@@ -13,7 +13,7 @@ from gen.checkpoint import checkpoint_digest, load_model
 from gen.precision import reduced_precision
 from metrics.measurement.delineation.network import Delineator, fold_norms
 from metrics.measurement.delineation.preprocess import FS_HZ, pooled_leads, prepare
-from metrics.measurement.delineation.segments import Segments, segment, supported, without_flicker
+from metrics.measurement.delineation.segments import Segments, segment, supported, without_flicker, without_lone_p
 from metrics.measurement.delineation.waves import WAVES, Wave
 
 #: Weights that come with the package.
@@ -27,7 +27,7 @@ FLAT_MV = 0.01
 #: An R wave has at least this share of the complex' range.
 _LEAST_R = 0.1
 #: How far the middle of a lead's wave may lie outside the consensus' wave, seconds.
-_MARGIN_S = {"P": 0.06, "QRS": 0.06, "T": 0.10}
+MARGIN_S = {"P": 0.06, "QRS": 0.06, "T": 0.10}
 
 Triple = tuple[Segments, Segments, Segments]
 
@@ -131,10 +131,14 @@ def delineate(
     for start in range(0, len(signal_mv), size):
         block = prepare(signal_mv[start : start + size], fs_hz)
         lead_probability, probability = _probabilities(network, block, _live(block, pool), per_lead)
-        triples = [without_flicker(*triple) for triple in segment(probability)]
-        rows = segment(lead_probability.reshape(-1, *probability.shape[1:])) if per_lead else []
+        pooled = block[:, pool > 0]
+        triples = [
+            without_flicker(*without_lone_p(*triple, rows))
+            for triple, rows in zip(segment(probability), pooled, strict=True)
+        ]
+        each = segment(lead_probability.reshape(-1, *probability.shape[1:])) if per_lead else []
         for k, consensus in enumerate(triples):
-            own = rows[k * len(leads) : (k + 1) * len(leads)]
+            own = each[k * len(leads) : (k + 1) * len(leads)]
             found = {lead: _supported(row, consensus) for lead, row in zip(leads, own, strict=bool(own))} if own else {}
             out.append(Delineation(consensus, found, block[k], leads))
     return out
@@ -148,7 +152,7 @@ def _live(block: npt.NDArray[np.float32], pool: npt.NDArray[np.float32]) -> npt.
 
 def _supported(row: Triple, consensus: Triple) -> Triple:
     p, qrs, t = (
-        supported(own, together, _MARGIN_S[kind]) for own, together, kind in zip(row, consensus, WAVES, strict=True)
+        supported(own, together, MARGIN_S[kind]) for own, together, kind in zip(row, consensus, WAVES, strict=True)
     )
     return p, qrs, t
 

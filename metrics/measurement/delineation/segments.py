@@ -22,6 +22,10 @@ REFRACTORY_S = 0.20
 IRREGULAR = 0.12
 #: Conducted P waves keep their distance from QRS to within this, seconds.
 STEADY_PR_S = 0.04
+#: P waves taken for complexes have less than this share of the others' height and steepness,
+LONE_P = 0.4
+#: and no more than this height in any lead, mV.
+LARGEST_P_MV = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,11 +146,68 @@ def _one_each(t: Segments, qrs: Segments) -> Segments:
     return t.take(np.array(keep, dtype=int))
 
 
+def without_lone_p(
+    p: Segments, qrs: Segments, t: Segments, signal_mv: npt.NDArray[np.floating]
+) -> tuple[Segments, Segments, Segments]:
+    """P waves that no complex follows, as in AV block, are P waves: next to real complexes they are small and slow.
+
+    A complex is one only where its height and its steepness are in line with the others: complexes of both groups
+    differ by the factor of `LONE_P` or more, and the smaller ones are no larger than a P wave can be. The wave of the
+    T channel that was sought after a false complex stays.
+
+    Args:
+        p, qrs, t: waves of a record.
+        signal_mv: (lead, time) at 250 Hz, what they were found in.
+    """
+    if len(qrs) < 3:
+        return p, qrs, t
+    spans = [
+        signal_mv[:, max(0, int(a * FS_HZ) - 2) : int(b * FS_HZ) + 4]
+        for a, b in zip(qrs.onset.tolist(), qrs.offset.tolist(), strict=True)
+    ]
+    heights = np.array([np.ptp(part, axis=1) for part in spans])
+    height = np.sqrt((heights**2).mean(axis=1))
+    steep = np.array([np.sqrt((np.abs(np.diff(part, axis=1)).max(axis=1) ** 2).mean()) for part in spans])
+    order = np.argsort(height)
+    ratio = height[order][1:] / np.maximum(height[order][:-1], 1e-6)
+    for cut in np.argsort(-ratio):  # the widest gap between two heights first
+        if ratio[cut] < 1.3:
+            break
+        small, large = order[: cut + 1], order[cut + 1 :]
+        lone = (
+            (np.median(height[small]) < LONE_P * np.median(height[large]))
+            and (steep[small].max() < LONE_P * np.median(steep[large]))
+            and (heights[small].max() < LARGEST_P_MV)
+        )
+        if lone:
+            false = np.zeros(len(qrs), dtype=bool)
+            false[small] = True
+            return _merged(p, qrs.take(false)), qrs.take(~false), t
+    return p, qrs, t
+
+
+def _merged(first: Segments, second: Segments) -> Segments:
+    """Waves of both, in order; of two that overlap the first one's."""
+    apart = [
+        not bool(((first.onset < b) & (first.offset > a)).any())
+        for a, b in zip(second.onset, second.offset, strict=True)
+    ]
+    second = second.take(np.array(apart, dtype=bool))
+    onset = np.concatenate([first.onset, second.onset])
+    order = np.argsort(onset)
+    return Segments(
+        onset[order],
+        np.concatenate([first.offset, second.offset])[order],
+        np.concatenate([first.weight, second.weight])[order],
+    )
+
+
 def without_flicker(p: Segments, qrs: Segments, t: Segments) -> tuple[Segments, Segments, Segments]:
     """No P waves at all where the rhythm is irregular and few complexes follow a P at a steady distance.
 
     Then they are waves of atrial fibrillation that happened to lie before a complex. Premature beats and second-degree
-    block are irregular too, but most of their complexes follow a P; complete block has few, but is regular.
+    block are irregular too, but most of their complexes follow a P, or the P waves come at one rate of their own;
+    complete block has few, but is regular.
     """
     if len(qrs) < 4 or not len(p):
         return p, qrs, t
@@ -155,9 +216,18 @@ def without_flicker(p: Segments, qrs: Segments, t: Segments) -> tuple[Segments, 
     distance = qrs.onset[np.minimum(following, len(qrs) - 1)] - p.onset
     conducted = distance[(following < len(qrs)) & (distance > 0.06) & (distance < 0.45)]
     steady = np.abs(conducted - np.median(conducted)) < STEADY_PR_S if len(conducted) else conducted
-    if rr.std() / rr.mean() > IRREGULAR and steady.sum() < 0.5 * len(qrs):
+    if rr.std() / rr.mean() > IRREGULAR and steady.sum() < 0.5 * len(qrs) and not _regular(p.onset):
         p = p.take(np.zeros(len(p), dtype=bool))
     return p, qrs, t
+
+
+def _regular(onset: Array) -> bool:
+    """Whether waves come at one rate, some of them perhaps hidden: intervals are multiples of the usual one."""
+    if len(onset) < 5:
+        return False
+    apart = np.diff(onset)
+    times = apart / np.median(apart)
+    return bool((np.abs(times - np.rint(times)) < 0.1).mean() >= 0.8)
 
 
 def supported(waves: Segments, consensus: Segments, margin_s: float) -> Segments:

@@ -56,7 +56,7 @@ def difference(name: str, first: Array, second: Array) -> Array:
 
 def _coverage(job: Job, real: Measured, fake: Measured) -> Entry:
     shares = [np.isfinite(each.values["hr_bpm"]).astype(float) for each in (fake, real)]
-    mine = bootstrap_mean(shares[0], groups=job.generated.patients, replicates=1000, seed=job.seed)
+    mine = bootstrap_mean(shares[0], groups=job.generated.patients, replicates=1000, seed=job.seed, method="percentile")
     return from_interval(
         "measured_share",
         mine,

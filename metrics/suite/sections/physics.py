@@ -108,7 +108,7 @@ def _gather(each: AlignedSet, compute: PerRecord) -> Array:
 
 
 def _interval(values: Array, patients: tuple[str, ...], seed: int) -> Interval:
-    return bootstrap_mean(values, groups=patients, replicates=1000, seed=seed)
+    return bootstrap_mean(values, groups=patients, replicates=1000, seed=seed, method="percentile")
 
 
 def distances(first: Array, second: Array, fs_hz: float) -> dict[str, float]:

@@ -42,7 +42,9 @@ def _copies(job: Job) -> Entry:
     except InputError as error:
         return skip("near_copy_share", str(error), SECTION)
     job.drawn.copies = (against, found.top(6))
-    interval = bootstrap_mean(found.copies.astype(float), groups=job.generated.patients, replicates=1000, seed=job.seed)
+    interval = bootstrap_mean(
+        found.copies.astype(float), groups=job.generated.patients, replicates=1000, method="percentile", seed=job.seed
+    )
     if found.share > 0:
         # The very same recordings were announced in the first line already.
         job.warnings.append(_sentence(job, found, against))

@@ -239,7 +239,13 @@ def test_command_writes_the_tables_of_the_contract(tmp_path, capsys, simulated):
     assert json.loads(captured.out)["counts"]["records"] == 3
     rows = list(csv.DictReader(out.open()))
     intervals_and_more = "hr_bpm pr_ms qrs_ms qt_ms qtcb_ms qtcf_ms axis_deg sokolow_mv cornell_mv rr_cv p_present"
-    assert list(rows[0]) == ["record", *intervals_and_more.split(), "quality", "failure"]
+    contract = ["record", *intervals_and_more.split(), "quality", "failure"]
+    assert list(rows[0]) == [*contract, "rr_ms", "sdnn_ms", "rmssd_ms", "pnn50", "rr_lag1", "rhythm"]
+    (first, *_) = json.loads(captured.out)["measured"]
+    assert first["record"] == rows[0]["record"]
+    assert first["hr_bpm"] == pytest.approx(float(rows[0]["hr_bpm"]), abs=0.1)
+    assert set(first["rhythm"]) == {"code", "statement", "atrial_bpm"}
+    assert {beat["kind"] for beat in first["beats"]} <= {"normal", "ventricular", "atrial", "paced", "unknown"}
     waves = list(csv.DictReader(beats.open()))
     assert list(waves[0]) == ["record", "lead", "wave", "onset", "peak", "offset"]
     assert {w["lead"] for w in waves} == {"global", *LEADS_12}

@@ -1,0 +1,141 @@
+"""What the beats of an ECG are, and the rhythm they make: kinds by shape, width and time, statements as SCP-ECG codes.
+
+A description of what was measured, by the usual definitions; no diagnosis. Limits of rates are those of
+`gen.text.statements`.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from gen.signals import highpass
+from gen.text import statements
+from metrics.measurement.beats import Beats
+from metrics.measurement.delineation.segments import Segments
+from metrics.measurement.parameters import Parameters, Rhythm
+
+Array = npt.NDArray[np.float64]
+
+#: Kinds of beats.
+NORMAL, VENTRICULAR, ATRIAL, PACED, UNKNOWN = "normal", "ventricular", "atrial", "paced", "unknown"
+#: A beat that comes after less than this share of the usual interval is premature.
+PREMATURE = 0.85
+#: Width in seconds from which a beat of another form counts as ventricular, and how much wider than usual it is.
+WIDE_S, WIDER_S = 0.12, 0.025
+#: Least resemblance of a beat to the prevailing form.
+ALIKE = 0.8
+#: A pacing spike: higher than this (mV) within 4 ms, and this many times steeper than anything in the rest of the ECG.
+SPIKE_MV, SPIKE_TIMES = 0.25, 3.0
+#: More P waves than complexes by this share, and so many lone ones: conduction fails.
+MORE_P, LONE_P = 1.25, 2
+#: PR intervals that vary by more are no conduction, seconds.
+UNSTEADY_S = 0.04
+IRREGULAR_CV, FIBRILLATION_CV, ARRHYTHMIA_CV = 0.12, 0.1, 0.12
+
+
+def beat_kinds(beats: Beats, like: Array, spikes: npt.NDArray[np.bool_]) -> list[str]:
+    """Kind of every beat.
+
+    Args:
+        beats: in order.
+        like: (beat,) resemblance to the prevailing form.
+        spikes: (beat,) whether a pacing spike comes just before it.
+    """
+    width = beats.qrs_off - beats.qrs_on
+    usual_width = float(np.median(width))
+    rr = np.diff(beats.qrs_on, prepend=np.nan)
+    usual_rr = float(np.nanmedian(rr)) if len(rr) > 1 else np.nan
+    irregular = (
+        len(rr) > 4 and float(np.nanstd(rr) / np.nanmean(rr)) > IRREGULAR_CV and np.isnan(beats.p_on).mean() > 0.5
+    )
+    kinds = []
+    for k in range(len(beats)):
+        early = bool(rr[k] < PREMATURE * usual_rr)
+        other = bool(like[k] < min(ALIKE, float(np.median(like))))
+        wide = bool(width[k] >= WIDE_S and width[k] > usual_width + WIDER_S)
+        if spikes[k]:
+            kinds.append(PACED)
+        elif (other and (wide or early)) or (wide and early):
+            kinds.append(VENTRICULAR)
+        elif early and not irregular:
+            kinds.append(ATRIAL)
+        else:
+            kinds.append(UNKNOWN if other else NORMAL)
+    return kinds
+
+
+def pacing_spikes(signal_mv: npt.NDArray[np.float32], fs_hz: float, beats: Beats) -> npt.NDArray[np.bool_]:
+    """(beat,) whether a spike stands within 80 ms before a complex or at its beginning.
+
+    Args:
+        signal_mv: (lead, time) without holes.
+        fs_hz: its rate; below 200 Hz no spike is left to be seen.
+        beats: in order.
+    """
+    found = np.zeros(len(beats), dtype=bool)
+    if fs_hz < 200:
+        return found
+    step = max(1, round(0.002 * fs_hz))
+    fast = highpass(signal_mv, fs_hz, 20.0)
+    jump = np.abs(fast[:, step:] - fast[:, :-step]).max(axis=0)
+    rest = float(np.quantile(jump, 0.5)) + 1e-6
+    for k, onset in enumerate(beats.qrs_on.tolist()):
+        first, last = max(0, int((onset - 0.08) * fs_hz)), int((onset + 0.012) * fs_hz)
+        before = jump[first:last]
+        within = jump[last : int(beats.qrs_off[k] * fs_hz)]
+        if len(before) and len(within):
+            steepest = float(before.max())
+            found[k] = steepest > SPIKE_MV and steepest > SPIKE_TIMES * max(rest, float(np.quantile(within, 0.9)) / 2)
+    return found
+
+
+def rhythm_of(p: Parameters, beats: Beats, p_waves: Segments, kinds: list[str]) -> Rhythm:
+    """The rhythm that the measured parameters, the P waves and the beats' kinds make."""
+    if p.failure is not None or not np.isfinite(p.hr_bpm):
+        return Rhythm(None, "not measurable")
+    own = [kind for kind in kinds if kind not in (VENTRICULAR, ATRIAL)]
+    if kinds.count(PACED) >= 0.5 * len(kinds):
+        return _named("PACE")
+    lone, atrial_bpm = _lone_p(beats, p_waves)
+    if lone >= LONE_P and atrial_bpm is not None and atrial_bpm > MORE_P * p.hr_bpm:
+        pr = beats.qrs_on - beats.p_on
+        steady = np.isfinite(pr).sum() >= 2 and float(np.nanmedian(np.abs(pr - np.nanmedian(pr)))) < UNSTEADY_S / 2
+        conducted = steady and np.isfinite(pr).mean() >= 0.75
+        return _named("2AVB" if conducted else "3AVB", round(atrial_bpm, 1))
+    if p.rr_cv >= FIBRILLATION_CV and p.p_present < 0.5 and len(own) >= 3:
+        return Rhythm(None, "regular rhythm with pauses") if _dropped(beats) else _named("AFIB")
+    if p.p_present >= 0.5:
+        if p.hr_bpm > _limit("STACH", low=True):
+            return _named("STACH")
+        if p.hr_bpm < _limit("SBRAD", low=False):
+            return _named("SBRAD")
+        return _named("SARRH" if p.rr_cv >= ARRHYTHMIA_CV and len(own) == len(kinds) else "SR")
+    if p.hr_bpm >= _limit("SVTAC", low=True) and p.qrs_ms < 1e3 * WIDE_S:
+        return _named("SVTAC")
+    return Rhythm(None, "regular rhythm without P waves" if p.rr_cv < IRREGULAR_CV else "irregular rhythm")
+
+
+def _dropped(beats: Beats) -> bool:
+    """Whether intervals are once or a few times one length: beats are missing from a regular row."""
+    rr = np.diff(beats.qrs_on)
+    times = rr / max(float(rr.min()), 1e-3)
+    whole = np.abs(times - np.rint(times)) < 0.1
+    return len(rr) >= 3 and bool(whole.mean() >= 0.8) and float(times.max()) > 1.8
+
+
+def _lone_p(beats: Beats, p_waves: Segments) -> tuple[int, float | None]:
+    """P waves that no complex follows, and the rate of all P waves."""
+    if len(p_waves) < 3:
+        return 0, None
+    followed = np.isin(p_waves.onset, beats.p_on)
+    return int((~followed).sum()), 60.0 / float(np.median(np.diff(p_waves.onset)))
+
+
+def _limit(code: str, *, low: bool) -> float:
+    rate = statements()[code].rate
+    if rate is None:
+        raise ValueError(f"{code}: no rate in statements.csv")
+    return rate.low if low else rate.high
+
+
+def _named(code: str, atrial_bpm: float | None = None) -> Rhythm:
+    return Rhythm(code, statements()[code].description, atrial_bpm)

@@ -1,0 +1,50 @@
+"""Rhythm statements and kinds of beats, on simulated ECGs whose rhythm is known."""
+
+import numpy as np
+import pytest
+
+from gen.simulate import simulate
+from metrics.measurement.records import measure_records
+from metrics.measurement.rhythm import ATRIAL, PACED, VENTRICULAR
+
+
+def measured(code, rate=None, count=12, seed=21):
+    wish = {"statements": [code]} | ({} if rate is None else {"heart_rate": rate})
+    batch = simulate(range(count), seed=seed, noise="light", conditions=wish)
+    return batch, measure_records(batch.records())
+
+
+@pytest.mark.parametrize(
+    ("code", "rate", "accepted", "least"),
+    [
+        ("SR", 72, {"SR", "SARRH"}, 10),
+        ("SBRAD", 48, {"SBRAD"}, 10),
+        ("STACH", 108, {"STACH"}, 7),
+        ("AFIB", 90, {"AFIB"}, 9),
+        ("2AVB", None, {"2AVB", "3AVB"}, 5),
+        ("3AVB", None, {"3AVB", "2AVB"}, 5),
+        ("PACE", 70, {"PACE"}, 8),
+    ],
+)
+def test_rhythms_are_named(code, rate, accepted, least):
+    _, found = measured(code, rate)
+    assert sum(p.rhythm.code in accepted for p in found) >= least, [p.rhythm for p in found]
+    assert all(p.rhythm.words for p in found)
+
+
+def test_normal_beats_are_no_extrasystoles():
+    _, found = measured("SR", 72)
+    kinds = [kind for p in found for _, kind in p.beat_kinds]
+    assert np.mean([kind in (VENTRICULAR, ATRIAL, PACED) for kind in kinds]) < 0.05
+
+
+def test_ventricular_extrasystoles_are_seen():
+    _, found = measured("PVC", 72)
+    assert sum(any(kind == VENTRICULAR for _, kind in p.beat_kinds) for p in found) >= 8
+
+
+def test_a_block_has_a_rate_of_the_atria_too():
+    _, found = measured("3AVB")
+    blocked = [p for p in found if p.rhythm.code in ("2AVB", "3AVB")]
+    assert blocked
+    assert all(p.rhythm.atrial_bpm > p.hr_bpm for p in blocked)

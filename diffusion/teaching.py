@@ -25,7 +25,6 @@ from diffusion.pipeline import ECGPipeline
 from gen.card import data_digest
 from gen.datasets import open_source
 from gen.io import RecordSetWriter
-from gen.leads import LEADS_12
 from gen.page import Page
 from gen.plot import plot_ecg, render, save
 from gen.plot.header import patient_text
@@ -33,34 +32,15 @@ from gen.records import EcgRecord, InputError
 from gen.simulate.disease import KNOWN
 from gen.synthesis import TableRequests, read_table
 from gen.text import read_text, statements
-from metrics.measurement.criteria import CRITERIA, Criterion
+from metrics.measurement.criteria import CRITERIA
 from metrics.measurement.parameters import Parameters
 from metrics.measurement.records import measure_records
 
 CONDITIONS = Path(__file__).with_name("requests_rare.csv")
 PAGE, PICTURES = "teaching.html", "plots"
 _BLOCK, _ORDER = 32, 41
-_V1, _V2, _V5, _V6, _II = (LEADS_12.index(lead) for lead in ("V1", "V2", "V5", "V6", "II"))
-#: Least ST level in mV for an elevation, by lead; aVR does not count.
-_ELEVATION_MV = np.array([{"V2": 0.2, "V3": 0.2, "aVR": np.inf}.get(lead, 0.1) for lead in LEADS_12])
-#: Criteria of rare findings, usual limits of textbooks.
-RARE: Mapping[str, Criterion] = {
-    "WPW": Criterion("PR < 120 ms and QRS >= 110 ms", lambda p, sex: p.pr_ms < 120 and p.qrs_ms >= 110),
-    "3AVB": Criterion("at most 55 bpm, no steady PR", lambda p, sex: p.hr_bpm <= 55 and np.isnan(p.pr_ms)),
-    "SVTAC": Criterion("rate >= 140 bpm, QRS < 120 ms", lambda p, sex: p.hr_bpm >= 140 and p.qrs_ms < 120),
-    "ILBBB": Criterion("QRS 100 to 119 ms", lambda p, sex: 100 <= p.qrs_ms < 120),
-    # Successive differences are twice the spread where intervals alternate, and 1.4 times where they follow no order.
-    "BIGU": Criterion(
-        "RR alternates: variation >= .12, RMSSD >= 1.7 SD",
-        lambda p, sex: p.rr_cv >= 0.12 and p.rmssd_ms >= 1.7 * p.rr_sd_ms,
-    ),
-    "LPFB": Criterion("axis >= 90 degrees, QRS < 120 ms", lambda p, sex: p.axis_deg >= 90 and p.qrs_ms < 120),
-    "RVH": Criterion("R(V1) + S(V5 or V6) >= 1.05 mV", lambda p, sex: p.r_mv[_V1] + p.s_mv[[_V5, _V6]].max() >= 1.05),
-    "RAO/RAE": Criterion("P >= .25 mV in II", lambda p, sex: p.p_mv[_II] >= 0.25),
-    "PMI": Criterion("R >= S in V2", lambda p, sex: p.r_mv[_V2] >= p.s_mv[_V2]),
-    "STE_": Criterion("ST >= .1 mV (V2, V3: .2 mV) in two leads", lambda p, sex: (p.st_mv >= _ELEVATION_MV).sum() >= 2),
-}
-SIGNS: Mapping[str, Criterion] = {**CRITERIA, **RARE}
+#: Findings whose criteria `--score` reports on.
+RARE = ("WPW", "3AVB", "SVTAC", "ILBBB", "BIGU", "LPFB", "RVH", "RAO/RAE", "PMI", "STE_")
 #: How many of the 2,330 training recordings (folds 1-8 of this copy of PTB-XL) name a statement, in report or codes.
 RECORDINGS: Mapping[str, int] = {
     "SR": 1796, "NORM": 1204, "MID": 735, "IMI": 325, "ABQRS": 325, "AXL": 321, "LVH": 269, "ASMI": 266, "NDT": 237,
@@ -177,8 +157,8 @@ def _answer(page: Page, record: EcgRecord, p: Parameters, counted: bool) -> None
 def _finding(code: str, p: Parameters, sex: str | None, counted: bool) -> str:
     """A finding, whether the ECG shows it, and how rare it is."""
     line = f"{statements()[code].description} ({code})."
-    if code in SIGNS:
-        line += f" Criterion ({SIGNS[code].words}): {'met' if SIGNS[code].met(p, sex) else 'not met'}."
+    if code in CRITERIA:
+        line += f" Criterion ({CRITERIA[code].words}): {'met' if CRITERIA[code].met(p, sex) else 'not met'}."
     return f"{line} {rarity(code) if counted else ''}".strip()
 
 
@@ -200,7 +180,8 @@ def score(location: Path) -> list[str]:
     records = list(open_source(location))
     measured = measure_records(records)
     lines = []
-    for code, sign in RARE.items():
+    for code in RARE:
+        sign = CRITERIA[code]
         met = [(code in r.statements, bool(sign.met(p, r.patient.sex))) for r, p in zip(records, measured, strict=True)]
         shown, others = ([m for named, m in met if named is wanted] for wanted in (True, False))
         if shown:

@@ -20,6 +20,7 @@ import torch
 
 from diffusion.conditions.condition import Condition
 from gen.quantities import QUANTITIES
+from gen.text.phrases import touching
 from gen.training import seeded_uniform
 
 #: Finding -> numbers it is about. QTc (Bazett) becomes QT with the rate asked for, or drawn.
@@ -37,7 +38,7 @@ IMPLIED: Mapping[str, tuple[str, ...]] = {
     "LNGQT": ("heart_rate", "qtc_ms"),
 }
 #: Without a P wave there is no PR.
-_NO_PR = {"AFIB", "AFLT", "PACE", "3AVB"}
+_NO_PR = touching("no_pr")
 #: Likelihood in percent from which on a finding counts as asked for.
 _CERTAIN = 80
 #: Levels of each row of the table, evenly spaced quantiles. Numbers are drawn between the first and the last.

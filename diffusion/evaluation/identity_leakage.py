@@ -188,7 +188,7 @@ def inversion(vectors: Array, beats: Array, seed: int = 0) -> list[float] | None
         spread = weights @ square - ((weights @ y) ** 2).sum(axis=1) / count
         return 1 - weights @ lost / spread
 
-    i = bootstrap(explained, len(y), replicates=1000, seed=seed)
+    i = bootstrap(explained, len(y), replicates=1000, method="percentile", seed=seed)
     return [i.value, i.low, i.high]
 
 

@@ -18,6 +18,7 @@ from diffusion.conditions.condition import SEXES, SOURCES, ConditionBatch
 from gen.quantities import QUANTITIES, Quantity
 from gen.records import InputError
 from gen.text import vocabulary
+from gen.text.encoding import same_ids
 
 #: How a part of the condition reaches the network: memory tokens, the vector of adaLN, or both.
 PATHS = ("attention", "adaln", "both")
@@ -52,15 +53,18 @@ class EncodedCondition:
 
 
 def checked_digest(stored: str | None) -> str:
-    """Digest of the running vocabulary, after comparison with the one a network was trained with.
+    """Digest of the token ids, after comparison with those that a network was trained with.
 
     Raises:
         InputError: they differ, so token ids would mean something else.
     """
-    running = vocabulary().digest
-    if stored is not None and stored != running:
-        raise InputError(f"trained with text vocabulary {stored}, but this version reads text with {running}")
-    return running
+    if stored is None:
+        return vocabulary().ids_digest
+    if not same_ids(stored):
+        raise InputError(
+            f"trained with text vocabulary {stored}, but this version reads text with {vocabulary().ids_digest}"
+        )
+    return stored
 
 
 def fourier_features(x: torch.Tensor, frequencies: torch.Tensor) -> torch.Tensor:

@@ -12,8 +12,9 @@ from diffusion.rhythm.request import MECHANISMS, RhythmRequest
 from diffusion.rhythm.table import LEAST, TEXTBOOK, RhythmTable
 from diffusion.rhythm.variation import Array
 from gen.records import InputError
+from gen.text.phrases import rhythms
 
-_SINUS = frozenset({"SR", "STACH", "SBRAD", "SARRH"})
+_SINUS = rhythms("sinus")
 _NOT_SINUS = frozenset(
     {"AFIB", "AFLT", "PACE", "3AVB", "2AVB", "SVTAC", "PSVT", "PVC", "PAC", "PRC(S)", "BIGU", "TRIGU", "SVARR", "VT"}
 )

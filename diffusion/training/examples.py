@@ -12,7 +12,7 @@ from gen.datasets import SignalCache
 from gen.leads import LEADS_8
 from gen.quantities import MEASURED, QUANTITIES
 from gen.signals import fill_gaps, rms_mv
-from gen.text import ReadText, StatementRead, read_text
+from gen.text import ReadText, StatementRead, read_text, statements
 from metrics.measurement.records import measure_records
 
 if TYPE_CHECKING:
@@ -145,8 +145,8 @@ def draw_wish(rng: np.random.Generator) -> dict[str, Any]:
         if rhythm in _WIDE:  # the ventricles' own rhythm has one form
             others = []
         wish["statements"] = [rhythm, *[code for code in others if code]]
-        low, high = {"STACH": (101, 170), "SBRAD": (35, 59), "3AVB": (28, 55), "PACE": (55, 100)}.get(rhythm, (50, 150))
-        low, high = {"SVTAC": (140, 210), "SR": (60, 100), "2AVB": (40, 90), "AFLT": (60, 160)}.get(rhythm, (low, high))
+        rate = statements()[rhythm].rate
+        low, high = (50.0, 150.0) if rate is None else (rate.usual_low, rate.usual_high)
         wish["heart_rate"] = float(rng.uniform(low, high))
     return wish
 

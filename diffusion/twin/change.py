@@ -11,28 +11,24 @@ from diffusion.conditions.condition import Condition
 from gen.quantities import MEASURED, QUANTITIES
 from gen.records import EcgRecord, InputError
 from gen.signals import rms_mv
-from gen.text import ReadText, StatementRead, read_text
+from gen.text import ReadText, StatementRead, read_text, statements
+from gen.text.phrases import rhythms, touching
 from metrics.measurement.parameters import Parameters
 
 #: Rhythms; one of them takes the place of another, and the rate is left open where none was asked for.
-RHYTHMS = frozenset({"SR", "SARRH", "AFIB", "AFLT", "STACH", "SBRAD", "SVTAC", "PSVT", "PACE", "2AVB", "3AVB"})
+RHYTHMS = rhythms("sinus", "main")
 
 #: Rates at rest of a sinus rhythm that comes in place of another rhythm.
 SINUS_BPM = (60.0, 90.0)
 
-#: Findings of rhythm, conduction to the ventricles, P waves and repolarisation: the QRS complex is what it was.
-_QRS_STAYS = RHYTHMS - {"PACE", "3AVB"} | {
-    "NORM", "ABNORM", "BORD", "RVR", "SVR", "SVARR", "TACH", "BRADY", "ARRH", "ATACH", "EAR", "MAT", "WAP",
-    "JR", "JTACH", "PAC", "PAUSE", "1AVB", "AVB", "LPR", "SPR", "LAO/LAE", "RAO/RAE", "BAE", "PWIDE", "NDT",
-    "NST_", "DIG", "STD_", "STE_", "NT_", "INVT", "LOWT", "TAB_", "BIPHT", "TPEAK", "UWAVE", "ISC_", "ISCAL",
-    "ISCIN", "ISCIL", "ISCAS", "ISCLA", "ISCAN", "LNGQT", "SQT", "PERI", "ER", "HYPOK", "HYPERCA", "HYPOCA",
-}  # fmt: skip
+#: Findings that come and go with the shape of QRS; with the others the complex is what it was.
+_QRS_CHANGES = touching("qrs")
 #: Findings that PR depends on.
-_PR_CHANGES = RHYTHMS | {"1AVB", "AVB", "LPR", "SPR", "WPW", "JR", "JTACH", "EAR", "MAT", "WAP", "ATACH", "HYPERK"}
+_PR_CHANGES = touching("pr")
 
-#: What a finding does to a person's voltage (`rms_mv`): the median over 192 simulated hearts of the same heart with it
-#: against without it. Recordings of the training folds called LVH have 1.57 times the voltage of normal ones.
-VOLTAGE = {"LVH": 1.54, "LVOLT": 0.52}
+#: What a finding does to a person's voltage (`rms_mv`). Recordings of the training folds called LVH have 1.57 times the
+#: voltage of normal ones.
+VOLTAGE = {code: s.voltage_factor for code, s in statements().items() if s.voltage_factor is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +121,7 @@ def target_condition(own: Condition, change: Change) -> Condition:
         text = edited(before, change.add, change.remove) if change.text is None else read_text(change.text)
         kept = dict.fromkeys(QUANTITIES) | {"age": own.age, "heart_rate": own.heart_rate}
         had, has = before.codes(), text.codes()
-        if had ^ has <= _QRS_STAYS:
+        if not (had ^ has) & _QRS_CHANGES:
             kept |= {name: getattr(own, name) for name in ("qrs_ms", "axis_deg", "rms_mv")}
         else:
             kept["rms_mv"] = _voltage(own.rms_mv, had, has)

@@ -10,29 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gen.datasets.scp import SUPERCLASSES, aggregate
-from gen.quantities import MEASURED
+from gen.quantities import MEASURED, QUANTITIES
 from gen.records import InputError
 from gen.synthesis.requests import Request
 from gen.text import read_text
+from gen.text.phrases import rate_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BALANCES = ("none", "superclass")
 _DRAW = 31
-#: Ventricular rate by rhythm in bpm: mean, SD, lowest, highest; round figures of what these words mean at rest. The
-#: first code that a row states counts.
-RATES: Mapping[str, tuple[float, float, float, float]] = {
-    "STACH": (112, 12, 100, 160),
-    "SBRAD": (53, 5, 38, 60),
-    "SVTAC": (150, 25, 110, 220),
-    "PSVT": (165, 25, 130, 230),
-    "AFIB": (90, 24, 45, 170),
-    "AFLT": (95, 25, 55, 160),
-    "PACE": (70, 9, 50, 100),
-    "3AVB": (42, 7, 28, 60),
-    "SR": (72, 11, 50, 100),
-}
+#: Rate at rest where nothing is known of the rhythm, bpm: mean, SD, lowest, highest.
 _OTHER = (74.0, 14.0, 45.0, 120.0)
 
 
@@ -84,7 +73,8 @@ class LikeRequests:
             return {"heart_rate": _rounded(np.clip(values["heart_rate"] * (1 + self.rate_jitter * normal), 20, 300))}
         if "text" in values and "heart_rate" in read_text(values["text"]).numbers:
             return {}
-        mean, spread, low, high = next((RATES[code] for code in RATES if code in statements), _OTHER)
+        rate = rate_of(_stated(values, statements))
+        mean, spread, low, high = _OTHER if rate is None else (rate.mean, rate.sd, rate.usual_low, rate.usual_high)
         return {"heart_rate": _rounded(np.clip(mean + spread * normal, low, high))}
 
 
@@ -130,7 +120,7 @@ def like(
         raise InputError(f"{folder}: no usable row with a report, age or sex in split {split!r}")
     groups = {"all": np.arange(len(rows))}
     if balance == "superclass":
-        labels = [set(aggregate(statements, "super")) for _, statements, _ in rows]
+        labels = [set(aggregate(_stated(values, statements), "super")) for values, statements, _ in rows]
         groups = {c: np.array([k for k, own in enumerate(labels) if c in own], dtype=np.int64) for c in SUPERCLASSES}
         groups = {c: members for c, members in groups.items() if len(members)}
         if not groups:
@@ -163,8 +153,19 @@ def _row(row: Mapping[str, Any], measured: Mapping[str, float]) -> tuple[dict[st
         values["age"] = 90.0
     if row.get("sex") in ("F", "M"):
         values["sex"] = row["sex"]
+    for name, column in MEASURED.items():
+        value = row.get(column)
+        if value is not None and np.isfinite(value) and QUANTITIES[name].low <= value <= QUANTITIES[name].high:
+            values[name] = float(value)
     statements = {str(code): float(value) for code, value in json.loads(row.get("statements") or "{}").items()}
     return values | dict(measured), statements, str(row["record_id"])
+
+
+def _stated(values: Mapping[str, Any], statements: Mapping[str, float]) -> dict[str, float]:
+    """Statements of a row; those of its report where it has no codes."""
+    if statements or "text" not in values:
+        return dict(statements)
+    return dict.fromkeys(read_text(values["text"]).codes(least=50), 100.0)
 
 
 def _measurements(path: Path) -> dict[str, dict[str, float]]:

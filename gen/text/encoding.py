@@ -36,12 +36,14 @@ class Vocabulary:
     Attributes:
         tokens: ``<pad>`` (0), ``<none>`` (1: a text that says nothing), numbers, ``piece:N``, statement codes.
         attribute_sizes: number of values of each attribute, in the order of `ATTRIBUTES`.
-        digest: changes when ids, attributes or the tables that texts are read with change.
+        digest: changes when ids, attributes or the tables that texts are read with change; for caches of texts.
+        ids_digest: changes when ids or attributes mean something else; belongs into every network's checkpoint.
     """
 
     tokens: tuple[str, ...]
     attribute_sizes: tuple[int, ...]
     digest: str
+    ids_digest: str
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -74,12 +76,23 @@ class TokenBatch:
 
 @cache
 def vocabulary() -> Vocabulary:
-    """Vocabulary of this version; its digest belongs into every checkpoint trained with it."""
+    """Vocabulary of this version."""
     tokens = (*_SPECIAL, *NUMBERS, *(f"piece:{k}" for k in range(PIECES)), *statements())
     state = hashlib.sha256(repr((tokens, ATTRIBUTES, PIECE_CHARS, MAX_PIECES_PER_WORD)).encode())
-    for name in ("words.csv", "phrases.csv"):
+    ids = state.hexdigest()[:16]
+    for name in ("words.csv", "words_zh.csv", "phrases.csv"):
         state.update(repr(read_table(name)).encode())
-    return Vocabulary(tokens, tuple(ATTRIBUTES.values()), state.hexdigest()[:16])
+    return Vocabulary(tokens, tuple(ATTRIBUTES.values()), state.hexdigest()[:16], ids)
+
+
+#: What checkpoints stored before there was an `Vocabulary.ids_digest`, and the ids that they mean.
+_EARLIER = {"48d8a0707129735f": "90adb7e1a2209307"}
+
+
+def same_ids(stored: str) -> bool:
+    """Whether a network that stores this digest was trained with the token ids of this version."""
+    now = vocabulary()
+    return now.ids_digest in (stored, _EARLIER.get(stored)) or stored == now.digest
 
 
 @cache

@@ -112,7 +112,8 @@ class Lexicon:
                 best[meanings] = min(distance, best.get(meanings, allowed))
         nearest = min(best.values(), default=0)
         winners = [meanings for meanings, distance in best.items() if distance == nearest]
-        return winners[0] if len(winners) == 1 else None  # a tie ("anormal") is not guessed
+        # A tie ("anormal") is not guessed; nor is a word taken for one without weight, for it would be swallowed.
+        return winners[0] if len(winners) == 1 and winners[0] else None
 
 
 def _letters(word: str) -> int:
@@ -153,3 +154,9 @@ def lexicon() -> Lexicon:
             if len(key) > 2 and key.isalnum() and found._known(key) is None:
                 found.exact[key] = (f"={row['code']}",)
     return found
+
+
+@cache
+def chinese() -> dict[str, Meanings]:
+    """Chinese words -> meanings, of ``words_zh.csv``."""
+    return {row["surface"]: tuple(row["meaning"].split()) for row in read_table("words_zh.csv")}

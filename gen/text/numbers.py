@@ -1,5 +1,7 @@
 """Numbers with units: ``HR 130``, ``130 bpm``, ``PQ 0,24 s``, ``QT/QTc 400/480 ms``, ``axis -45 deg``, ``72 years``."""
 
+import re
+
 from gen.text.tokens import Token
 
 QUANTITIES = {"hr": "heart_rate", "pr": "pr_ms", "qrs": "qrs_ms", "qt": "qt_ms", "qtc": "qtc_ms", "axis": "axis_deg"}
@@ -13,19 +15,23 @@ _UNITS = frozenset({"unit_bpm", "unit_min", "unit_ms", "unit_s", "unit_deg", "de
 _MAX_BETWEEN = 3
 
 
-def take_numbers(tokens: list[Token]) -> tuple[list[Token], dict[str, float]]:
+def take_numbers(tokens: list[Token], text: str = "") -> tuple[list[Token], dict[str, float]]:
     """Quantities found, and the tokens without the numbers and units that were understood.
 
-    The name of a quantity stays in place, since it may belong to a phrase as well ("prolonged PR 240 ms").
+    The name of a quantity stays in place, since it may belong to a phrase as well ("prolonged PR 240 ms"). Ranges and
+    limits ("60-100", "< 50") are no value, and the rate of the atria is none of the ventricles: their numbers stay.
     """
     found: dict[str, float] = {}
     used: set[int] = set()
+    _open(tokens, text)
     position = 0
     while position < len(tokens):
         token = tokens[position]
         if token.value is not None:
-            if position not in used:
+            if position not in used and token.meaning != OPEN:
                 _by_unit(tokens, position, found, used)
+                if position not in used:
+                    _after_rhythm(tokens, position, found, used)
             position += 1
         elif token.meaning in _NAMES:
             names, position = _names(tokens, position)
@@ -33,6 +39,40 @@ def take_numbers(tokens: list[Token]) -> tuple[list[Token], dict[str, float]]:
         else:
             position += 1
     return [token for index, token in enumerate(tokens) if index not in used and token.meaning not in _LOOSE], found
+
+
+#: Meaning of a number that is no value.
+OPEN = "#open"
+_RANGE = re.compile(r"\s*(?:[-–—~]|to|bis|till|a|à|tot)\s*", re.IGNORECASE)
+#: Words of a rhythm, after which a bare number is its rate ("NSR 72", "AF @ 142").
+_RHYTHMS = frozenset({"rhythm", "sinus", "tachycardia", "bradycardia", "fibrillation", "flutter"})
+_RATES = (20.0, 350.0)
+
+
+def _open(tokens: list[Token], text: str) -> None:
+    """Mark the numbers of ranges, of limits and of the atria's rate, in place."""
+    for k, token in enumerate(tokens):
+        if token.value is None:
+            continue
+        before = [t.meaning for t in tokens[max(0, k - 3) : k]]
+        after = tokens[k + 1] if k + 1 < len(tokens) else None
+        if after is not None and after.value is not None and _RANGE.fullmatch(text[token.end : after.start]):
+            token.meaning = after.meaning = OPEN
+        elif before[-1:] == ["limit"] or before[-2:] == ["atrial", "hr"] or before[-3:-1] == ["atrial", "hr"]:
+            token.meaning = OPEN
+
+
+def _after_rhythm(tokens: list[Token], index: int, found: dict[str, float], used: set[int]) -> None:
+    """Take a bare number after the name of a rhythm for its rate."""
+    place = index - 2 if index and tokens[index - 1].meaning == "at" else index - 1
+    value = tokens[index].value or 0.0
+    unit = tokens[index + 1].meaning if index + 1 < len(tokens) else ""
+    foreign = unit in ("degree", "unit_ms", "unit_s", "unit_deg", "year", "beat") or tokens[index].leads
+    if place < 0 or foreign or tokens[place].meaning not in _RHYTHMS or not _RATES[0] <= value <= _RATES[1]:
+        return
+    if value == int(value):
+        found.setdefault("heart_rate", value)
+        used.add(index)
 
 
 #: Fewer "per minute" are minutes.
@@ -68,7 +108,7 @@ def _assign(tokens: list[Token], names: list[str], position: int, found: dict[st
     numbers: list[tuple[int, float]] = []  # place, value in ms, bpm, degrees or years
     while position < len(tokens) and len(numbers) < 3:
         value = tokens[position].value
-        if value is None or position in used:
+        if value is None or position in used or tokens[position].meaning == OPEN:
             if not numbers or tokens[position].meaning not in ("and", "or"):
                 break
             position += 1

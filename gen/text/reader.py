@@ -91,9 +91,10 @@ def read_text(text: str) -> ReadText:
     by the text and must not be changed.
     """
     wording, text = text, text[:MAX_CHARS]
-    tokens, numbers = take_numbers(tokenise(text))
+    tokens, numbers = take_numbers(tokenise(text), text)
     items, unknown = _match(tokens, text)
     _locate(items)
+    unknown += [text[start:end] for start, end in scope.past(items)]
     scope.apply(items)
     return ReadText(tuple(_statements(items, text)), numbers, tuple(unknown), wording)
 
@@ -115,6 +116,9 @@ def _match(tokens: list[Token], text: str) -> tuple[list[Item], list[str]]:
                 subject = name[6:]
             elif name.startswith("!ADJ"):
                 name = _ADJECTIVES.get((subject, name[5:])) or ("ABNORM" if name == "!ADJ:abnormal" else "!NOISE")
+            if name == "!UNK":  # understood, but there is no statement for it
+                unknown.append(" ".join(text[start:end].split()))
+                name = "!NOISE"
             items.extend(_items(name, start, end, text))
             subject = _SUBJECT_OF.get(name, subject)
             position += length
@@ -175,7 +179,7 @@ def _locate(items: list[Item]) -> None:
 
 
 _PASS = frozenset(
-    ("wall", "leads", "acute", "old", "or", "and", "neg", "poss", "posspost", "cons", "subj", "leadword", "ign")
+    ("wall", "leads", "acute", "old", "or", "and", "neg", "poss", "posspost", "cons", "subj", "leadword", "ign", "now")
 )
 _BETWEEN_LEADS = frozenset(("leads", "or", "and"))
 

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from gen.text.items import Item
 
 #: What may stand between a cue and its statement.
-_SKIP = frozenset(("wall", "leads", "acute", "old", "subj", "leadword", "cons", "ign", "poss", "neg"))
+_SKIP = frozenset(("wall", "leads", "acute", "old", "subj", "leadword", "cons", "ign", "poss", "neg", "now"))
 _NOISE_BETWEEN = 1
 #: Likelihoods as PTB-XL derives them from the words of a report.
 PROBABLE, POSSIBLE, NOT_EXCLUDED = 50, 35, 15
@@ -39,6 +39,11 @@ def apply(items: "list[Item]") -> None:
         elif item.kind == "negpost":
             reached = _backward(items, index)
             _mark(items, reached if reached is not None else _forward(items, index, comma=True), 0)
+        elif item.kind == "gone":
+            reached = _backward(items, index, comma=False)
+            _mark(items, reached if reached is not None else _forward(items, index, comma=False), 0)
+        elif item.kind == "swap":
+            _mark(items, _swapped(items, index), 0)
         elif item.kind == "poss":
             reached = _forward(items, index, comma=False)
             if reached is None:
@@ -54,6 +59,40 @@ def apply(items: "list[Item]") -> None:
                 _chain_back(items, reached, item.likelihood)
             _mark(items, reached, item.likelihood)
     _alternatives(items)
+
+
+def past(items: "list[Item]") -> list[tuple[int, int]]:
+    """Take out statements about the past or about relatives ("history of ..., now ..."), in place.
+
+    Returns:
+        (start, end) of the words that are no statement about this ECG, cue and all.
+    """
+    found = []
+    for index, item in enumerate(items):
+        if item.kind != "hist":
+            continue
+        end = item.end
+        noise = 0
+        for other in items[index + 1 : index + 1 + REACH]:
+            if other.kind == "statement":
+                other.kind, end, noise = "past", other.end, 0
+            elif other.kind == "noise":
+                noise += 1
+                if noise > _NOISE_BETWEEN + 1:
+                    break
+            elif other.kind not in _SKIP - {"now"} | {"or", "and"}:
+                break
+        found.append((item.start, end))
+    return found
+
+
+def _swapped(items: "list[Item]", index: int) -> int | None:
+    """What an "ersetzt" takes away: "A ersetzt B" takes B; "A wurde durch B ersetzt" takes A."""
+    after = _forward(items, index, comma=False)
+    if after is not None:
+        return after
+    last = _backward(items, index, comma=False)
+    return None if last is None else _backward(items, last, comma=False)
 
 
 def _alternatives(items: "list[Item]") -> None:
@@ -109,7 +148,9 @@ def _backward(items: "list[Item]", index: int, *, comma: bool = True) -> int | N
             noise += 1
             if noise > _NOISE_BETWEEN:
                 return None
-        elif kind not in ("wall", "leads", "acute", "old", "leadword", "subj", "cons") and not (kind == "," and comma):
+        elif kind not in ("wall", "leads", "acute", "old", "leadword", "subj", "cons", "now") and not (
+            kind == "," and comma
+        ):
             return None
     return None
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from gen.text.lexicon import lexicon
+from gen.text.lexicon import chinese, fold, lexicon
 
 #: Longest text that is read; a clinical report has hundreds of characters.
 MAX_CHARS = 20_000
@@ -13,11 +13,21 @@ _TOKEN = re.compile(
     (?P<machine>\d\.\d\d\s{1,40}unbest\S{0,12}\s{1,5}bericht)       # a device's program version and "unconfirmed"
   | (?P<special>(?<!\w)(?:a\s?[-.]\s?v(?!\w)\.?|v\.\s?a\.|v\.\s?d\.|z\.\s?n\.|[rwch]/o(?!\w)|c/w(?!\w)|s/p(?!\w)
         |1st|2nd|3rd|f\#r|non?-?q(?!\w)|[123]avb(?!\w)))
+  | (?P<turn>(?<!\w)(?:now\s+(?:been\s+)?)?(?:replaced|supplanted)\s+(?:by|with)(?!\w)
+        |(?<!\w)(?:converted\s+(?:in)?to|g[ai]v(?:e|en)\s+way\s+to)(?!\w)
+        |(?<!\w)negativ[eo]?\s+(?:for|für|fuer|pour|para|per|voor)(?!\w)
+        |(?<!\w)s\s?1\s?,?\s?q\s?3\s?,?\s?t\s?3(?!\w)
+        |(?<!\w)(?:sus|sous)[-\s]?d[ée]calages?(?!\w)
+        |(?<!\w)t[- ]?toppen(?!\w)
+        |(?<!\w)[eé]lectro[- ]?entra[iî]n[eé](?!\w))
   | (?P<chest>(?<!\w)v\s?[1-6](?!\d)(?:\s?[-,/+&]\s?v?[1-6](?![\d/]))*)
   | (?P<limb>(?<!\w)(?a:av[rlf]|i{1,3})(?!\w))
   | (?P<date>\d{1,2}[.:]\d{1,2}[.:]\d{2,4}(?!\d)|\d{1,2}:\d{1,2}(?!\d))  # tracing of 6:4:92; conduction 2:1
   | (?P<number>(?:(?<![\w)-])[-+−])?\d{1,9}(?:[.,]\d{1,6})?)
-  | (?P<word>(?:[^\W\d_]|['’](?=[^\W\d_]))+(?:\([a-z]{1,2}\))?)
+  | (?P<limit>[<>≤≥]\s?(?=\d))
+  | (?P<at>@)
+  | (?P<han>[\u4e00-\u9fff]+)
+  | (?P<word>(?:(?![\u4e00-\u9fff])[^\W\d_]|['’](?=[^\W\d_]))+(?:\([a-z]{1,2}\))?)
   | (?P<mark>[.;,?|\n&+])
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -29,7 +39,7 @@ _SPECIAL = {
     "ro": ("rule", "out"),
     "wo": ("no",),
     "co": (),
-    "ho": ("old",),
+    "ho": ("history",),
     "cw": ("consistent",),
     "sp": ("old",),
     "1st": ("first",),
@@ -48,6 +58,13 @@ _ABBREVIATIONS = {
     "unspez", "konsist", "str", "susp", "fragl", "prob", "poss", "incompl", "incl", "approx", "abn", "ggf",
     "li", "re", "ges", "resp",
 }  # fmt: skip
+#: Beginnings of ``turn`` tokens and what they mean.
+_TURNS = {
+    **dict.fromkeys(("repl", "supp", "conv", "gave", "give", "nowr", "nowb", "nows"), "gaveway"),
+    "nega": "no", "s1q3": "s1q3t3", "sus": "elevation", "sous": "depression", "ttop": "t", "elec": "pacemaker",
+}  # fmt: skip
+#: Words that depend on capitals: "ES" is no "es", and "la" no "LA" or "lae".
+_BY_CASE: dict[str, tuple[str, ...]] = {"ES": ("premature", "beat"), "la": ()}
 _SPLIT = re.compile(r"[\s.,/-]")
 
 
@@ -67,13 +84,15 @@ class Token:
 def tokenise(text: str) -> list[Token]:
     """Tokens of a text in order; words without weight are left out, unknown words have the meaning ''."""
     words = lexicon()
+    shouting = text.upper() == text
     tokens: list[Token] = []
     last_word = ""
     for match in _TOKEN.finditer(text):
         kind, raw, (start, end) = match.lastgroup, match.group(), match.span()
         if kind == "word":
             last_word = raw.lower()
-            meanings = words(raw.partition("(")[0])
+            meanings = _BY_CASE.get(raw) if not shouting else None
+            meanings = words(raw.partition("(")[0]) if meanings is None else meanings
             if meanings is None:
                 tokens.append(Token("", start, end))
             else:
@@ -94,10 +113,41 @@ def tokenise(text: str) -> list[Token]:
             tokens.append(Token(leads[0].lower(), start, end, leads))
         elif kind == "date" and len(raw) == 3:
             tokens.append(Token("ratio", start, end))  # 2:1 conduction
+        elif kind == "turn":
+            key = fold(re.sub(r"[\s,'-]", "", raw))
+            tokens.append(
+                Token(next(meaning for begin, meaning in _TURNS.items() if key.startswith(begin)), start, end)
+            )
+        elif kind in ("limit", "at"):
+            tokens.append(Token(kind, start, end))
+        elif kind == "han":
+            tokens.extend(_chinese(raw, start))
         elif kind == "special":
             key = _SPLIT.sub("", raw.lower())
             tokens.extend(Token(meaning, start, end) for meaning in _SPECIAL.get(key, ("av",) if key == "av" else ()))
         last_word = ""
+    return tokens
+
+
+def _chinese(raw: str, start: int) -> list[Token]:
+    """Chinese characters, cut by the longest word first; characters of no word are unknown one run at a time."""
+    table, tokens, position, unknown = chinese(), [], 0, 0
+    longest = max(map(len, table))
+    while position < len(raw):
+        length = next(
+            (n for n in range(min(longest, len(raw) - position), 0, -1) if raw[position : position + n] in table), 0
+        )
+        if not length:
+            position += 1
+            continue
+        if unknown < position:
+            tokens.append(Token("", start + unknown, start + position))
+        here, there = start + position, start + position + length
+        tokens.extend(Token(meaning, here, there) for meaning in table[raw[position : position + length]])
+        position += length
+        unknown = position
+    if unknown < len(raw):
+        tokens.append(Token("", start + unknown, start + len(raw)))
     return tokens
 
 

@@ -384,7 +384,7 @@ def test_own_findings_come_from_the_report_or_are_measured(record):
         (lambda r: replace(r, **noise_of(8)), "stands out"),
         (lambda r: replace(r, signal_mv=1000 * r.signal_mv), "look like uV"),
         (lambda r: replace(r, signal_mv=0 * r.signal_mv), "is flat"),
-        (lambda r: replace(r, signal_mv=r.signal_mv[:, :1000]), "a reference needs 4 s"),
+        (lambda r: replace(r, signal_mv=r.signal_mv[:, :1000]), "a reference needs at least 4 s"),
     ],
     ids=["twelve leads of noise", "noise", "unit", "flat", "short"],
 )

@@ -1,4 +1,4 @@
-"""The phantom: exact volumes, muscle that keeps its mass, motion in phase with the ECG, a ceiling that is kept."""
+"""The phantom: exact volumes, muscle that keeps its mass, motion in phase with the ECG, and an honest cohort."""
 
 from dataclasses import replace
 
@@ -251,7 +251,7 @@ def test_atrial_fibrillation_has_no_atrial_kick():
 
 
 def test_an_ecg_tells_no_more_than_a_real_one():
-    """The predictability ceiling, and its other side: another patient's ECG tells nothing."""
+    """The honesty bound, and its other side: another patient's ECG tells nothing."""
     found = measure(500, seed=5, boosting=False)
     for name, information in found.items():
         assert information.r2 <= information.ceiling, name
@@ -260,7 +260,7 @@ def test_an_ecg_tells_no_more_than_a_real_one():
     assert found["lv_edv_ml"].r2 > 0.03
 
 
-def test_the_predictability_ceiling_can_fail():
+def test_the_honesty_bound_can_fail():
     """A heart whose mass is written into the ECG breaks the ceiling."""
     from gen.simulate.cine.ceiling import CEILINGS, _information
 

@@ -1,4 +1,4 @@
-"""Sources of recordings (PTB-XL, MIMIC-IV-ECG, LUDB, AliveCor, WFDB folders, record sets) and their caches.
+"""Sources of recordings (PTB-XL, MIMIC-IV-ECG, CODE-15 %, LUDB, AliveCor, WFDB folders, record sets) and their caches.
 
 from gen.datasets import SignalCache, open_source, prepare
 source = open_source("ptb-xl")              # table at once, signals when asked for
@@ -8,7 +8,7 @@ cache.batch(cache.split("train")[:32])      # (32, 8, 5000) float32 mV
 
 from pathlib import Path
 
-from gen.datasets import alivecor, ludb, mimic, ptbxl, record_set, wfdb_folder
+from gen.datasets import alivecor, code15, ludb, mimic, ptbxl, record_set, wfdb_folder
 from gen.datasets.base import Source, SourceInfo
 from gen.datasets.cache import ReadSpeed, SignalCache, benchmark_read, prepare
 from gen.records import InputError
@@ -19,6 +19,7 @@ _KINDS = (
     (mimic.detect, mimic.open_mimic),
     (ludb.detect, ludb.open_ludb),
     (alivecor.detect, alivecor.open_alivecor),
+    (code15.detect, code15.open_code15),
     (record_set.detect, record_set.open_record_set),
     (wfdb_folder.detect, wfdb_folder.open_wfdb_folder),
     (record_set.detect_files, record_set.open_record_set),
@@ -44,4 +45,6 @@ def open_source(path: str | Path, *, fs_hz: float | None = 500, label_level: str
     for detect, opener in _KINDS:
         if detect(root):
             return opener(root, fs_hz=fs_hz, label_level=label_level)
-    raise InputError(f"{root}: no data set in it; accepted: PTB-XL, MIMIC-IV-ECG, LUDB, AliveCor, WFDB, record set")
+    raise InputError(
+        f"{root}: no data set in it; accepted: PTB-XL, MIMIC-IV-ECG, CODE-15 %, LUDB, AliveCor, WFDB, record set"
+    )

@@ -43,6 +43,8 @@ class RhythmStream:
         duration_s: length of the recording.
         habits: a person's own, see `Habits`.
         table: fitted numbers instead of the shipped ones.
+        since_s: time that has passed since the last beat of a recording that this one goes on from; the first beat then
+            comes when it is due.
     """
 
     def __init__(
@@ -53,11 +55,12 @@ class RhythmStream:
         *,
         habits: Habits | None = None,
         table: RhythmTable | None = None,
+        since_s: float | None = None,
     ) -> None:
         self.request, self.duration_s = request, float(duration_s)
         once, beating, place = map(np.random.default_rng, np.random.SeedSequence(int(seed)).spawn(3))
         self.rhythm: Rhythm = draw(request, once, table or read_table(), self.duration_s, habits)
-        self._lay(place, beating)
+        self._lay(place, beating, since_s)
 
     def plan(self) -> BeatPlan:
         """All of it as one plan."""
@@ -113,7 +116,7 @@ class RhythmStream:
             start_s=start,
         )
 
-    def _lay(self, place: np.random.Generator, beating: np.random.Generator) -> None:
+    def _lay(self, place: np.random.Generator, beating: np.random.Generator, since_s: float | None) -> None:
         """Events in order of time: some thirty bytes a beat, three megabytes for a day."""
         mean = 60.0 / self.rhythm.heart_rate
         # Room for stretching, and a start that the process has forgotten.
@@ -123,12 +126,22 @@ class RhythmStream:
         beat = raw[:, 2] != LONE
         fit = _placed(raw[beat, 0], raw[beat, 1], mean, lead_in, self.duration_s, place)
         times = raw[:, 0] * fit.stretch - fit.origin + raw[:, 1]
+        if since_s is not None:
+            times -= _due(np.sort(times[beat]), since_s)
         order = np.argsort(times[beat], kind="stable")
         self._times = times[beat][order]
         self._kinds = raw[beat, 2][order].astype(np.int8)
         self._pr = raw[beat, 3][order]
         led = self._times - ONSET_TO_REFERENCE_S - self._pr
         self._waves = np.unique(np.concatenate([led[np.isfinite(led)], times[~beat]]))
+
+
+def _due(times: Array, since_s: float) -> float:
+    """What to take from all times so that the first beat from 0 on is due ``since_s`` after one that was before."""
+    first = int(np.searchsorted(times, 0.0))
+    while times[first] - times[first - 1] <= since_s and first < len(times) - 1:
+        first += 1  # a beat that was due already
+    return float(times[first - 1] + since_s)
 
 
 def _placed(at: Array, after: Array, mean: float, lead_in: float, duration_s: float, rng: np.random.Generator) -> _Fit:

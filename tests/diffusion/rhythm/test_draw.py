@@ -60,6 +60,15 @@ def test_windows_of_any_size_hold_the_same_events(text):
         np.testing.assert_allclose(np.unique(waves)[: inside.sum()], whole.p_times_s[inside], atol=2e-6)
 
 
+@pytest.mark.parametrize("since", [0.02, 0.3, 0.79])
+def test_a_rhythm_goes_on_after_the_last_beat_of_another(since):
+    for seed in SEEDS:
+        stream = RhythmStream(RhythmRequest.of("sinus rhythm", heart_rate=70), seed, 60.0, since_s=since)
+        first = stream.plan().times_s[stream.plan().inside][0]
+        assert 0.6 < first + since < 1.2
+        assert stream.plan().heart_rate_bpm == pytest.approx(70, abs=1.5)
+
+
 def test_a_window_tells_which_beats_it_holds():
     stream = RhythmStream(RhythmRequest.of("atrial fibrillation", heart_rate=90), 2, 100.0)
     part = stream.window(40.0, 10.0, 3.0)

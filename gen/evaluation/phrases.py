@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gen.records import InputError
 from gen.text.reader import ReadText, read_text
 
 _NUMBERS = {"hr": "heart_rate", "axis": "axis_deg", "age": "age"} | {n: f"{n}_ms" for n in ("pr", "qrs", "qt", "qtc")}
@@ -64,8 +65,16 @@ def as_expected(read: ReadText, field: str) -> bool:
 
 
 def score(table: Path) -> tuple[int, int, list[dict[str, str]]]:
-    """Phrases of a table, those that are right, and the rows that are not."""
+    """Phrases of a table, those that are right, and the rows that are not.
+
+    Raises:
+        InputError: no such file, or no such columns in it.
+    """
+    if not table.is_file():
+        raise InputError(f"{table}: not found; accepted: a CSV table with columns language, text, expected")
     with table.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    if not rows or not {"text", "expected"} <= set(rows[0]):
+        raise InputError(f"{table}: columns text and expected are missing; accepted: language, text, expected")
     wrong = [row for row in rows if not as_expected(read_text(row["text"]), row["expected"])]
     return len(rows), len(rows) - len(wrong), wrong

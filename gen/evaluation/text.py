@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from gen.evaluation.phrases import score
 from gen.evaluation.settings import Text
 from gen.evaluations import Progress
 from gen.records import InputError
@@ -167,6 +168,11 @@ def run(settings: Text, progress: Progress) -> Results:
         training = reports(settings.data, range(1, 9), kept=settings.reports, likelihood=settings.likelihood)
         found = evaluate(labelled, groups, learned_reader(training))
         values["learned from folds 1-8 (not this package's reader)"] = _summary(found, len(labelled))
+    if settings.phrases is not None:
+        count, right, wrong = score(settings.phrases)
+        values["phrases"] = {"right": Value(right / max(1, count), n=count, better="higher")}
+        for row in wrong[: settings.errors]:
+            progress(f"phrase {row['text']!r}: not {row['expected'] or 'unknown'}")
     values["speed"] = {"reports": Value(len(labelled) / seconds, unit="per s", better="higher")}
     if settings.errors:
         _show_errors(labelled[:: max(1, len(labelled) // settings.errors)], groups, progress)

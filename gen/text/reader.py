@@ -85,7 +85,7 @@ class ReadText:
 
 @lru_cache(maxsize=65_536)
 def read_text(text: str) -> ReadText:
-    """Statements, numbers and unknown words of a text in English, German or (common words of) Swedish.
+    """Statements, numbers and unknown words of a text in English, German, or common words of six other languages.
 
     Never raises for any string; text beyond `gen.text.tokens.MAX_CHARS` characters is not read. The result is cached
     by the text and must not be changed.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gen.card import trained_on
+from gen.commands.output import counted, finish, say
 from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
@@ -116,9 +117,8 @@ def synthesize(
     generate = _generator(pipeline, settings, seed)
     outcome = make(data, generate, out, share=share, overwrite=overwrite, progress=_Progress(data.block))
     drawn = _plot(data, out) if plot and share[0] == 0 else 0
-    _print(out, data, outcome, bad, drawn, json)
-    if bad:
-        raise typer.Exit(2)
+    lines = _lines(out, len(requests), outcome, drawn)
+    finish(lines, _result(out, data, outcome), bad, json=json, shown=_SHOWN)
 
 
 def _pipeline(checkpoint: Path | None, chosen: Mapping[str, Any]) -> "tuple[ECGPipeline, Sampling]":
@@ -195,13 +195,13 @@ def _warn(asked: Mapping[str, Any], conditions: Path | None, like: Path | None) 
         read = read_text(text)
         given = {name: value for name, value in asked.items() if name not in ("text", "sex")}
         for line in contradictions(replace(read, numbers={**read.numbers, **given})):
-            _say(f"warning: contradiction: {line}")
+            say(f"warning: contradiction: {line}")
         if read.unknown:
-            _say(f"warning: not understood: {', '.join(read.unknown[:_SHOWN])}")
+            say(f"warning: not understood: {', '.join(read.unknown[:_SHOWN])}")
     if conditions is not None:
         unused = unused_columns(conditions)
         if unused:
-            _say(f"warning: {conditions}: columns that are no condition are not used: {', '.join(unused[:_SHOWN])}")
+            say(f"warning: {conditions}: columns that are no condition are not used: {', '.join(unused[:_SHOWN])}")
 
 
 class _Progress:
@@ -218,7 +218,7 @@ class _Progress:
             return
         self.told = done
         rate = (done - self.first) / max(1e-9, time.perf_counter() - self.start)
-        _say(f"{done} of {total} ECGs ({rate:.1f} per second)")
+        say(f"{done} of {total} ECGs ({rate:.1f} per second)")
 
 
 def _plot(data: "DataSet", out: Path) -> int:
@@ -241,36 +241,25 @@ def _plot(data: "DataSet", out: Path) -> int:
     return drawn
 
 
-def _print(out: Path, data: "DataSet", outcome: "Outcome", bad: Sequence[str], drawn: int, as_json: bool) -> None:
-    count = len(data.requests)
-    if as_json:
-        import json
-
-        result = {
-            "out": str(out),
-            "samples": count,
-            "made": outcome.made,
-            "found": outcome.found,
-            "complete": outcome.complete,
-            "seed": data.seed,
-            "format": data.format,
-            "model": dict(data.model),
-            "settings": dict(data.settings),
-            "failed": list(bad),
-        }
-        typer.echo(json.dumps(result))
-    elif outcome.complete:
-        before = f" ({outcome.found} of them were there)" if outcome.found else ""
-        typer.echo(f"{count} synthetic ECG{'s' if count != 1 else ''} in {out}{before}")
-    else:
-        typer.echo(f"{outcome.made + outcome.found} of {count} synthetic ECGs in {out}; other parts are missing")
-    if drawn and not as_json:
-        typer.echo(f"plots of the first {drawn} in {out / 'plots'}" if drawn > 1 else f"plot in {out / 'plots'}")
-    for line in bad[:_SHOWN]:
-        _say(f"physiogen: {line}")
-    if len(bad) > _SHOWN:
-        _say(f"physiogen: {len(bad) - _SHOWN} further rows cannot be used")
+def _lines(out: Path, count: int, outcome: "Outcome", drawn: int) -> list[str]:
+    before = f" ({outcome.found} of them were there)" if outcome.found else ""
+    lines = [f"{counted(count, 'synthetic ECG')} in {out}{before}"]
+    if not outcome.complete:
+        lines = [f"{outcome.made + outcome.found} of {count} synthetic ECGs in {out}; other parts are missing"]
+    if drawn:
+        lines.append(f"plots of the first {drawn} in {out / 'plots'}" if drawn > 1 else f"plot in {out / 'plots'}")
+    return lines
 
 
-def _say(line: str) -> None:
-    typer.echo(" ".join(line.split()), err=True)
+def _result(out: Path, data: "DataSet", outcome: "Outcome") -> dict[str, Any]:
+    return {
+        "out": str(out),
+        "samples": len(data.requests),
+        "made": outcome.made,
+        "found": outcome.found,
+        "complete": outcome.complete,
+        "seed": data.seed,
+        "format": data.format,
+        "model": dict(data.model),
+        "settings": dict(data.settings),
+    }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gen.commands.output import counted, finish
 from gen.leads import LeadError, parse_leads
 from gen.records import EcgRecord, InputError
 
@@ -97,9 +98,7 @@ def cmr(
             commit_folder(folder, out, overwrite=overwrite)
     finally:
         discard(folder)
-    _print(out, rows, bad, json)
-    if bad:
-        raise typer.Exit(2)
+    finish(_lines(out, rows), {"out": str(out), "hearts": rows}, bad, json=json)
 
 
 def _formats(text: str) -> list[str]:
@@ -185,19 +184,13 @@ def _row(result: "HeartResult", seed: int) -> dict[str, Any]:
     return row | {"beats": result.beats.description, "warnings": "; ".join(result.warnings), "synthetic": True}
 
 
-def _print(out: Path, rows: list[dict[str, Any]], bad: list[str], as_json: bool) -> None:
-    if as_json:
-        import json
-
-        typer.echo(json.dumps({"out": str(out), "hearts": rows, "failed": bad}))
-    elif rows:
-        for row in rows:
-            figures = ", ".join(f"{label} {_short(row, name)} {unit}" for name, (label, unit) in _SHOWN.items())
-            warnings = f"; {row['warnings']}" if row["warnings"] else ""
-            typer.echo(f"{row['record']}: {figures}\n  {row['beats']}{warnings}")
-        typer.echo(f"{len(rows)} heart{'s' if len(rows) != 1 else ''} in {out}; look at {out / 'index.html'}")
-    for line in bad:
-        typer.echo(f"physiogen: {' '.join(line.split())}", err=True)
+def _lines(out: Path, rows: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    for row in rows:
+        figures = ", ".join(f"{label} {_short(row, name)} {unit}" for name, (label, unit) in _SHOWN.items())
+        warnings = f"; {row['warnings']}" if row["warnings"] else ""
+        lines.append(f"{row['record']}: {figures}\n  {row['beats']}{warnings}")
+    return [*lines, f"{counted(len(rows), 'heart')} in {out}; look at {out / 'index.html'}"] if rows else []
 
 
 def _short(row: dict[str, Any], name: str) -> str:

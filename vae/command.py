@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from gen.commands.output import counted, finish, say
 from gen.leads import LeadError, parse_leads
 from gen.records import EcgRecord, InputError
 
@@ -71,12 +72,15 @@ def reconstruct(
                 _tell_ignored(result.record)
                 _progress(len(done) + len(bad), len(files))
         drawn.close()
-        if not done:
-            _list(bad)
+        if not done:  # ends here, so that no empty set is written
+            for line in bad:
+                say(f"physiogen: {line}")
             raise typer.Exit(2)
-    _print(out, done, bad, plot, samples, json)
-    if bad:
-        raise typer.Exit(2)
+    lines = [f"{counted(len(done), 'record')} with twelve leads in {out}"]
+    if samples:
+        lines.append(f"{samples} draws per record in {out / 'samples'}, 50 and 90 % bands in {out / 'bands'}")
+    lines += [f"plots in {out / 'plots'}"] if plot else []
+    finish(lines, {"out": str(out), "records": done}, bad, json=json)
 
 
 def export(
@@ -120,25 +124,6 @@ def export(
         typer.echo(json_library.dumps(facts))
     else:
         typer.echo(f"{out}: {size / 1e6:.1f} MB, at most {difference:.1g} mV from the network")
-
-
-def _print(out: Path, done: list[str], bad: list[str], plot: bool, samples: int, as_json: bool) -> None:
-    if as_json:
-        import json
-
-        typer.echo(json.dumps({"out": str(out), "records": done, "failed": bad}))
-    else:
-        typer.echo(f"{len(done)} record{'s' if len(done) != 1 else ''} with twelve leads in {out}")
-        if samples:
-            typer.echo(f"{samples} draws per record in {out / 'samples'}, 50 and 90 % bands in {out / 'bands'}")
-        if plot:
-            typer.echo(f"plots in {out / 'plots'}")
-    _list(bad)
-
-
-def _list(bad: list[str]) -> None:
-    for line in bad:
-        typer.echo(f"physiogen: {' '.join(line.split())}", err=True)
 
 
 def _written(writer: "RecordSetWriter", record: EcgRecord, bad: list[str]) -> bool:

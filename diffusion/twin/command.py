@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gen.commands.output import counted, finish, say
 from gen.leads import parse_leads
 from gen.records import EcgRecord, InputError
 
@@ -87,7 +88,10 @@ def twin(
             writer.add(replace(record, metadata={**record.metadata, "scores": found.as_dict()}))
         if plot:
             _plot(person, twins, writer.folder / "plots")
-    _print(out, person, twins, scores, plot, seed, json)
+    lines = [f"{counted(len(twins), 'synthetic ECG')} of one person in {out}"]
+    lines += [f"{record.record_id}: {_words(found)}" for record, found in zip(twins, scores, strict=True)]
+    lines += [f"plots over the reference in {out / 'plots'}"] if plot else []
+    finish(lines, _result(out, person, twins, scores, seed), json=json)
 
 
 def _check(number: int, strength: float, sampler: str | None) -> None:
@@ -126,15 +130,15 @@ def _tell(person: "Reference", change: "Change") -> None:
     from gen.text import ReadText, contradictions, read_text
 
     for line in person.notes:
-        _say(f"warning: {line}")
+        say(f"warning: {line}")
     target = person.under(change)
     read = target.text or ReadText()
     numbers = {"heart_rate": target.heart_rate} if target.heart_rate is not None else {}
     for line in contradictions(replace(read, numbers={**read.numbers, **numbers})):
-        _say(f"warning: contradiction: {line}")
+        say(f"warning: contradiction: {line}")
     unknown = [word for text in (change.text, change.add, change.remove) if text for word in read_text(text).unknown]
     if unknown:
-        _say(f"warning: not understood: {', '.join(unknown[:20])}")
+        say(f"warning: not understood: {', '.join(unknown[:20])}")
 
 
 def _plot(person: "Reference", twins: Sequence[EcgRecord], folder: Path) -> None:
@@ -145,33 +149,17 @@ def _plot(person: "Reference", twins: Sequence[EcgRecord], folder: Path) -> None
         save(plot_ecg(record, overlay=person.record, overlay_label="reference"), folder / f"{record.record_id}.png")
 
 
-def _print(
-    out: Path,
-    person: "Reference",
-    twins: Sequence[EcgRecord],
-    scores: "Sequence[TwinScores]",
-    plot: bool,
-    seed: int,
-    as_json: bool,
-) -> None:
+def _result(
+    out: Path, person: "Reference", twins: Sequence[EcgRecord], scores: "Sequence[TwinScores]", seed: int
+) -> dict[str, Any]:
     from diffusion.conditions.request import request_of
 
-    if as_json:
-        import json
-
-        result = {
-            "out": str(out),
-            "seed": seed,
-            "reference": {"condition": request_of(person.condition), "notes": list(person.notes)},
-            "twins": [{"record": r.record_id, **s.as_dict()} for r, s in zip(twins, scores, strict=True)],
-        }
-        typer.echo(json.dumps(result))
-        return
-    typer.echo(f"{len(twins)} synthetic ECG{'s' if len(twins) != 1 else ''} of one person in {out}")
-    for record, found in zip(twins, scores, strict=True):
-        typer.echo(f"{record.record_id}: {_words(found)}")
-    if plot:
-        typer.echo(f"plots over the reference in {out / 'plots'}")
+    return {
+        "out": str(out),
+        "seed": seed,
+        "reference": {"condition": request_of(person.condition), "notes": list(person.notes)},
+        "twins": [{"record": r.record_id, **s.as_dict()} for r, s in zip(twins, scores, strict=True)],
+    }
 
 
 def _words(found: "TwinScores") -> str:
@@ -183,7 +171,3 @@ def _words(found: "TwinScores") -> str:
         met = f"{sum(found.checks.values())} of {len(found.checks)}"
         change = f"change achieved {met}" + (f", missed: {', '.join(missed)}" if missed else "")
     return f"identity kept {found.identity:.2f}{limit}; {change}"
-
-
-def _say(line: str) -> None:
-    typer.echo(" ".join(line.split()), err=True)

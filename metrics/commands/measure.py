@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from gen.commands.output import counted, finish
 from gen.leads import parse_leads
 from gen.records import EcgRecord, InputError
 
@@ -79,9 +80,13 @@ def measure(
         if not counts["records"]:
             raise InputError("; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else ""))
     seconds = time.perf_counter() - start
-    _print(out, beats, counts, bad, seconds, described)
-    if bad:
-        raise typer.Exit(2)
+    rate = counts["records"] / max(seconds, 1e-9)
+    records, missing = counted(counts["records"], "record"), counts["not_measurable"]
+    lines = [f"{records} measured in {out}, {missing} without a result ({rate:.0f} records/s)"]
+    lines += [f"waves of every lead in {beats}"] if beats else []
+    facts: dict[str, Any] = {"out": str(out), "beats": str(beats) if beats else None, "counts": counts}
+    facts |= {"records_per_s": round(rate, 1)} | ({} if described is None else {"measured": described})
+    finish(lines, facts, bad, json=json)
 
 
 def _measure(
@@ -161,26 +166,3 @@ def _beat_rows(record: EcgRecord, waves: "Delineation") -> Iterator[list[str]]:
             marks = (wave.onset, wave.peak, wave.offset)
             samples = [str(min(round(mark * record.fs_hz), record.num_samples - 1)) for mark in marks]
             yield [record.record_id, lead, wave.kind, *samples]
-
-
-def _print(
-    out: Path,
-    beats: Path | None,
-    counts: dict[str, int],
-    bad: list[str],
-    seconds: float,
-    described: list[dict[str, Any]] | None,
-) -> None:
-    rate = counts["records"] / max(seconds, 1e-9)
-    if described is not None:
-        import json
-
-        result = {"out": str(out), "beats": str(beats) if beats else None, "counts": counts, "failed": bad}
-        typer.echo(json.dumps(result | {"records_per_s": round(rate, 1), "measured": described}))
-    else:
-        records = f"{counts['records']} record{'s' if counts['records'] != 1 else ''}"
-        typer.echo(f"{records} measured in {out}, {counts['not_measurable']} without a result ({rate:.0f} records/s)")
-        if beats:
-            typer.echo(f"waves of every lead in {beats}")
-    for line in bad:
-        typer.echo(f"physiogen: {line}", err=True)

@@ -70,7 +70,7 @@ def test_results_are_a_table_with_a_column_each(tmp_path, capsys):
     assert run(["compare", *named]) == 0
     out = capsys.readouterr().out
     assert "different data" in out
-    assert "| signal/MAE | 1.50 [0.50, 2.50] | 2.50 [1.50, 3.50] |" in out
+    assert "| signal/MAE | 1.5 [0.5, 2.5] | 2.5 [1.5, 3.5] |" in out
     assert run(["compare", *named, "--figures", "n/x", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"n/x": {"a": {"value": 1}, "b": {"value": 1}}}
     assert run(["compare", *named, "--figures", "colour"]) == 2

@@ -158,3 +158,27 @@ class FidBias(Evaluation):
     sizes: tuple[int, ...] = setting("samples n", (500, 1000, 2000, 5000, 10000), least=2)
     streamed: int = setting("samples for the error of the streaming form; 0 for none", 20_000, least=0)
     seed: int = setting("of the draws", 0, least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waveform(Evaluation):
+    """Whether judges that look at the waveform itself tell generated ECGs from recorded ones.
+
+    Random forests on descriptors of one family at a time (spectrum, rhythm, beats, coherence, amplitude, quantisation)
+    and of all, and a small network on the raw signal: AUROC on patients that the judge did not see, .5 is best. The
+    floor is the same test of the real set against `--reference`, or of one half of its patients against the other.
+    """
+
+    name = "waveform"
+    function = "metrics.evaluation.waveform:run"
+    needs = "a set of generated ECGs and a real one"
+    example = "GEN --real .data/ptb-xl:test --reference .data/ptb-xl:val"
+
+    generated: str = setting(_RECORDS, positional=True, location=True)
+    real: str = setting("real records that they are told from", location=True, metavar="FOLDER")
+    reference: str | None = setting(
+        "real records of other people, for the floor", None, location=True, metavar="FOLDER"
+    )
+    seconds: float | None = setting("cut every record to its first seconds", None, least=2)
+    no_network: bool = setting("leave out the network on the raw waveform", False)
+    seed: int = setting("of folds, forests, network and bootstrap", 0, least=0)

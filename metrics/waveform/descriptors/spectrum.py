@@ -10,7 +10,8 @@ import scipy
 if TYPE_CHECKING:
     from metrics.statistics.arrays import Array
 
-#: Bands in Hz. Above 40 Hz they spare the mains and their harmonics, which have descriptors of their own.
+#: Bands in Hz. Those below 2 Hz are of the line that beats stand on, see `baseline`. Those above 40 Hz spare the mains
+#: and their harmonics, which have descriptors of their own.
 BANDS = (
     (0.05, 0.5), (0.5, 2), (2, 5), (5, 10), (10, 15), (15, 20), (20, 30), (30, 40), (40, 48), (52, 58), (62, 75),
     (75, 98), (102, 118), (122, 148), (152, 178), (182, 198), (202, 238),
@@ -24,6 +25,7 @@ LEAST_DENSITY = (1e-3) ** 2 / 12 / 250
 #: Bands up to this share of the Nyquist frequency can be read; beyond it is the roll-off of resampling filters.
 NYQUIST_SHARE = 0.96
 _SLOW_HZ = 2.0
+_LINE_HZ = 50.0
 _SEGMENT_S, _TILE_S, _QUIET = 2.0, 0.1, 0.2
 
 
@@ -56,7 +58,8 @@ def spectrum(signal_mv: npt.NDArray[np.float32], fs_hz: float, highest_hz: float
     filled = filled - filled.mean(axis=-1, keepdims=True)
     segment = min(signal_mv.shape[-1], round(_SEGMENT_S * fs_hz))
     fast_hz, fast = _segments(filled, missing, fs_hz, segment)
-    slow_hz, slow = scipy.signal.periodogram(filled, fs=fs_hz, window="hann", detrend="constant", axis=-1)
+    line, line_hz = baseline(filled, fs_hz)
+    slow_hz, slow = scipy.signal.periodogram(line, fs=line_hz, window="hann", detrend="constant", axis=-1)
     # Interpolated stretches hold no slow signal of their own.
     slow[missing.mean(axis=-1) > 0.05] = np.nan
     found = []
@@ -67,6 +70,21 @@ def spectrum(signal_mv: npt.NDArray[np.float32], fs_hz: float, highest_hz: float
     found += [_line(fast_hz, fast, line) if line + 6 <= top else None for line in MAINS]
     empty = np.full(signal_mv.shape[:2], np.nan)
     return np.stack([empty if each is None else each for each in found], axis=-1).reshape(len(signal_mv), -1)
+
+
+def baseline(signal: npt.NDArray[np.floating], fs_hz: float) -> "tuple[Array, float]":
+    """The line that beats stand on, (..., time), and its rate near 50 Hz: running medians of .2 and .6 s.
+
+    Below 2 Hz the spectrum of the signal itself is that of the beats' rhythm and sizes; drift is what this line does.
+    """
+    step = max(1, round(fs_hz / _LINE_HZ))
+    count = signal.shape[-1] // step
+    coarse = signal[..., : count * step].reshape(*signal.shape[:-1], count, step).mean(axis=-1)
+    rate = fs_hz / step
+    for seconds in (0.2, 0.6):
+        size = [1] * (signal.ndim - 1) + [2 * int(seconds * rate / 2) + 1]
+        coarse = scipy.ndimage.median_filter(coarse, size=size, mode="nearest")
+    return coarse, rate
 
 
 def _segments(

@@ -10,10 +10,10 @@ import scipy
 if TYPE_CHECKING:
     from metrics.statistics.arrays import Array
 
-#: Bands in Hz. Those below 2 Hz are of the line that beats stand on, see `baseline`. Those above 40 Hz spare the mains
-#: and their harmonics, which have descriptors of their own.
+#: Bands in Hz. The first is of the line that beats stand on, see `baseline`; from there to 2 Hz lie the rate and the
+#: sizes of beats, which other families read. Those above 40 Hz spare the mains and their harmonics.
 BANDS = (
-    (0.05, 0.5), (0.5, 2), (2, 5), (5, 10), (10, 15), (15, 20), (20, 30), (30, 40), (40, 48), (52, 58), (62, 75),
+    (0.05, 0.5), (2, 5), (5, 10), (10, 15), (15, 20), (20, 30), (30, 40), (40, 48), (52, 58), (62, 75),
     (75, 98), (102, 118), (122, 148), (152, 178), (182, 198), (202, 238),
 )  # fmt: skip
 #: Bands of the noise floor: the quietest stretches between beats.

@@ -71,7 +71,11 @@ def rr_jittered(signal, rng, sd_s=0.02):
 
 
 def beats_exchanged(signal, rng, every=3):
-    """Every third beat taken from the record before, laid on the old one's QRS, levels matched at both ends."""
+    """Every third beat taken from the record before, laid on the old one's QRS, levels matched at both ends.
+
+    Below 40 Hz: what lies above belongs to the recorder, not to the beat, and stays.
+    """
+    signal, above = band_limited(signal, 40.0), signal - band_limited(signal, 40.0)
     out = signal.copy()
     found = beat_samples(signal)
     before, after, half = round(0.28 * FS_HZ), round(0.42 * FS_HZ), round(0.05 * FS_HZ)
@@ -97,7 +101,7 @@ def beats_exchanged(signal, rng, every=3):
             piece += ends[0][:, None] * (1 - ramp) + ends[1][:, None] * ramp
             whole = np.pad(piece, [(0, 0), (at - before, signal.shape[-1] - at - after)])
             out[k] = _replaced(out[k], whole, at - before, at + after)
-    return out
+    return out + above
 
 
 def _replaced(signal, other, first, last):

@@ -1,10 +1,10 @@
 """The evaluation of waveform judges: what it states, on sets that differ in their noise."""
 
-import json
+import pytest
 
 import gen
-from gen.cli import run
 from gen.simulate import iter_cohort
+from metrics.evaluation.settings import Waveform
 
 
 def write(folder, seed, noise):
@@ -12,7 +12,8 @@ def write(folder, seed, noise):
         gen.write(record, folder / f"{record.record_id}.npz")
 
 
-def test_the_command_states_the_families_and_their_floors(tmp_path, capsys, monkeypatch):
+@pytest.mark.slow
+def test_the_families_and_their_floors_are_stated(tmp_path, monkeypatch):
     import metrics.evaluation.waveform as evaluation
 
     judged = evaluation.judge
@@ -20,9 +21,7 @@ def test_the_command_states_the_families_and_their_floors(tmp_path, capsys, monk
     for name, seed, noise in (("REAL", 0, "light"), ("OTHERS", 1, "light"), ("GEN", 2, "none")):
         write(tmp_path / name, seed, noise)
     real, others, made = (str(tmp_path / name) for name in ("REAL", "OTHERS", "GEN"))
-    command = ["evaluate", "waveform", made, "--real", real, "--reference", others, "--no-network", "--json"]
-    assert run(command) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = Waveform(generated=made, real=real, reference=others, no_network=True).run().as_dict()
     forest = found["values"]["forest on waveform descriptors"]
     assert forest["all"]["AUROC"]["value"] > 0.9 > forest["all"]["floor"]["value"]
     assert "power" in found["values"]["what tells most"]["spectrum"]

@@ -46,6 +46,7 @@ def test_every_ecg_preset_has_the_judges_of_the_waveform():
         assert ("waveform" in preset.sections) == ("cine" not in preset.sections), preset.name
 
 
+@pytest.mark.slow
 def test_the_report_names_and_draws_what_tells(tmp_path, quick):
     report = run(tmp_path, cohort(52, 0), cohort(52, 1, noise="none"))
     for name in WAVEFORM:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from flow.evaluation.generate import Generated
-from flow.evaluation.scores import bootstrapped, coverage, mean_figure
+from flow.evaluation.scores import coverage, mean_figure, over_hearts
 from flow.pipeline import ECGToCMRPipeline
 from flow.training.pair_cache import Part
 from flow.volumes.intervals import Calibration, ends_of
@@ -30,10 +30,7 @@ def volumes(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, right: Gen
         out[f"mae_{name}"] = mean_figure(np.abs(middle - truth))
         out[f"bias_{name}"] = mean_figure(middle - truth)
         out |= {f"bland_altman_{name}_{key}": value for key, value in bland_altman(truth, middle).items()}
-        out[f"r2_{name}"] = bootstrapped(
-            lambda k, t=truth, m=middle, v=total: float(1 - ((m[k] - t[k]) ** 2).mean() / v),  # type: ignore[misc]
-            len(truth),
-        )
+        out[f"r2_{name}"] = mean_figure(1 - (middle - truth) ** 2 / total)
         held = coverage(low, high, truth)
         out[f"coverage_90_{name}"] = mean_figure(held)
         out[f"uncalibrated_90_{name}"] = mean_figure(coverage(raw_low, raw_high, truth))
@@ -62,16 +59,24 @@ def bland_altman(truth: np.ndarray, measured: np.ndarray) -> dict[str, Interval]
     """
     gap, mean = measured - truth, 0.5 * (measured + truth)
 
-    def edge(rows: np.ndarray, side: float) -> float:
-        return float(gap[rows].mean() + side * 1.96 * gap[rows].std(ddof=1))
+    centred = mean - mean.mean()
 
-    def slope(rows: np.ndarray) -> float:
-        centred = mean[rows] - mean[rows].mean()
-        return float((centred * gap[rows]).sum() / max((centred**2).sum(), 1e-12))
+    def limit(weights: np.ndarray) -> np.ndarray:
+        total = weights.sum(axis=1)
+        variance = (weights @ gap**2 - (weights @ gap) ** 2 / total) / (total - 1)
+        return 1.96 * np.sqrt(np.maximum(variance, 0))
+
+    def bias(weights: np.ndarray) -> np.ndarray:
+        return weights @ gap / weights.sum(axis=1)
+
+    def slope(weights: np.ndarray) -> np.ndarray:
+        total = weights.sum(axis=1)
+        product = weights @ (centred * gap) - (weights @ centred) * (weights @ gap) / total
+        return product / np.maximum(weights @ centred**2 - (weights @ centred) ** 2 / total, 1e-12)
 
     return {
-        "limits": bootstrapped(lambda rows: float(1.96 * gap[rows].std(ddof=1)), len(gap)),
-        "low": bootstrapped(lambda rows: edge(rows, -1.0), len(gap)),
-        "high": bootstrapped(lambda rows: edge(rows, 1.0), len(gap)),
-        "slope": bootstrapped(slope, len(gap)),
+        "limits": over_hearts(limit, len(gap)),
+        "low": over_hearts(lambda w: bias(w) - limit(w), len(gap)),
+        "high": over_hearts(lambda w: bias(w) + limit(w), len(gap)),
+        "slope": over_hearts(slope, len(gap)),
     }

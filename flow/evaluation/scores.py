@@ -5,16 +5,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from gen.signals import pearson
-from metrics.statistics.bootstrap import Interval, RowStatistic, Statistic, bootstrap, bootstrap_mean, bootstrap_rows
+from metrics.statistics.bootstrap import Interval, Statistic, bootstrap, bootstrap_mean
 from metrics.statistics.correlation import weighted_pearson
 
 #: Bootstrap draws.
 REPLICATES = 1000
 
 
-def bootstrapped(statistic: RowStatistic, n: int, seed: int = 0) -> Interval:
-    """A statistic of row numbers with its BCa interval over hearts; NaN draws are left out."""
-    return bootstrap_rows(statistic, n, replicates=REPLICATES, seed=seed)
+def over_hearts(statistic: Statistic, n: int, seed: int = 0) -> Interval:
+    """A statistic of weights (replicates, n) with its BCa interval over hearts; NaN draws are left out."""
+    return bootstrap(statistic, n, replicates=REPLICATES, seed=seed)
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -24,25 +24,21 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 def r_figure(guess: np.ndarray, truth: np.ndarray, seed: int = 0) -> Interval:
     """Correlation of guesses with the truth."""
-    return _over_hearts(lambda w: weighted_pearson(guess, truth, w), len(truth), seed)
+    return over_hearts(lambda w: weighted_pearson(guess, truth, w), len(truth), seed)
 
 
 def r_difference(guess: np.ndarray, other: np.ndarray, truth: np.ndarray, seed: int = 0) -> Interval:
     """How much better ``guess`` correlates than ``other`` on the same hearts (paired)."""
-    return _over_hearts(
+    return over_hearts(
         lambda w: weighted_pearson(guess, truth, w) - weighted_pearson(other, truth, w), len(truth), seed
     )
 
 
 def r_ratio(guess: np.ndarray, other: np.ndarray, truth: np.ndarray, seed: int = 0) -> Interval:
     """Share of the other's correlation that ``guess`` reaches on the same hearts (paired)."""
-    return _over_hearts(
+    return over_hearts(
         lambda w: weighted_pearson(guess, truth, w) / weighted_pearson(other, truth, w), len(truth), seed
     )
-
-
-def _over_hearts(statistic: Statistic, n: int, seed: int) -> Interval:
-    return bootstrap(statistic, n, replicates=REPLICATES, seed=seed)
 
 
 def reliability(samples: np.ndarray) -> float:
@@ -88,7 +84,7 @@ def expectation_figure(
         found = _of_expectation(samples, truth, weights)
         return found if other is None else found / weighted_pearson(other, truth, weights)
 
-    return _over_hearts(statistic, len(truth), seed)
+    return over_hearts(statistic, len(truth), seed)
 
 
 def mean_figure(values: np.ndarray, seed: int = 0) -> Interval:

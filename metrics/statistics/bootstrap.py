@@ -21,8 +21,6 @@ Groups = Sequence[object] | npt.NDArray | None
 
 #: Takes weights (replicates, n) of the samples, gives the statistic (replicates,); NaN where it does not exist.
 Statistic = Callable[[Array], Array]
-#: Takes numbers of samples, each as often as it was drawn, and gives the statistic; NaN where it does not exist.
-RowStatistic = Callable[[npt.NDArray[np.int64]], float]
 
 
 @dataclass(frozen=True)
@@ -230,28 +228,6 @@ def bootstrap(
         tails = _bca_tails(tails, value, draws, jackknife)
     low, high = np.quantile(draws, tails) if len(draws) else (np.nan, np.nan)
     return Interval(value, float(low), float(high), level, count, number, len(draws))
-
-
-def bootstrap_rows(
-    statistic: RowStatistic,
-    count: int,
-    *,
-    groups: Groups = None,
-    replicates: int = 1000,
-    level: float = 0.95,
-    method: Method = "bca",
-    seed: int = 0,
-) -> Interval:
-    """As `bootstrap`, of a statistic that takes the numbers of the drawn samples and knows no weights.
-
-    It is called once for each replicate and, with ``bca``, once for each group.
-    """
-
-    def weighted(weights: Array) -> Array:
-        rows = np.arange(count)
-        return np.array([statistic(np.repeat(rows, counts)) for counts in weights.astype(np.int64)])
-
-    return bootstrap(weighted, count, groups=groups, replicates=replicates, level=level, method=method, seed=seed)
 
 
 def resample_counts(number: int, replicates: int, seed: int) -> Array:

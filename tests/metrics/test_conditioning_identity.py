@@ -182,7 +182,7 @@ def test_a_drawn_query_counts_as_often_as_it_was_drawn(rng):
     given = _two_visits(rng, 12)
     found = compare_identities(**given)
     draws = identity_intervals(found, replicates=100, seed=3)["eer"]
-    from metrics.statistics.bootstrap import bootstrap_rows
+    from metrics.statistics.bootstrap import bootstrap
 
     def again(rows):
         repeated = {
@@ -192,7 +192,10 @@ def test_a_drawn_query_counts_as_often_as_it_was_drawn(rng):
         }
         return identity_scores(**repeated).eer
 
-    by_hand = bootstrap_rows(again, 24, replicates=100, seed=3)
+    def repeated(weights):
+        return np.array([again(np.repeat(np.arange(24), counts)) for counts in weights.astype(int)])
+
+    by_hand = bootstrap(repeated, 24, replicates=100, seed=3)
     assert (draws.value, draws.low, draws.high) == pytest.approx((by_hand.value, by_hand.low, by_hand.high))
 
 

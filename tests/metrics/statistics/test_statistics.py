@@ -8,11 +8,9 @@ from sklearn.metrics import roc_auc_score
 from gen.records import InputError
 from metrics.distribution.two_sample import two_sample_test
 from metrics.statistics.bootstrap import (
-    bootstrap,
     bootstrap_difference,
     bootstrap_mean,
     bootstrap_median,
-    bootstrap_rows,
     resample_counts,
     weighted_median,
 )
@@ -100,13 +98,6 @@ def test_interval_of_a_median_agrees_with_order_statistics(rng):
     low, high = stats.binom.ppf([0.025, 0.975], 400, 0.5).astype(int)
     found = bootstrap_median(x, replicates=4000)
     assert (found.low, found.high) == pytest.approx((x[low], x[high]), abs=0.03)
-
-
-def test_a_statistic_of_rows_has_the_interval_of_its_weighted_form(rng):
-    x, people = rng.exponential(size=60), np.repeat(np.arange(30), 2)
-    by_rows = bootstrap_rows(lambda rows: float(x[rows].mean()), 60, groups=people, replicates=300)
-    by_weights = bootstrap(lambda w: w @ x / w.sum(axis=1), 60, groups=people, replicates=300)
-    assert (by_rows.low, by_rows.high) == pytest.approx((by_weights.low, by_weights.high))
 
 
 def test_counts_add_up():

@@ -29,6 +29,12 @@ DEFAULT_CODEC = "ecg"
 DENOISERS: Mapping[str, Any] = {kind.__name__: kind for kind in (LatentDiT, LatentUNet, DiffuSETSDenoiser)}
 
 
+def is_beats(folder: str | Path) -> bool:
+    """Whether a folder is a checkpoint of the network that draws beats (`diffusion.beats`)."""
+    config = Path(folder) / "config.json"
+    return config.is_file() and read_json(config).get("_class_name") == "BeatDenoiser"
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a folder holds.

@@ -67,6 +67,7 @@ def synthesize(
     ] = False,
     per_shard: Annotated[int, typer.Option(help="ECGs per shard; what a kill costs at most.")] = 512,
     batch: Annotated[int, typer.Option(help="ECGs computed together; divides --per-shard.")] = 64,
+    clean: Annotated[bool, typer.Option("--clean", help="Without noise and drift.")] = False,
     float32: Annotated[bool, typer.Option("--float32", help="Compute in float32: slower.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another data set in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -98,6 +99,7 @@ def synthesize(
         duration_s=seconds,
         fs_hz=fs,
         literal=literal,
+        clean=clean,
     )
     check = _checker(unconditional, allow_unknown)
     requests, bad = _requests(asked, number, seed, conditions, like, balance, split, measured, check)

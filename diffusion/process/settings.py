@@ -38,6 +38,7 @@ class Sampling:
     fs_hz: float | None = None
     bfloat16: bool = True
     literal: bool = False
+    clean: bool = False
 
     def __post_init__(self) -> None:
         samplers.check_steps(self.steps)
@@ -100,7 +101,8 @@ class Sampling:
     def signature(self) -> dict[str, Any]:
         """What a record should say of how it was sampled, as JSON values."""
         said = {"scheduler": self.scheduler, "steps": self.steps, "guidance": self.guidance.as_dict()}
-        return said | ({"negative_prompt": self.negative_prompt} if self.negative_prompt else {})
+        said |= {"negative_prompt": self.negative_prompt} if self.negative_prompt else {}
+        return said | ({"clean": True} if self.clean else {})
 
 
 def asked_sampling(

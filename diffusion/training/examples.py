@@ -90,7 +90,7 @@ def recorded(
         whole = fill_gaps(cache.batch(chosen))
         measured = measure(whole, cache.fs_hz)
         table = cache.table.iloc[chosen]
-        texts = [_texts_of_row(row) for _, row in table.iterrows()]
+        texts = [texts_of_row(row) for _, row in table.iterrows()]
         for variant in range(max(variants, 1)):
             rngs = [np.random.default_rng(np.random.SeedSequence((seed, int(row), variant))) for row in chosen]
             length = round(WINDOW_S * cache.fs_hz)
@@ -101,7 +101,7 @@ def recorded(
             )
             power = rms_mv(signal, cache.fs_hz)
             facts = [
-                _clipped(m | {"rms_mv": p, "age": row.age})
+                clipped(m | {"rms_mv": p, "age": row.age})
                 | {"sex": row.sex if row.sex in ("F", "M") else None, "source": "recorded"}
                 for m, p, (_, row) in zip(measured, power.tolist(), table.iterrows(), strict=True)
             ]
@@ -127,7 +127,7 @@ def described(batch: "SimulatedBatch") -> Example:
     for truth, heart, p in zip(batch.truth, batch.hearts, power.tolist(), strict=True):
         values = {"heart_rate": truth.hr_bpm, "pr_ms": truth.pr_ms, "qrs_ms": truth.qrs_ms, "qt_ms": truth.qt_ms}
         values |= {"axis_deg": truth.axis_deg, "rms_mv": p, "age": heart.age}
-        facts.append(_clipped(values) | {"sex": heart.sex, "source": "simulated"})
+        facts.append(clipped(values) | {"sex": heart.sex, "source": "simulated"})
         codes = ReadText(tuple(StatementRead(code) for code in truth.statements))
         texts.append((read_text(truth.report_en), read_text(truth.report_de), codes))
     return Example(batch.signal_mv, _wordings(texts, facts))
@@ -151,8 +151,8 @@ def draw_wish(rng: np.random.Generator) -> dict[str, Any]:
     return wish
 
 
-def _texts_of_row(row: Any) -> tuple[ReadText | None, ...]:
-    """A recording's report, its codes as statements, and both."""
+def texts_of_row(row: Any) -> tuple[ReadText | None, ...]:
+    """A recording's report, its codes as statements, and both; of a row of a cache's table."""
     report = row.report if isinstance(row.report, str) and row.report.strip() else None
     likelihood: Mapping[str, float] = json.loads(row.statements) if isinstance(row.statements, str) else {}
     codes = tuple(
@@ -173,7 +173,7 @@ def _wordings(texts: Iterable[Sequence[ReadText | None]], facts: Iterable[Mappin
     return [[Condition(text=text[k], **fact) for text, fact in pairs] for k in range(3)]
 
 
-def _clipped(values: Mapping[str, float | None]) -> dict[str, float | None]:
+def clipped(values: Mapping[str, float | None]) -> dict[str, float | None]:
     """Values inside the ranges that a `Condition` accepts; others are unknown."""
     return {
         name: float(value) if value is not None and QUANTITIES[name].low <= value <= QUANTITIES[name].high else None

@@ -69,7 +69,7 @@ def write_latents(
             signal = torch.from_numpy(np.ascontiguousarray(block.signal_mv[start : start + batch_size]))
             with torch.inference_mode():
                 latents.append(codec.encode(signal.float()).numpy().astype(np.float16))
-        for name, array in _arrays(block.wordings).items():
+        for name, array in condition_arrays(block.wordings).items():
             conditions.setdefault(name, []).append(array)
     if not latents:
         raise InputError(f"{folder}: no recording to encode")
@@ -81,7 +81,8 @@ def write_latents(
     return folder
 
 
-def _arrays(wordings: Sequence[Sequence[Condition]]) -> dict[str, np.ndarray]:
+def condition_arrays(wordings: Sequence[Sequence[Condition]]) -> dict[str, np.ndarray]:
+    """Tensors of a `ConditionBatch` of every recording; those of the text with a second axis of wordings."""
     batches = [_wide(collate(conditions)) for conditions in wordings]
     out = {name: np.stack([b[name] for b in batches], axis=1) for name in _TEXT}
     return out | {name: value for name, value in batches[0].items() if name not in _TEXT}

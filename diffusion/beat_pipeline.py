@@ -1,0 +1,303 @@
+"""`BeatPipeline`: rhythm, beat, signal: plans beats, draws their form, and places them a little different each time.
+
+rhythm    `diffusion.rhythm`: times and kinds of beats, P waves and conduction, for the text, the rate and the age
+beat      `diffusion.beats.network`: the form of the prevailing beat and of ventricular ones, and the habits of the
+recording, drawn by diffusion under text, patient, rate, intervals and axis
+signal    `diffusion.beats.compose`: forms at the beats' times, each turned a little as breathing turns the heart,
+and noise as recordings hold it
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+
+from diffusion.beats.code import with_intervals
+from diffusion.beats.compose import Drawn, compose, draw_flutter
+from diffusion.beats.measure import forms_of
+from diffusion.beats.network import FORMS, BeatDenoiser, draw_vectors
+from diffusion.beats.plausible import fault
+from diffusion.checkpoints import module_digest
+from diffusion.conditions.condition import Condition, ConditionBatch, collate
+from diffusion.conditions.request import Prepared, implied_by, report_of, request_of, statements_of
+from diffusion.pipeline import ECGPipeline
+from diffusion.process import samplers
+from diffusion.process.editing import Start
+from diffusion.process.settings import Sampling
+from diffusion.rhythm.plan import BeatKind, BeatPlan
+from diffusion.rhythm.request import RhythmRequest
+from diffusion.rhythm.stream import draw_rhythm
+from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
+from gen.leads import LEADS_8_TO_12, LEADS_12
+from gen.records import EcgRecord, InputError, Patient
+from gen.signals import resample
+from gen.text import ReadText
+
+#: Sampler of beats, and its steps.
+SAMPLER, STEPS = "heun", 16
+FS_HZ = 500.0
+#: How often an implausible beat is drawn again before the request is refused.
+TRIES = 8
+_RHYTHM, _SIGNAL, _BEAT = 43, 44, 45
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """What a generated recording is made of.
+
+    Attributes:
+        drawn: its signal and beats.
+        vector: (WIDTH,) of the prevailing beat.
+        tries: how often its beat was drawn.
+        notes: what was changed in the request so that it can be.
+    """
+
+    drawn: Drawn
+    vector: np.ndarray
+    tries: int
+    notes: tuple[str, ...]
+
+
+class BeatPipeline(ECGPipeline):
+    """Generates twelve-lead ECGs beat by beat; called as `diffusion.pipeline.ECGPipeline` is.
+
+    Args:
+        denoiser: draws vectors of beats.
+        scheduler: names the sampler; `SAMPLER` alone.
+    """
+
+    def __init__(self, denoiser: BeatDenoiser, scheduler: Any = None) -> None:
+        DiffusionPipeline.__init__(self)
+        chosen = scheduler if scheduler is not None else samplers.make_scheduler(SAMPLER)
+        self.register_modules(denoiser=denoiser.eval(), scheduler=chosen)
+        self.card: dict[str, Any] = {}
+        self._digests: dict[str, str] | None = None
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the checkpoint behind ``denoiser``."""
+        if self._digests is None:
+            self._digests = {"denoiser": module_digest(self.denoiser)}
+        return self._digests
+
+    @property
+    def fs_hz(self) -> float:
+        """Rate at which strips are drawn."""
+        return FS_HZ
+
+    def sampling(self, *, scheduler: str | None = None, **chosen: Any) -> Sampling:
+        """See `ECGPipeline.sampling`.
+
+        Raises:
+            InputError: another sampler than the beats' own.
+        """
+        if scheduler not in (None, SAMPLER):
+            raise InputError(f"sampler {scheduler!r}: beats are drawn by {SAMPLER!r}")
+        chosen["num_inference_steps"] = chosen.get("num_inference_steps") or self._steps()
+        return super().sampling(scheduler=SAMPLER, **chosen)
+
+    def _steps(self) -> int:
+        return int((self.card.get("sampling") or {}).get("num_inference_steps") or STEPS)
+
+    @torch.inference_mode()
+    def latents(
+        self,
+        prepared: Prepared,
+        settings: Sampling,
+        *,
+        base: torch.Tensor | None = None,
+        start: Start | None = None,
+        after_step: Callable[[int, torch.Tensor], None] | None = None,
+    ) -> Any:
+        """Strips of samples; see `ECGPipeline.latents`, whose last three arguments have no meaning here."""
+        del base, start, after_step
+        told, seeds = prepared.told, prepared.seeds
+        numbers = seeds.tolist()
+        asked = [self._rhythm_request(condition) for condition in told]
+        first = [draw_rhythm(r, _seed(s, _RHYTHM), settings.duration_s) for r, s in zip(asked, numbers, strict=True)]
+        known = [_with_rate(condition, plan) for condition, plan in zip(told, first, strict=True)]
+        form = torch.zeros(len(told), dtype=torch.int64)
+        nothing = torch.full((len(told), self.denoiser.head.out_features), torch.nan)
+        vectors, tries = self._plausible(known, form, nothing, seeds, settings)
+        code = self.denoiser.code
+        plans, shapes = [], []
+        for k, (request, plan) in enumerate(zip(asked, first, strict=True)):
+            rr = 60.0 / plan.heart_rate_bpm if plan.heart_rate_bpm > 0 else 0.8
+            vectors[k] = with_intervals(code, vectors[k], known[k].qrs_ms, known[k].qt_ms, known[k].pr_ms)
+            own = code.shape(vectors[k], rr)
+            if request.pr_ms is None and len(plan.p_times_s):
+                with_pr = replace(
+                    request, heart_rate=plan.heart_rate_bpm, pr_ms=float(np.clip(1e3 * own.pr_s, 60, 440))
+                )
+                plan = draw_rhythm(with_pr, _seed(numbers[k], _RHYTHM), settings.duration_s)
+            plans.append(plan)
+            shapes.append({"own": own})
+        strange = [k for k, plan in enumerate(plans) if "other" in forms_of(plan.kinds)]
+        if strange:
+            other = torch.full((len(strange),), FORMS.index("other"))
+            reference = torch.from_numpy(vectors[strange]).float()
+            drawn, _ = self._plausible([known[k] for k in strange], other, reference, seeds[strange], settings)
+            for k, vector in zip(strange, drawn, strict=True):
+                shapes[k]["other"] = code.shape(vector, shapes[k]["own"].rr_s)
+        strips = []
+        for k, plan in enumerate(plans):
+            rng = np.random.default_rng(np.random.SeedSequence((numbers[k], _SIGNAL)))
+            length = round(settings.duration_s * FS_HZ)
+            made = compose(code, shapes[k], code.habits(vectors[k]), plan, rng, length, FS_HZ, clean=settings.clean)
+            if plan.atrial == "flutter":
+                draw_flutter(made.signal_mv, plan, rng, FS_HZ)
+            strips.append(Strip(made, vectors[k], tries[k], asked[k].notes))
+        return strips
+
+    @staticmethod
+    def _rhythm_request(condition: Condition) -> RhythmRequest:
+        text = condition.text if condition.text is not None else ReadText(())
+        numbers: dict[str, Any] = {"heart_rate": condition.heart_rate, "age": condition.age}
+        if condition.pr_ms is not None:
+            numbers["pr_ms"] = float(np.clip(condition.pr_ms, 60, 450))
+        try:
+            return RhythmRequest.of(text, beyond="clip", **numbers)
+        except InputError:  # a report that tells of standstill among other things: its findings alone are drawn
+            return RhythmRequest.of([c for c in text.codes() if c != "VFIB"], beyond="clip", **numbers)
+
+    def _plausible(
+        self,
+        known: Sequence[Condition],
+        form: torch.Tensor,
+        reference: torch.Tensor,
+        seeds: torch.Tensor,
+        settings: Sampling,
+    ) -> tuple[np.ndarray, list[int]]:
+        """(n, WIDTH) vectors whose beats a heart can make, and how often each was drawn.
+
+        Raises:
+            InputError: none was drawn in `TRIES` tries.
+        """
+        out = np.zeros((len(known), reference.shape[1]))
+        tries = [0] * len(known)
+        left = list(range(len(known)))
+        wrong = ""
+        for attempt in range(TRIES):
+            told: ConditionBatch = collate([known[k] for k in left])
+            negative = settings.negative_prompt
+            drawn = draw_vectors(
+                self.denoiser,
+                told,
+                form[left],
+                reference[left],
+                seeds[left],
+                steps=settings.steps,
+                guidance=settings.guidance.scales["text"],
+                negative=collate([Condition(text=read_text(negative))] * len(left)) if negative else None,
+                stream=_BEAT + 1000 * attempt + 100 * int(form[left][0]),
+            )
+            again = []
+            for k, vector in zip(left, drawn.double().numpy(), strict=True):
+                out[k], tries[k] = vector, attempt + 1
+                shape = self.denoiser.code.shape(vector, 0.8)
+                reason = fault(shape, "own" if int(form[k]) == 0 else "other")
+                if reason:
+                    wrong = reason
+                    again.append(k)
+            left = again
+            if not left:
+                return out, tries
+        raise InputError(f"no plausible beat in {TRIES} tries for {request_of(known[left[0]])}: {wrong}")
+
+    def signals(self, latent: Any, settings: Sampling) -> np.ndarray:
+        """(n, 12, time) float32 mV of strips, at the rate of the settings."""
+        eight = np.stack([strip.drawn.signal_mv for strip in latent])
+        if settings.fs_hz is not None:
+            eight = resample(eight, FS_HZ, settings.fs_hz)
+        # To whole microvolts, as recorders store them; the derived leads follow from the stored ones.
+        eight = np.round(eight, 3)
+        return np.einsum("al,nlt->nat", LEADS_8_TO_12, eight.astype(np.float64)).astype(np.float32)
+
+    def records(self, latent: Any, prepared: Prepared, settings: Sampling) -> list[EcgRecord]:
+        """See `ECGPipeline.records`; with the times and kinds of all beats under ``beats``."""
+        facts = {"generator": "physiogen diffusion", "model": self.digests["denoiser"], "seed": prepared.seed}
+        facts |= {"sampling": settings.signature(), "noise": "none" if settings.clean else "as recorded"}
+        return [
+            EcgRecord(
+                signal,
+                settings.fs_hz or FS_HZ,
+                LEADS_12,
+                record_id=f"synthetic_{number:06d}",
+                patient=Patient(age=asked.age, sex=asked.sex),
+                report=report_of(asked),
+                statements=statements_of(asked),
+                synthetic=True,
+                metadata={
+                    **facts,
+                    "sample": int(number),
+                    "request": request_of(asked),
+                    **implied_by(asked, told),
+                    "beats": events_of(strip.drawn.plan),
+                    **({"changed": list(strip.notes)} if strip.notes else {}),
+                },
+            )
+            for signal, strip, asked, told, number in zip(
+                self.signals(latent, settings), latent, prepared.asked, prepared.told, prepared.numbers, strict=True
+            )
+        ]
+
+    def draw(
+        self,
+        prepared: Prepared,
+        settings: Sampling,
+        *,
+        output_type: str = "records",
+        batch_size: int = 32,
+        base: torch.Tensor | None = None,
+        start: Start | None = None,
+        after_step: Callable[[int, torch.Tensor], None] | None = None,
+    ) -> Any:
+        """See `ECGPipeline.draw`; a "latent" is the vector of the prevailing beat and the recording's habits."""
+        if output_type != "latent":
+            return super().draw(prepared, settings, output_type=output_type, batch_size=batch_size)
+        rows: list[np.ndarray] = []
+        for begin in range(0, len(prepared), batch_size):
+            rows += [strip.vector for strip in self.latents(prepared[begin : begin + batch_size], settings)]
+        return torch.from_numpy(np.stack(rows))
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls, pretrained_model_name_or_path: str | Path, *, scheduler: Any = None
+    ) -> "BeatPipeline":
+        """Load a checkpoint of the beat network.
+
+        Raises:
+            InputError: it is not one.
+        """
+        folder = Path(pretrained_model_name_or_path)
+        pipeline = cls(load_model(BeatDenoiser, folder), scheduler)
+        pipeline.card = load_checkpoint(folder).card
+        pipeline._digests = {"denoiser": checkpoint_digest(folder)}
+        return pipeline
+
+
+def events_of(plan: BeatPlan) -> dict[str, Any]:
+    """Beats inside a strip as JSON values: seconds, symbols of the WFDB library, P onsets, and what the atria do."""
+    inside = plan.inside
+    p = plan.p_times_s[(plan.p_times_s >= 0) & (plan.p_times_s < plan.duration_s)]
+    return {
+        "times_s": [round(float(t), 4) for t in plan.times_s[inside]],
+        "symbols": "".join(BeatKind(k).symbol for k in plan.kinds[inside].tolist()),
+        "p_onsets_s": [round(float(t), 4) for t in p],
+        "atrial": plan.atrial,
+    }
+
+
+def _with_rate(condition: Condition, plan: BeatPlan) -> Condition:
+    rate = plan.heart_rate_bpm
+    if condition.heart_rate is not None or rate != rate:
+        return condition
+    return replace(condition, heart_rate=float(np.clip(rate, 20, 300)))
+
+
+def _seed(number: int, stream: int) -> int:
+    return int(np.random.SeedSequence((number, stream)).generate_state(1, np.uint64)[0] >> 1)

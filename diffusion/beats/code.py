@@ -1,0 +1,198 @@
+"""A recording's beats and habits as one vector, and back.
+
+The vector of a recording holds principal components of the prevailing beat's QRS-T and of its P wave (companded, so
+that large hearts do not rule), logarithms of its intervals, and how it varies: size of the beats' mixing, swelling of
+noise, and principal components of the logarithms of the powers by lead and band. What a recording does not have (a P
+wave in fibrillation) is marked in a mask and learned from the others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from diffusion.beats.shape import NUM_LEADS, P_POINTS, POINTS, BeatShape
+from diffusion.beats.variation import BANDS
+
+Array = npt.NDArray[np.float64]
+
+QRST_WIDTH, P_WIDTH, REST_WIDTH = 64, 14, 28
+#: Logarithms: reference minus onset, QRS, QT and PR in seconds; mixing, swelling.
+INTERVALS, HABITS = 4, 2
+WIDTH = QRST_WIDTH + P_WIDTH + INTERVALS + HABITS + REST_WIDTH
+_QRST = slice(0, QRST_WIDTH)
+_P = slice(QRST_WIDTH, QRST_WIDTH + P_WIDTH)
+_TIMES = slice(_P.stop, _P.stop + INTERVALS)
+_HABITS = slice(_TIMES.stop, _TIMES.stop + HABITS)
+_REST = slice(_HABITS.stop, _HABITS.stop + REST_WIDTH)
+
+
+class Measured(Protocol):
+    """What a code is made from: forms of a recording's beats, and its habits."""
+
+    @property
+    def own(self) -> BeatShape:
+        """The prevailing form."""
+        ...
+
+    @property
+    def other(self) -> BeatShape | None:
+        """Of ventricular beats."""
+        ...
+
+    @property
+    def has_p(self) -> bool:
+        """Whether there are P waves."""
+        ...
+
+    @property
+    def habits(self) -> "Habits | None":
+        """How it varies."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Habits:
+    """How a recording varies, see `diffusion.beats.variation`."""
+
+    mixing: float
+    swelling: float
+    power_mv2: Array
+
+
+class BeatCode(nn.Module):
+    """Buffers of the code; vectors have mean 0 and SD 1 over the recordings it was made from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        shapes = {
+            "qrst_mean": (NUM_LEADS * POINTS,),
+            "qrst_basis": (QRST_WIDTH, NUM_LEADS * POINTS),
+            "qrst_scale": (QRST_WIDTH,),
+            "p_mean": (NUM_LEADS * P_POINTS,),
+            "p_basis": (P_WIDTH, NUM_LEADS * P_POINTS),
+            "p_scale": (P_WIDTH,),
+            "rest_mean": (NUM_LEADS * BANDS,),
+            "rest_basis": (REST_WIDTH, NUM_LEADS * BANDS),
+            "mean": (WIDTH,),
+            "std": (WIDTH,),
+            "lead_agreement": (BANDS, NUM_LEADS, NUM_LEADS),
+            "mixing_root": (NUM_LEADS**2, NUM_LEADS**2),
+            "breathing": (1,),
+        }
+        for name, shape in shapes.items():
+            self.register_buffer(name, torch.zeros(shape))
+
+    def _array(self, name: str) -> Array:
+        return getattr(self, name).double().cpu().numpy()
+
+    def fit(self, recorded: "Sequence[Measured]", simulated: "Sequence[Measured]" = ()) -> None:
+        """Components and scales of recordings.
+
+        Args:
+            recorded: recordings; those without habits count for their forms alone.
+            simulated: further beats, whose forms take part in the components.
+        """
+        forms = [*recorded, *simulated]
+        qrst = np.stack([s.qrst.ravel() for e in forms for s in (e.own, e.other) if s is not None])
+        mean, basis = components(qrst, QRST_WIDTH)
+        self._set(qrst_mean=mean, qrst_basis=basis, qrst_scale=np.std((qrst - mean) @ basis.T, axis=0))
+        p = np.stack([e.own.p.ravel() for e in forms if e.has_p])
+        mean, basis = components(p, P_WIDTH)
+        self._set(p_mean=mean, p_basis=basis, p_scale=np.std((p - mean) @ basis.T, axis=0))
+        rest = np.stack([np.log(e.habits.power_mv2).ravel() for e in recorded if e.habits is not None])
+        mean, basis = components(rest, REST_WIDTH)
+        self._set(rest_mean=mean, rest_basis=basis, mean=np.zeros(WIDTH), std=np.ones(WIDTH))
+        whole = [e for e in recorded if e.habits is not None]
+        raw = np.stack([self.vector(e.own, e.habits) for e in whole])
+        mean, std = raw.mean(axis=0), raw.std(axis=0)
+        part = np.r_[np.arange(_P.start, _P.stop), _TIMES.stop - 1]
+        with_p = raw[[e.has_p for e in whole]]
+        mean[part], std[part] = with_p[:, part].mean(axis=0), with_p[:, part].std(axis=0)
+        self._set(mean=mean, std=np.maximum(std, 1e-6))
+
+    def set_variation(self, lead_agreement: Array, mixing_root: Array, breathing: float) -> None:
+        """Set how leads agree in noise and how beats mix, see `diffusion.beats.variation`."""
+        self._set(lead_agreement=lead_agreement, mixing_root=mixing_root, breathing=np.array([breathing]))
+
+    def _set(self, **arrays: Array) -> None:
+        for name, value in arrays.items():
+            getattr(self, name).copy_(torch.from_numpy(np.ascontiguousarray(value)))
+
+    def vector(self, shape: BeatShape, habits: Habits | None) -> Array:
+        """(WIDTH,) of one form; without habits they are 0, the mean."""
+        out = np.zeros(WIDTH)
+        out[_QRST] = self._companded(shape.qrst, "qrst")
+        out[_P] = self._companded(shape.p, "p")
+        on = max(-shape.on_s, 0.004)
+        out[_TIMES] = np.log([on, shape.off_s - shape.on_s, shape.t_off_s - shape.on_s, max(shape.pr_s, 0.06)])
+        if habits is not None:
+            out[_HABITS] = np.log([max(habits.mixing, 1e-3), max(habits.swelling, 1e-2)])
+            out[_REST] = (np.log(habits.power_mv2).ravel() - self._array("rest_mean")) @ self._array("rest_basis").T
+        out = (out - self._array("mean")) / self._array("std")
+        if habits is None:
+            out[_HABITS.start : _REST.stop] = 0
+        return out
+
+    def _companded(self, wave: Array, part: str) -> Array:
+        scores = (wave.ravel() - self._array(f"{part}_mean")) @ self._array(f"{part}_basis").T
+        return np.arcsinh(scores / (0.5 * self._array(f"{part}_scale") + 1e-9))
+
+    def shape(self, vector: Array, rr_s: float) -> BeatShape:
+        """The form of a vector (WIDTH,), for RR intervals of ``rr_s``."""
+        raw = np.clip(vector, -8, 8) * self._array("std") + self._array("mean")
+        on, qrs, qt, pr = np.exp(raw[_TIMES])
+        qrs = float(np.clip(qrs, 0.04, 0.30))
+        qt = float(np.clip(qt, qrs + 0.10, 0.80))
+        return BeatShape(
+            self._expanded(raw[_QRST], "qrst", POINTS),
+            self._expanded(raw[_P], "p", P_POINTS),
+            -float(min(on, qrs)),
+            -float(min(on, qrs)) + qrs,
+            -float(min(on, qrs)) + qt,
+            float(np.clip(pr, 0.06, 0.45)),
+            rr_s,
+        )
+
+    def _expanded(self, companded: Array, part: str, points: int) -> Array:
+        scores = 0.5 * self._array(f"{part}_scale") * np.sinh(companded)
+        return (scores @ self._array(f"{part}_basis") + self._array(f"{part}_mean")).reshape(NUM_LEADS, points)
+
+    def habits(self, vector: Array) -> Habits:
+        """The habits of a vector (WIDTH,)."""
+        raw = np.clip(vector, -6, 6) * self._array("std") + self._array("mean")
+        mixing, swelling = np.exp(raw[_HABITS])
+        log_power = raw[_REST] @ self._array("rest_basis") + self._array("rest_mean")
+        return Habits(float(mixing), float(swelling), np.exp(log_power).reshape(NUM_LEADS, BANDS))
+
+    @staticmethod
+    def mask(has_p: bool, whole: bool = True) -> npt.NDArray[np.bool_]:
+        """(WIDTH,) what is known of a form; ``whole`` with its habits."""
+        known = np.ones(WIDTH, dtype=bool)
+        known[_P] = has_p
+        known[_TIMES.stop - 1] = has_p
+        known[_HABITS.start :] = whole
+        return known
+
+
+def with_intervals(
+    code: BeatCode, vector: Array, qrs_ms: float | None, qt_ms: float | None, pr_ms: float | None
+) -> Array:
+    """A vector with some intervals set to what is asked for."""
+    out = vector.copy()
+    mean, std = code.mean.double().cpu().numpy(), code.std.double().cpu().numpy()
+    for place, value in zip(range(_TIMES.start + 1, _TIMES.stop), (qrs_ms, qt_ms, pr_ms), strict=True):
+        if value is not None:
+            out[place] = (np.log(value / 1e3) - mean[place]) / std[place]
+    return out
+
+
+def components(rows: Array, count: int) -> tuple[Array, Array]:
+    """Mean and (count, width) orthonormal principal components of rows."""
+    mean = rows.mean(axis=0)
+    _, vectors = np.linalg.eigh((rows - mean).T @ (rows - mean))
+    return mean, vectors[:, ::-1][:, :count].T

@@ -1,0 +1,92 @@
+"""From a plan, forms and habits to eight leads: beats placed in time, each a little different, and noise between."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from diffusion.beats.code import BeatCode, Habits
+from diffusion.beats.measure import ObservedBeats, forms_of
+from diffusion.beats.shape import BeatShape
+from diffusion.beats.variation import draw_mixing, draw_rest, modulated_strip
+from diffusion.rhythm.plan import BeatPlan
+
+Array = npt.NDArray[np.float64]
+#: Breaths per second at rest, SD of their logarithm.
+_BREATHS_HZ, _BREATHS_SPREAD = 0.25, 0.22
+#: A flutter wave in eight leads (I, II, V1 to V6), mV: deepest in II, upright in V1.
+_FLUTTER_MV = np.array([0.03, -0.15, 0.10, 0.05, 0.02, -0.01, -0.02, -0.03])
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """One generated recording.
+
+    Attributes:
+        signal_mv: (8, time).
+        plan: its beats, in the places where they are drawn.
+        forms: (beat,) "own" or "other".
+    """
+
+    signal_mv: Array
+    plan: BeatPlan
+    forms: list[str]
+
+
+def placed(plan: BeatPlan, shape: BeatShape) -> BeatPlan:
+    """A plan with its P waves before this form's QRS onset: forms differ in how far that lies before the reference."""
+    moved = plan.onset_to_reference_s + shape.on_s
+    return replace(plan, p_times_s=plan.p_times_s + moved, onset_to_reference_s=-shape.on_s)
+
+
+def compose(
+    code: BeatCode,
+    shapes: Mapping[str, BeatShape],
+    habits: Habits,
+    plan: BeatPlan,
+    rng: np.random.Generator,
+    length: int,
+    fs_hz: float,
+    *,
+    clean: bool = False,
+) -> Drawn:
+    """Draw a recording.
+
+    Args:
+        code: holds how leads agree in noise, and how beats mix.
+        shapes: forms by name; "other" may be missing where the plan needs none.
+        habits: of the recording.
+        plan: its beats.
+        rng: drawn from.
+        length: samples.
+        fs_hz: rate.
+        clean: without noise.
+    """
+    forms = [form if form in shapes else "own" for form in forms_of(plan.kinds)]
+    whole = placed(plan, shapes["own"])
+    beats = ObservedBeats(whole, dict(shapes), forms, has_p=len(plan.p_times_s) > 0)
+    breath = _BREATHS_HZ * float(np.exp(_BREATHS_SPREAD * rng.standard_normal()))
+    mixing = draw_mixing(
+        rng,
+        plan.times_s,
+        habits.mixing,
+        code.mixing_root.double().numpy(),
+        float(code.breathing),
+        breath,
+    )
+    signal = modulated_strip(beats, mixing, length, fs_hz)
+    if not clean:
+        agreement = code.lead_agreement.double().numpy()
+        signal = signal + draw_rest(rng, habits.power_mv2, agreement, habits.swelling, length, fs_hz)
+    return Drawn(signal, whole, forms)
+
+
+def draw_flutter(signal_mv: Array, plan: BeatPlan, rng: np.random.Generator, fs_hz: float) -> None:
+    """Add flutter waves (a saw with a slow fall and a quick rise) at the plan's rate to (8, time)."""
+    time = np.arange(signal_mv.shape[1]) / fs_hz
+    phase = (plan.wave_hz * time + rng.random()) % 1.0
+    # First harmonics of the saw, so that it has no corners.
+    wave = sum(np.sin(2 * np.pi * k * phase) / k**1.4 for k in (1, 2, 3))
+    size = float(np.exp(0.35 * rng.standard_normal())) * np.exp(0.25 * rng.standard_normal(len(_FLUTTER_MV)))
+    signal_mv += (size * _FLUTTER_MV)[:, None] * np.asarray(wave) * 0.7

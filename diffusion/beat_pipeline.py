@@ -35,7 +35,7 @@ from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.leads import LEADS_8_TO_12, LEADS_12
 from gen.records import EcgRecord, InputError, Patient
 from gen.signals import resample
-from gen.text import ReadText
+from gen.text import ReadText, read_text
 
 #: Sampler of beats, and its steps.
 SAMPLER, STEPS = "heun", 16
@@ -155,6 +155,7 @@ class BeatPipeline(ECGPipeline):
 
     @staticmethod
     def _rhythm_request(condition: Condition) -> RhythmRequest:
+<<<<<<< HEAD
         text = condition.text if condition.text is not None else ReadText(())
         numbers: dict[str, Any] = {"heart_rate": condition.heart_rate, "age": condition.age}
         if condition.pr_ms is not None:
@@ -163,6 +164,18 @@ class BeatPipeline(ECGPipeline):
             return RhythmRequest.of(text, beyond="clip", **numbers)
         except InputError:  # a report that tells of standstill among other things: its findings alone are drawn
             return RhythmRequest.of([c for c in text.codes() if c != "VFIB"], beyond="clip", **numbers)
+=======
+        whole = condition.with_numbers_of_text()
+        rate = None if whole.heart_rate is None else float(np.clip(whole.heart_rate, 10, 400))
+        pr = None if whole.pr_ms is None else float(np.clip(whole.pr_ms, 60, 450))
+        text: str | ReadText = condition.text if condition.text is not None else ReadText(())
+        numbers = {"heart_rate": rate, "age": whole.age, "pr_ms": pr}
+        try:
+            return RhythmRequest.of(text, beyond="clip", **numbers)
+        except InputError:  # a report that tells of standstill among other things: its findings alone are drawn
+            read = read_text(text) if isinstance(text, str) else text
+            return RhythmRequest.of([c for c in read.codes() if c != "VFIB"], beyond="clip", **numbers)
+>>>>>>> 62c51f6 (Beats: noise between and in complexes, fine structure, uneven variation; tests)
 
     def _plausible(
         self,

@@ -15,12 +15,12 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from diffusion.beats.shape import NUM_LEADS, P_POINTS, POINTS, BeatShape
-from diffusion.beats.variation import BANDS
+from diffusion.beats.shape import LEAD_IN, NUM_LEADS, P_POINTS, POINTS, QRS, BeatShape
+from diffusion.beats.variation import BANDS, fine_power
 
 Array = npt.NDArray[np.float64]
 
-QRST_WIDTH, P_WIDTH, REST_WIDTH = 64, 14, 28
+QRST_WIDTH, P_WIDTH, REST_WIDTH = 64, 14, 40
 #: Logarithms: reference minus onset, QRS, QT and PR in seconds; mixing, swelling.
 INTERVALS, HABITS = 4, 2
 WIDTH = QRST_WIDTH + P_WIDTH + INTERVALS + HABITS + REST_WIDTH
@@ -62,6 +62,7 @@ class Habits:
     mixing: float
     swelling: float
     power_mv2: Array
+    fine_mv2: Array | None = None
 
 
 class BeatCode(nn.Module):
@@ -76,8 +77,8 @@ class BeatCode(nn.Module):
             "p_mean": (NUM_LEADS * P_POINTS,),
             "p_basis": (P_WIDTH, NUM_LEADS * P_POINTS),
             "p_scale": (P_WIDTH,),
-            "rest_mean": (NUM_LEADS * BANDS,),
-            "rest_basis": (REST_WIDTH, NUM_LEADS * BANDS),
+            "rest_mean": (3 * NUM_LEADS * BANDS,),
+            "rest_basis": (REST_WIDTH, 3 * NUM_LEADS * BANDS),
             "mean": (WIDTH,),
             "std": (WIDTH,),
             "lead_agreement": (BANDS, NUM_LEADS, NUM_LEADS),
@@ -86,9 +87,15 @@ class BeatCode(nn.Module):
         }
         for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape))
+        self._arrays: dict[str, tuple[torch.Tensor, int, Array]] = {}
 
-    def _array(self, name: str) -> Array:
-        return getattr(self, name).double().cpu().numpy()
+    def array(self, name: str) -> Array:
+        """A buffer as float64."""
+        buffer = self.get_buffer(name)
+        kept = self._arrays.get(name)
+        if kept is None or kept[0] is not buffer or kept[1] != buffer._version:
+            kept = self._arrays[name] = (buffer, buffer._version, buffer.double().cpu().numpy())
+        return kept[2]
 
     def fit(self, recorded: "Sequence[Measured]", simulated: "Sequence[Measured]" = ()) -> None:
         """Components and scales of recordings.
@@ -104,7 +111,7 @@ class BeatCode(nn.Module):
         p = np.stack([e.own.p.ravel() for e in forms if e.has_p])
         mean, basis = components(p, P_WIDTH)
         self._set(p_mean=mean, p_basis=basis, p_scale=np.std((p - mean) @ basis.T, axis=0))
-        rest = np.stack([np.log(e.habits.power_mv2).ravel() for e in recorded if e.habits is not None])
+        rest = np.stack([self._log_power(e.own, e.habits) for e in recorded if e.habits is not None])
         mean, basis = components(rest, REST_WIDTH)
         self._set(rest_mean=mean, rest_basis=basis, mean=np.zeros(WIDTH), std=np.ones(WIDTH))
         whole = [e for e in recorded if e.habits is not None]
@@ -132,19 +139,28 @@ class BeatCode(nn.Module):
         out[_TIMES] = np.log([on, shape.off_s - shape.on_s, shape.t_off_s - shape.on_s, max(shape.pr_s, 0.06)])
         if habits is not None:
             out[_HABITS] = np.log([max(habits.mixing, 1e-3), max(habits.swelling, 1e-2)])
-            out[_REST] = (np.log(habits.power_mv2).ravel() - self._array("rest_mean")) @ self._array("rest_basis").T
-        out = (out - self._array("mean")) / self._array("std")
+            power = self._log_power(shape, habits)
+            out[_REST] = (power - self.array("rest_mean")) @ self.array("rest_basis").T
+        out = (out - self.array("mean")) / self.array("std")
         if habits is None:
             out[_HABITS.start : _REST.stop] = 0
         return out
 
+    def _log_power(self, shape: BeatShape, habits: "Habits") -> Array:
+        """Logarithms of the powers between and in complexes, and of what the components miss of the complex."""
+        mean, basis = self.array("qrst_mean"), self.array("qrst_basis")
+        flat = shape.qrst.ravel() - mean
+        missed = (flat - (flat @ basis.T) @ basis).reshape(NUM_LEADS, POINTS)[:, LEAD_IN : LEAD_IN + QRS]
+        fine = fine_power(missed, shape.off_s - shape.on_s)
+        return np.log(np.concatenate([habits.power_mv2, fine[None]])).ravel()
+
     def _companded(self, wave: Array, part: str) -> Array:
-        scores = (wave.ravel() - self._array(f"{part}_mean")) @ self._array(f"{part}_basis").T
-        return np.arcsinh(scores / (0.5 * self._array(f"{part}_scale") + 1e-9))
+        scores = (wave.ravel() - self.array(f"{part}_mean")) @ self.array(f"{part}_basis").T
+        return np.arcsinh(scores / (0.5 * self.array(f"{part}_scale") + 1e-9))
 
     def shape(self, vector: Array, rr_s: float) -> BeatShape:
         """The form of a vector (WIDTH,), for RR intervals of ``rr_s``."""
-        raw = np.clip(vector, -8, 8) * self._array("std") + self._array("mean")
+        raw = np.clip(vector, -8, 8) * self.array("std") + self.array("mean")
         on, qrs, qt, pr = np.exp(raw[_TIMES])
         qrs = float(np.clip(qrs, 0.04, 0.30))
         qt = float(np.clip(qt, qrs + 0.10, 0.80))
@@ -159,15 +175,16 @@ class BeatCode(nn.Module):
         )
 
     def _expanded(self, companded: Array, part: str, points: int) -> Array:
-        scores = 0.5 * self._array(f"{part}_scale") * np.sinh(companded)
-        return (scores @ self._array(f"{part}_basis") + self._array(f"{part}_mean")).reshape(NUM_LEADS, points)
+        scores = 0.5 * self.array(f"{part}_scale") * np.sinh(companded)
+        return (scores @ self.array(f"{part}_basis") + self.array(f"{part}_mean")).reshape(NUM_LEADS, points)
 
     def habits(self, vector: Array) -> Habits:
         """The habits of a vector (WIDTH,)."""
-        raw = np.clip(vector, -6, 6) * self._array("std") + self._array("mean")
+        raw = np.clip(vector, -6, 6) * self.array("std") + self.array("mean")
         mixing, swelling = np.exp(raw[_HABITS])
-        log_power = raw[_REST] @ self._array("rest_basis") + self._array("rest_mean")
-        return Habits(float(mixing), float(swelling), np.exp(log_power).reshape(NUM_LEADS, BANDS))
+        log_power = raw[_REST] @ self.array("rest_basis") + self.array("rest_mean")
+        power = np.exp(log_power).reshape(3, NUM_LEADS, BANDS)
+        return Habits(float(mixing), float(swelling), power[:2], power[2])
 
     @staticmethod
     def mask(has_p: bool, whole: bool = True) -> npt.NDArray[np.bool_]:
@@ -184,7 +201,7 @@ def with_intervals(
 ) -> Array:
     """A vector with some intervals set to what is asked for."""
     out = vector.copy()
-    mean, std = code.mean.double().cpu().numpy(), code.std.double().cpu().numpy()
+    mean, std = code.array("mean"), code.array("std")
     for place, value in zip(range(_TIMES.start + 1, _TIMES.stop), (qrs_ms, qt_ms, pr_ms), strict=True):
         if value is not None:
             out[place] = (np.log(value / 1e3) - mean[place]) / std[place]

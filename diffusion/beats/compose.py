@@ -8,13 +8,16 @@ import numpy.typing as npt
 
 from diffusion.beats.code import BeatCode, Habits
 from diffusion.beats.measure import ObservedBeats, forms_of
-from diffusion.beats.shape import BeatShape
-from diffusion.beats.variation import draw_mixing, draw_rest, modulated_strip
+from diffusion.beats.shape import LEAD_IN, QRS, BeatShape
+from diffusion.beats.variation import around, draw_fine, draw_mixing, draw_rest, modulated_strip
 from diffusion.rhythm.plan import BeatPlan
 
 Array = npt.NDArray[np.float64]
 #: Breaths per second at rest, SD of their logarithm.
-_BREATHS_HZ, _BREATHS_SPREAD = 0.25, 0.22
+_BREATHS_HZ, _BREATHS_SPREAD = 0.20, 0.25
+_SOFT = np.hanning(13)[1:-1] / np.hanning(13).sum()
+#: Fine structure fades at the ends of QRS.
+_EDGES = np.minimum(1.0, 6 * np.minimum(np.arange(QRS) + 0.5, QRS - np.arange(QRS) - 0.5) / QRS)
 #: A flutter wave in eight leads (I, II, V1 to V6), mV: deepest in II, upright in V1.
 _FLUTTER_MV = np.array([0.03, -0.15, 0.10, 0.05, 0.02, -0.01, -0.02, -0.03])
 
@@ -65,20 +68,27 @@ def compose(
     """
     forms = [form if form in shapes else "own" for form in forms_of(plan.kinds)]
     whole = placed(plan, shapes["own"])
+    agreement = code.array("lead_agreement")
+    own = shapes["own"]
+    if habits.fine_mv2 is not None:
+        qrst = own.qrst.copy()
+        qrst[:, LEAD_IN : LEAD_IN + QRS] += draw_fine(rng, habits.fine_mv2, agreement, own.off_s - own.on_s) * _EDGES
+        shapes = {**shapes, "own": replace(own, qrst=qrst)}
     beats = ObservedBeats(whole, dict(shapes), forms, has_p=len(plan.p_times_s) > 0)
     breath = _BREATHS_HZ * float(np.exp(_BREATHS_SPREAD * rng.standard_normal()))
     mixing = draw_mixing(
         rng,
         plan.times_s,
         habits.mixing,
-        code.mixing_root.double().numpy(),
-        float(code.breathing),
+        code.array("mixing_root"),
+        float(code.array("breathing")[0]),
         breath,
     )
     signal = modulated_strip(beats, mixing, length, fs_hz)
     if not clean:
-        agreement = code.lead_agreement.double().numpy()
-        signal = signal + draw_rest(rng, habits.power_mv2, agreement, habits.swelling, length, fs_hz)
+        gate = around(whole.times_s, -own.on_s, own.off_s, length, fs_hz).astype(np.float64)
+        gate = np.convolve(gate, _SOFT, mode="same")
+        signal = signal + draw_rest(rng, habits.power_mv2, agreement, habits.swelling, gate, length, fs_hz)
     return Drawn(signal, whole, forms)
 
 

@@ -22,6 +22,8 @@ LEAD_IN_S, TAIL_S = 0.040, 0.120
 P_POINTS, P_BEFORE_S, P_LENGTH_S = 52, 0.040, 0.204
 #: QT follows the RR interval to this power, by way of an average over some beats.
 QT_POWER, QT_MEMORY = 0.35, 0.25
+#: Share of a beat's mixing that ST-T takes part in.
+STT_MIXED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,7 @@ class BeatShape:
 
 #: Grid positions of the corners.
 CORNERS = np.cumsum([0, LEAD_IN, QRS, STT, TAIL - 1]).astype(np.float64)
+_MIXED_AT = (0.0, CORNERS[2], CORNERS[2] + 8, CORNERS[4])
 
 
 def grid_s(knots_s: Array) -> Array:
@@ -105,8 +108,12 @@ def add_qrst(
         first, last = max(0, int(np.ceil(knots[0] * fs_hz))), min(length - 1, int(np.floor(knots[-1] * fs_hz)))
         if last < first:
             continue
-        part = spline(np.interp(np.arange(first, last + 1) / fs_hz, knots, CORNERS)).T
-        out[:, first : last + 1] += part if mixing is None else part + mixing[k] @ part
+        at = np.interp(np.arange(first, last + 1) / fs_hz, knots, CORNERS)
+        part = spline(at).T
+        if mixing is not None:
+            # ST-T is turned less: of its own directions the QRS complexes that mixing is measured on say little.
+            part = part + (mixing[k] @ part) * np.interp(at, _MIXED_AT, (1.0, 1.0, STT_MIXED, STT_MIXED))
+        out[:, first : last + 1] += part
 
 
 def add_p(out: Array, shape: BeatShape, onsets_s: Array, fs_hz: float) -> None:

@@ -15,20 +15,55 @@ import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from diffusion.beats.measure import ObservedBeats, level_before
-from diffusion.beats.shape import LEAD_IN, NUM_LEADS, QRS, add_p, add_qrst, cut, grid_s, stt_stretch
+from diffusion.beats.shape import LEAD_IN, NUM_LEADS, QRS, add_p, add_qrst, cut, grid_s, ramp, stt_stretch
 
 Array = npt.NDArray[np.float64]
 
 #: Edges of the bands, Hz.
 EDGES_HZ = np.array(
-    [0.0, 0.35, 0.7, 1.2, 2.0, 3.2, 5.0, 7.5, 11, 16, 23, 32, 42, 49, 51, 60, 75, 99, 101, 125, 150, 200, 250.1]
+    [
+        0.0,
+        0.35,
+        0.7,
+        1.2,
+        2.0,
+        3.2,
+        5.0,
+        7.5,
+        11,
+        16,
+        23,
+        32,
+        42,
+        49,
+        51,
+        60,
+        75,
+        99,
+        101,
+        125,
+        150,
+        175,
+        200,
+        220,
+        235,
+        250.1,
+    ]
 )
 BANDS = len(EDGES_HZ) - 1
+_LINES = tuple(np.flatnonzero(np.diff(EDGES_HZ) == 2).tolist())
+_USUAL_S = 0.25
+#: From here on complexes and the stretches between them have powers of their own.
+GATED_HZ = 1.2
 #: Ridge of the mixing, as a share of QRS energy per lead.
 _RIDGE = 0.02
 #: Lowest power of a band, mV^2: nothing is known below a hundredth of a microvolt.
 _LEAST = 1e-10
-_ENVELOPE_HZ, _ENVELOPE_S = 12.0, 0.5
+_ENVELOPE_HZ, _ENVELOPE_S = 12.0, 0.2
+#: What is slower swells in seconds: movements come and go.
+_SLOW_SWELL, _SLOW_S = 0.6, 1.2
+#: SD of the logarithm of how much beats differ.
+_UNEVEN = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +73,7 @@ class Variation:
     Attributes:
         mixing: (beat, 8, 8) added to the unit matrix; of the beats of the prevailing form that lie inside.
         size: root mean square of a beat's mixing, without what noise alone would seem to mix.
-        power_mv2: (8, BANDS) power of what is left, by lead and band.
+        power_mv2: (2, 8, BANDS) power of what is left between complexes, and what complexes have more.
         swelling: SD of the logarithm of its amplitude above 12 Hz, in windows of half a second.
     """
 
@@ -67,16 +102,23 @@ def measure_variation(
     usual = length < 4 * max(float(np.median(length)), 1e-6) if len(length) else np.zeros(0, dtype=bool)
     found, good = found[usual], own[inside][usual]
     mixing[good] = found - (found.mean(axis=0) if len(found) else 0)
-    rest = signal_mv - modulated_strip(beats, mixing, signal_mv.shape[1], fs_hz)
     # Noise between the beats, treated as if it were a beat.
     between = times[own] - 0.33 * beats.plan.previous_rr_s()[own]
-    quiet, inside = cut(rest, fs_hz, grid_s(shape.knots_s)[corner] + between[:, None])
+    still = signal_mv - modulated_strip(beats, np.zeros_like(mixing), signal_mv.shape[1], fs_hz)
+    quiet, inside = cut(still, fs_hz, grid_s(shape.knots_s)[corner] + between[:, None])
     quiet = quiet[inside] - quiet[inside][:, :, : LEAD_IN // 2].mean(axis=2, keepdims=True)
     apparent = np.einsum("blt,mt->blm", quiet, middle) @ solve
     seen = float(np.median((mixing[good] ** 2).sum(axis=(1, 2)))) if len(good) else 0.0
     noise = float(np.median((apparent**2).sum(axis=(1, 2)))) if len(apparent) else 0.0
     size = float(np.sqrt(max(seen - noise, 0.1 * seen)))
-    return Variation(mixing[good], size, band_power(rest, fs_hz), swelling(rest, fs_hz)), rest
+    # What noise only seems to mix must not be put into the rest.
+    samples = signal_mv.shape[1]
+    believed = size**2 / seen if seen > 0 else 0.0
+    rest = signal_mv - modulated_strip(beats, believed * mixing, samples, fs_hz)
+    within = around(times, -shape.on_s, shape.off_s, samples, fs_hz)
+    apart = ~around(times, 0.03 - shape.on_s, 0.03 + shape.off_s, samples, fs_hz)
+    power = band_power(rest, fs_hz, within, apart)
+    return Variation(mixing[good], size, power, swelling(rest, fs_hz, apart)), rest
 
 
 def modulated_strip(beats: ObservedBeats, mixing: Array, length: int, fs_hz: float, start_s: float = 0.0) -> Array:
@@ -94,26 +136,72 @@ def modulated_strip(beats: ObservedBeats, mixing: Array, length: int, fs_hz: flo
     return out
 
 
-def band_power(signal_mv: Array, fs_hz: float) -> Array:
-    """(8, BANDS) mV^2, of a signal that is tapered at its ends for what is above 2 Hz."""
+def band_power(signal_mv: Array, fs_hz: float, inside: npt.NDArray[np.bool_], outside: npt.NDArray[np.bool_]) -> Array:
+    """(2, 8, BANDS) mV^2: between complexes, and what complexes have more.
+
+    Below `GATED_HZ` there is no telling them apart: all of it counts as between.
+
+    Args:
+        signal_mv: (8, time).
+        fs_hz: its rate.
+        inside, outside: (time,) samples of complexes, and far from them.
+    """
     length = signal_mv.shape[1]
     centred = signal_mv - signal_mv.mean(axis=1, keepdims=True)
-    window = np.hanning(length + 2)[1:-1]
-    spectrum = np.abs(rfft(centred * window, axis=1)) ** 2 * (2 / (length * (window**2).sum()))
-    bins = np.searchsorted(EDGES_HZ, rfftfreq(length, 1 / fs_hz), side="right") - 1
-    return np.stack([spectrum[:, bins == b].sum(axis=1) for b in range(BANDS)], axis=1) + _LEAST
+    taper = np.ones(length)
+    edge = round(0.25 * fs_hz)
+    taper[:edge], taper[-edge:] = ramp(edge), ramp(edge)[::-1]
+    spectrum, frequency = rfft(centred * taper, axis=1), rfftfreq(length, 1 / fs_hz)
+    bins = np.searchsorted(EDGES_HZ, frequency, side="right") - 1
+    middle = taper > 0.99
+    out = np.full((2, NUM_LEADS, BANDS), _LEAST)
+    for band in range(BANDS):
+        part = irfft(np.where(bins == band, spectrum, 0), length, axis=1) ** 2
+        if EDGES_HZ[band] < GATED_HZ or not (outside & middle).any() or not (inside & middle).any():
+            out[0, :, band] += part[:, middle].mean(axis=1)
+        else:
+            out[0, :, band] += _usual(part, outside & middle, fs_hz)
+            out[1, :, band] += np.maximum(part[:, inside & middle].mean(axis=1) - out[0, :, band], 0)
+    return out
 
 
-def swelling(signal_mv: Array, fs_hz: float) -> float:
-    """SD of the logarithm of the amplitude above 12 Hz."""
+def _usual(square: Array, chosen: npt.NDArray[np.bool_], fs_hz: float) -> Array:
+    """(8,) level of most stretches: a movement raises the mean of all, but few of them."""
+    size = round(_USUAL_S * fs_hz)
+    count = chosen[: len(chosen) // size * size].reshape(-1, size).sum(axis=1)
+    total = np.where(chosen, square, 0)[:, : len(chosen) // size * size].reshape(NUM_LEADS, -1, size).sum(axis=2)
+    enough = count > 0.3 * size
+    if enough.sum() < 4:
+        return square[:, chosen].mean(axis=1)
+    level = total[:, enough] / count[enough]
+    return np.exp(np.log(level + _LEAST).mean(axis=1)) * np.exp(
+        0.5 * np.minimum(np.log(level + _LEAST).var(axis=1), 0.5)
+    )
+
+
+def around(times_s: Array, before_s: float, after_s: float, length: int, fs_hz: float) -> npt.NDArray[np.bool_]:
+    """(length,) samples from ``before_s`` before to ``after_s`` after any of some times."""
+    out = np.zeros(length, dtype=bool)
+    for time in times_s.tolist():
+        out[max(0, int((time - before_s) * fs_hz)) : max(0, int((time + after_s) * fs_hz) + 1)] = True
+    return out
+
+
+def swelling(signal_mv: Array, fs_hz: float, chosen: npt.NDArray[np.bool_]) -> float:
+    """SD of the logarithm of the amplitude above 12 Hz at chosen samples (time,), in short stretches."""
     length = signal_mv.shape[1]
     spectrum = rfft(signal_mv, axis=1)
     spectrum[:, rfftfreq(length, 1 / fs_hz) < _ENVELOPE_HZ] = 0
-    fast = irfft(spectrum, length, axis=1)
+    square = np.where(chosen, irfft(spectrum, length, axis=1) ** 2, 0)
     size = round(_ENVELOPE_S * fs_hz)
-    parts = fast[:, : length // size * size].reshape(NUM_LEADS, -1, size)
-    level = np.log(np.sqrt((parts**2).mean(axis=2)) + 1e-5)
-    return float((level - level.mean(axis=1, keepdims=True)).mean(axis=0).std())
+    whole = length // size * size
+    count = chosen[:whole].reshape(-1, size).sum(axis=1)
+    total = square[:, :whole].reshape(NUM_LEADS, -1, size).sum(axis=2)
+    enough = count > 0.3 * size
+    if enough.sum() < 4:
+        return 0.3
+    level = 0.5 * np.log(total[:, enough] / count[enough] + _LEAST)
+    return float(level.std(axis=1).mean())
 
 
 def agreement(rests: "Sequence[npt.NDArray[np.floating]]", fs_hz: float) -> Array:
@@ -133,39 +221,84 @@ def agreement(rests: "Sequence[npt.NDArray[np.floating]]", fs_hz: float) -> Arra
 
 
 def draw_rest(
-    rng: np.random.Generator, power_mv2: Array, correlation: Array, swell: float, length: int, fs_hz: float
+    rng: np.random.Generator,
+    power_mv2: Array,
+    correlation: Array,
+    swell: float,
+    gate: Array,
+    length: int,
+    fs_hz: float,
 ) -> Array:
     """(8, length) mV of noise with given power by lead and band.
 
     Args:
         rng: drawn from.
-        power_mv2: (8, BANDS).
+        power_mv2: (2, 8, BANDS) everywhere, and in complexes besides.
         correlation: (BANDS, 8, 8) of the leads.
         swell: see `Variation`.
+        gate: (length,) 0 to 1, complexes.
         length: samples.
         fs_hz: rate.
     """
     whole = next_fast_len(length + round(4 * fs_hz), real=True)  # its ends would meet: a part is used
+    slow, fast = _noise(rng, power_mv2[0], correlation, whole, fs_hz)
+    envelope = _envelope(rng, swell, _ENVELOPE_S, whole, fs_hz)
+    slow = slow * _envelope(rng, _SLOW_SWELL, _SLOW_S, whole, fs_hz)
+    more = sum(_noise(rng, power_mv2[1], correlation, whole, fs_hz))
+    return (slow + fast * envelope)[:, :length] + np.asarray(more)[:, :length] * gate
+
+
+def _envelope(rng: np.random.Generator, swell: float, step_s: float, length: int, fs_hz: float) -> Array:
+    """(length,) lognormal factor of mean square one."""
+    knots = np.exp(swell * rng.standard_normal(int(length / fs_hz / step_s) + 3) - swell**2)
+    return np.interp(np.arange(length) / fs_hz / step_s, np.arange(len(knots)), knots)
+
+
+def _noise(
+    rng: np.random.Generator, power_mv2: Array, correlation: Array, whole: int, fs_hz: float
+) -> tuple[Array, Array]:
+    """(8, whole) mV below and above `_ENVELOPE_HZ`."""
     frequency = rfftfreq(whole, 1 / fs_hz)
     bins = np.searchsorted(EDGES_HZ, frequency, side="right") - 1
     spectrum = np.zeros((NUM_LEADS, len(frequency)), dtype=complex)
+    density = _smooth(power_mv2, frequency)
+    shape = np.sqrt(density)
+    power = power_mv2.copy()
+    for band in _LINES:
+        floor = density[:, bins == band].sum(axis=1) * frequency[1]
+        power[:, band] = np.maximum(power[:, band] - 1.3 * floor, 0)
     for band in range(BANDS):
         own = np.flatnonzero((bins == band) & (frequency > 0))
         if not len(own):
             continue
         root = np.linalg.cholesky(0.97 * correlation[band] + 0.03 * np.eye(NUM_LEADS))
         noise = root @ (rng.standard_normal((NUM_LEADS, len(own))) + 1j * rng.standard_normal((NUM_LEADS, len(own))))
-        if EDGES_HZ[band + 1] - EDGES_HZ[band] == 2 and band > 0:  # mains are a line
-            noise *= np.exp(-0.5 * ((frequency[own] - EDGES_HZ[band] - 1) / 0.08) ** 2)
+        if band in _LINES:  # on the noise that its neighbours have
+            even = noise / np.sqrt((np.abs(noise) ** 2).mean(axis=1, keepdims=True))
+            spectrum[:, own] = even * shape[:, own] * np.sqrt(0.5 * frequency[1]) * whole
+            noise = noise * np.exp(-0.5 * ((frequency[own] - EDGES_HZ[band] - 1) / 0.08) ** 2)
+        else:
+            noise *= shape[:, own]
         noise *= np.sqrt(len(own) / np.maximum((np.abs(noise) ** 2).sum(axis=1, keepdims=True), 1e-12))
-        spectrum[:, own] = noise * np.sqrt(power_mv2[:, band, None] / (2 * len(own))) * whole
-    slow = spectrum.copy()
-    slow[:, frequency >= _ENVELOPE_HZ] = 0
-    signal = irfft(slow, whole, axis=1)
-    fast = irfft(spectrum - slow, whole, axis=1)
-    knots = np.exp(swell * rng.standard_normal(int(whole / fs_hz / _ENVELOPE_S) + 3) - 0.5 * swell**2)
-    envelope = np.interp(np.arange(whole) / fs_hz / _ENVELOPE_S, np.arange(len(knots)), knots)
-    return (signal + fast * envelope)[:, :length]
+        spectrum[:, own] += noise * np.sqrt(power[:, band, None] / (2 * len(own))) * whole
+    slow = np.where(frequency < _ENVELOPE_HZ, spectrum, 0)
+    return irfft(slow, whole, axis=1), irfft(spectrum - slow, whole, axis=1)
+
+
+def _smooth(power_mv2: Array, frequency: Array) -> Array:
+    """(8, frequency) density without steps between bands, up to a factor for each band."""
+    width = np.diff(EDGES_HZ)
+    broad = width != 2
+    density = np.log(power_mv2[:, broad] / width[broad])
+    middle = np.log(0.5 * (EDGES_HZ[:-1] + EDGES_HZ[1:])[broad])
+    at = np.log(np.maximum(frequency, 1e-3))
+    return np.exp([np.interp(at, middle, row) for row in density]) * _beyond(density, middle, at)
+
+
+def _beyond(density: Array, middle: Array, at: Array) -> Array:
+    """Above the last band's middle the density falls on as steeply as before it."""
+    slope = (density[:, -1] - density[:, -2]) / (middle[-1] - middle[-2])
+    return np.exp(np.minimum(slope, 0)[:, None] * np.maximum(at - middle[-1], 0))
 
 
 def draw_mixing(
@@ -184,5 +317,28 @@ def draw_mixing(
     size = len(root)
     phase = rng.random(size) * 2 * np.pi
     wave = np.sqrt(2) * np.sin(2 * np.pi * rate_hz * times_s[:, None] + phase)
-    drawn = np.sqrt(breathing) * wave + np.sqrt(1 - breathing) * rng.standard_normal((len(times_s), size))
+    # Some beats differ much: a movement, a deep breath.
+    often = np.exp(_UNEVEN * rng.standard_normal(len(times_s)) - _UNEVEN**2)[:, None]
+    drawn = often * (np.sqrt(breathing) * wave + np.sqrt(1 - breathing) * rng.standard_normal((len(times_s), size)))
     return scale * (drawn @ root.T).reshape(len(times_s), NUM_LEADS, NUM_LEADS)
+
+
+def fine_power(difference: Array, length_s: float) -> Array:
+    """(8, BANDS) mV^2 of a difference of QRS complexes (8, QRS) on the grid of a complex of ``length_s``."""
+    spectrum = np.abs(rfft(difference, axis=1)) ** 2 * (2 / QRS**2)
+    bins = np.searchsorted(EDGES_HZ, rfftfreq(QRS, length_s / QRS), side="right") - 1
+    return np.stack([spectrum[:, bins == b].sum(axis=1) for b in range(BANDS)], axis=1) + _LEAST
+
+
+def draw_fine(rng: np.random.Generator, power_mv2: Array, correlation: Array, length_s: float) -> Array:
+    """(8, QRS) mV of fine structure with given power, for a complex of ``length_s``."""
+    frequency = rfftfreq(QRS, length_s / QRS)
+    bins = np.minimum(np.searchsorted(EDGES_HZ, frequency, side="right") - 1, BANDS - 1)
+    spectrum = np.zeros((NUM_LEADS, len(frequency)), dtype=complex)
+    for band in np.unique(bins[1:]).tolist():
+        own = np.flatnonzero(bins == band)
+        own = own[own > 0]
+        root = np.linalg.cholesky(0.97 * correlation[band] + 0.03 * np.eye(NUM_LEADS))
+        noise = root @ (rng.standard_normal((NUM_LEADS, len(own))) + 1j * rng.standard_normal((NUM_LEADS, len(own))))
+        spectrum[:, own] = noise * np.sqrt(power_mv2[:, band, None] / (4 * len(own))) * QRS
+    return irfft(spectrum, QRS, axis=1)

@@ -27,7 +27,7 @@ from gen.records import InputError
 from gen.training import TrainingConfig, apply_overrides, train
 
 #: Share of the variance of a beat's mixing that goes with breathing: recordings' neighbouring beats correlate by .2.
-BREATHING = 0.4
+BREATHING = 0.8
 _VALIDATION_PHI = np.linspace(0.06, 0.94, 12) * pi / 2
 
 
@@ -39,8 +39,8 @@ class BeatRecipe:
         default_factory=lambda: TrainingConfig(
             steps=9000,
             batch_size=128,
-            lr=1e-3,
-            weight_decay=0.02,
+            lr=7e-4,
+            weight_decay=0.05,
             betas=(0.9, 0.98),
             warmup=200,
             lr_floor=0.02,
@@ -51,14 +51,15 @@ class BeatRecipe:
             save_every=500,
         )
     )
-    width: int = 384
-    depth: int = 5
-    variants: int = 5
+    width: int = 320
+    depth: int = 4
+    dropout: float = 0.25
+    variants: int = 12
     """Variations of each recording's gain and electrodes."""
     recorded_share: float = 0.7
     """Share of samples that are recordings; the others are simulated."""
     simulated_hearts: int = 2000
-    init: str = "diffusion/weights/default"
+    init: str = "diffusion/weights/twin/denoiser"
     """Denoiser whose embedding of texts and numbers is the start; empty starts from random weights."""
 
 
@@ -109,7 +110,7 @@ def fit(
 ) -> dict[str, Any]:
     """Train on examples that are measured already."""
     seed = recipe.training.seed
-    model = BeatDenoiser(width=recipe.width, depth=recipe.depth)
+    model = BeatDenoiser(width=recipe.width, depth=recipe.depth, dropout=recipe.dropout)
     if recipe.init:
         start(model, recipe.init)
     model.code = code_of(examples, hearts, lead_agreement)

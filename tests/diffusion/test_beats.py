@@ -1,0 +1,248 @@
+"""Beats: what is measured is what was drawn, noise has the power it is given, the sampler is exact where it can be."""
+
+import numpy as np
+import pytest
+import torch
+
+from diffusion.beats.code import WIDTH, BeatCode, Habits, with_intervals
+from diffusion.beats.compose import compose
+from diffusion.beats.measure import forms_of, observed_beats
+from diffusion.beats.network import BeatDenoiser, draw_vectors
+from diffusion.beats.plausible import QRS_MV, fault
+from diffusion.beats.shape import LEAD_IN, P_POINTS, POINTS, QRS, BeatShape, ends, p_ends, strip, stt_stretch
+from diffusion.beats.variation import BANDS, EDGES_HZ, band_power, draw_fine, draw_rest, fine_power, measure_variation
+from diffusion.conditions.condition import Condition, collate
+from diffusion.rhythm.plan import BeatKind, BeatPlan
+
+FS_HZ = 500.0
+
+
+def some_shape(gain: float = 1.0, **changes: float) -> BeatShape:
+    grid = np.linspace(0, 1, POINTS)
+    leads = np.linspace(0.4, 1.2, 8)[:, None]
+    qrs = np.exp(-0.5 * ((grid - 0.25) / 0.035) ** 2) - 0.3 * np.exp(-0.5 * ((grid - 0.36) / 0.03) ** 2)
+    t = 0.25 * np.exp(-0.5 * ((grid - 0.74) / 0.06) ** 2)
+    p = 0.12 * np.exp(-0.5 * ((np.linspace(0, 1, P_POINTS) - 0.45) / 0.13) ** 2) * p_ends(0.1, 0.16)
+    times = {"on_s": -0.04, "off_s": 0.055, "t_off_s": 0.36, "pr_s": 0.16, "rr_s": 0.8} | changes
+    return BeatShape(gain * leads * (qrs + t) * ends(), gain * leads * p, **times)
+
+
+def some_plan(shape: BeatShape, rr_s: float = 0.8, duration_s: float = 10.0) -> BeatPlan:
+    times = np.arange(0.5, duration_s - 0.45, rr_s)
+    return BeatPlan(
+        times_s=times,
+        kinds=np.zeros(len(times), dtype=np.int8),
+        pr_s=np.full(len(times), shape.pr_s),
+        p_times_s=times + shape.on_s - shape.pr_s,
+        duration_s=duration_s,
+        onset_to_reference_s=-shape.on_s,
+    )
+
+
+def drawn_strip(shape: BeatShape, plan: BeatPlan) -> np.ndarray:
+    forms = ["own"] * len(plan)
+    return strip({"own": shape}, plan.times_s, forms, plan.p_times_s, plan.previous_rr_s(), 5000, FS_HZ)
+
+
+def some_habits(scale: float = 1e-5) -> Habits:
+    power = np.full((2, 8, BANDS), scale)
+    power[1] = 0.1 * scale
+    return Habits(0.05, 0.2, power, np.full((8, BANDS), 1e-7))
+
+
+def fitted_code() -> BeatCode:
+    rng = np.random.default_rng(0)
+
+    class Row:
+        def __init__(self) -> None:
+            base = some_shape(float(np.exp(0.3 * rng.standard_normal())), t_off_s=0.36 + 0.02 * rng.standard_normal())
+            mixing = np.eye(8) + 0.2 * rng.standard_normal((8, 8))
+            self.own, self.other, self.has_p = base.mixed(mixing), None, True
+            self.habits: Habits | None = some_habits(float(np.exp(-11 + rng.standard_normal())))
+
+    code = BeatCode()
+    code.fit([Row() for _ in range(120)])
+    root = np.eye(64) / 8
+    code.set_variation(np.tile(np.eye(8), (BANDS, 1, 1)), root, 0.5)
+    return code
+
+
+def test_a_drawn_beat_is_measured_as_it_was_drawn() -> None:
+    shape = some_shape()
+    plan = some_plan(shape)
+    found = observed_beats(drawn_strip(shape, plan), FS_HZ, plan, (0.095, 0.40, 0.1))
+    assert found is not None and found.has_p
+    own = found.shapes["own"]
+    assert np.abs(own.qrst - shape.qrst).max() < 0.02
+    assert np.abs(own.p - shape.p).max() < 0.02
+    rest = drawn_strip(shape, plan) - found.strip(5000, FS_HZ)
+    assert (rest**2).sum() < 1e-3 * (drawn_strip(shape, plan) ** 2).sum()
+
+
+def test_a_wide_complex_is_the_same_form_in_a_longer_time() -> None:
+    narrow, wide = some_shape(), some_shape(off_s=0.055 + 0.095)
+    plan = some_plan(narrow)
+    a, b = drawn_strip(narrow, plan), drawn_strip(wide, plan)
+    # QRS takes twice as long: its area doubles.
+    first = slice(round((plan.times_s[0] - 0.045) * FS_HZ), round((plan.times_s[0] + 0.055) * FS_HZ))
+    longer = slice(first.start, round((plan.times_s[0] + 0.150) * FS_HZ))
+    assert b[:, longer].sum() == pytest.approx(2 * a[:, first].sum(), rel=0.1)
+
+
+def test_repolarisation_follows_the_rate() -> None:
+    steady = stt_stretch(np.full(30, 0.8), 0.8)
+    assert np.allclose(steady, 1)
+    slower = stt_stretch(np.full(30, 1.2), 0.8)
+    assert slower[-1] == pytest.approx((1.2 / 0.8) ** 0.35, rel=0.01)
+    assert (np.diff(slower) >= 0).all()
+
+
+def test_noise_has_the_power_it_is_given() -> None:
+    rng = np.random.default_rng(1)
+    power = np.zeros((2, 8, BANDS)) + 1e-9
+    power[0] *= np.logspace(3, 0, BANDS) * np.linspace(1, 4, 8)[:, None]
+    agreement = np.tile(np.eye(8), (BANDS, 1, 1))
+    parts = [draw_rest(rng, power, agreement, 0.0, np.zeros(5000), 5000, FS_HZ) for _ in range(12)]
+    everywhere = np.ones(5000, dtype=bool)
+    measured = np.mean([band_power(x, FS_HZ, everywhere, everywhere)[0] for x in parts], axis=0)
+    # Narrow bands leak into their neighbours at the ends of the strip.
+    broad = [b for b in range(BANDS) if EDGES_HZ[b + 1] - EDGES_HZ[b] > 2.5]
+    ratio = measured[:, broad] / power[0][:, broad]
+    assert np.abs(np.log(ratio)).max() < 0.35
+
+
+def test_noise_of_complexes_stays_in_them() -> None:
+    rng = np.random.default_rng(2)
+    power = np.zeros((2, 8, BANDS)) + 1e-12
+    power[1] = 1e-4
+    gate = np.zeros(5000)
+    gate[1000:1100] = 1
+    noise = draw_rest(rng, power, np.tile(np.eye(8), (BANDS, 1, 1)), 0.0, gate, 5000, FS_HZ)
+    assert np.std(noise[:, 1000:1100]) > 30 * np.std(noise[:, 1200:])
+
+
+def test_fine_structure_has_the_power_it_is_given() -> None:
+    rng = np.random.default_rng(3)
+    power = np.full((8, BANDS), 1e-5)
+    agreement = np.tile(np.eye(8), (BANDS, 1, 1))
+    found = np.mean([fine_power(draw_fine(rng, power, agreement, 0.1), 0.1) for _ in range(200)], axis=0)
+    filled = np.flatnonzero(found[0] > 1e-9)[:-1]  # the last band ends with the grid
+    assert len(filled) >= 7
+    assert np.allclose(found[:, filled], 1e-5, rtol=0.4)
+
+
+def test_mixing_of_beats_is_measured() -> None:
+    shape = some_shape()
+    plan = some_plan(shape)
+    still, _ = measure_variation(*_observed(shape, plan, 0.0))
+    moved, _ = measure_variation(*_observed(shape, plan, 0.2))
+    assert still.size < 0.02 < moved.size
+
+
+def _observed(shape: BeatShape, plan: BeatPlan, size: float):
+    rng = np.random.default_rng(4)
+    signal = np.zeros((8, 5000))
+    for k in range(len(plan)):
+        one = some_plan(shape)
+        gain = 1 + size * rng.standard_normal()
+        part = BeatPlan(
+            times_s=one.times_s[k : k + 1],
+            kinds=one.kinds[k : k + 1],
+            pr_s=one.pr_s[k : k + 1],
+            p_times_s=one.p_times_s[k : k + 1],
+            duration_s=10.0,
+            onset_to_reference_s=one.onset_to_reference_s,
+        )
+        signal += drawn_strip(shape.mixed(gain * np.eye(8)), part)
+    found = observed_beats(signal, FS_HZ, plan, (0.095, 0.40, 0.1))
+    assert found is not None
+    return signal, FS_HZ, found
+
+
+def test_a_code_gives_beats_back() -> None:
+    code = fitted_code()
+    shape, habits = some_shape(0.8), some_habits()
+    vector = code.vector(shape, habits)
+    again = code.shape(vector, 0.8)
+    assert np.abs(again.qrst - shape.qrst).max() < 0.05
+    assert (again.off_s - again.on_s, again.t_off_s) == pytest.approx((0.095, 0.36), abs=2e-3)
+    back = code.habits(vector)
+    assert back.mixing == pytest.approx(habits.mixing, rel=0.01)
+    changed = code.shape(with_intervals(code, vector, 150.0, None, 220.0), 0.8)
+    assert changed.off_s - changed.on_s == pytest.approx(0.150, abs=1e-3)
+    assert changed.pr_s == pytest.approx(0.220, abs=1e-3)
+
+
+class _Known(torch.nn.Module):
+    """The exact v of data that is a single point."""
+
+    def __init__(self, point: torch.Tensor) -> None:
+        super().__init__()
+        self.point = point
+
+    def forward(self, x, phi, condition, form, reference):
+        del condition, form, reference
+        phi = phi[:, None]
+        noise = (x - phi.cos() * self.point) / phi.sin().clamp_min(1e-6)
+        return phi.cos() * noise - phi.sin() * self.point
+
+
+def test_the_sampler_finds_a_point() -> None:
+    point = torch.linspace(-2, 2, WIDTH)[None]
+    conditions = collate([Condition(text="normal ECG")] * 3)
+    nothing = torch.full((3, WIDTH), torch.nan)
+    seeds = torch.arange(3)
+    found = draw_vectors(_Known(point), conditions, torch.zeros(3, dtype=torch.int64), nothing, seeds, steps=8)  # type: ignore[arg-type]
+    assert torch.allclose(found, point.expand(3, -1), atol=0.05)
+
+
+def test_unit_normal_data_stay_noise() -> None:
+    model = BeatDenoiser(width=32, depth=1, condition_width=32)  # its head is zero: exact for unit normal data
+    conditions = collate([Condition(text="normal ECG")] * 2)
+    nothing = torch.full((2, WIDTH), torch.nan)
+    seeds = torch.tensor([5, 6])
+    drawn = draw_vectors(model.eval(), conditions, torch.zeros(2, dtype=torch.int64), nothing, seeds, steps=4)
+    once = draw_vectors(model, conditions, torch.zeros(2, dtype=torch.int64), nothing, seeds, steps=9)
+    assert torch.allclose(drawn, once, atol=1e-5)
+
+
+def test_loss_leaves_out_what_is_not_known() -> None:
+    model = BeatDenoiser(width=32, depth=1, condition_width=32)
+    batch = {
+        "vector": torch.randn(4, WIDTH),
+        "mask": torch.ones(4, WIDTH, dtype=torch.bool),
+        "form": torch.zeros(4, dtype=torch.int64),
+        "reference": torch.full((4, WIDTH), torch.nan),
+        "sample_seed": torch.arange(4),
+        **collate([Condition(text="normal ECG", age=50)] * 4).as_dict(),
+    }
+    batch["mask"][:, 10:20] = False
+    first = model.loss(batch)["loss"]
+    batch["vector"] = batch["vector"].clone()
+    batch["vector"][:, 10:20] = 1e3
+    assert model.loss(batch)["loss"].item() == first.item()
+
+
+def test_impossible_beats_are_named() -> None:
+    assert fault(some_shape()) == ""
+    assert "QRS of" in fault(some_shape(2 * QRS_MV))
+    assert "ms" in fault(some_shape(off_s=0.3))
+
+
+def test_forms_follow_kinds() -> None:
+    kinds = np.array([BeatKind.NORMAL] * 4 + [BeatKind.VENTRICULAR], dtype=np.int8)
+    assert forms_of(kinds) == ["own"] * 4 + ["other"]
+    assert forms_of(np.full(5, BeatKind.PACED, dtype=np.int8)) == ["own"] * 5
+
+
+def test_without_noise_all_beats_have_one_baseline() -> None:
+    code = fitted_code()
+    shape = some_shape()
+    plan = some_plan(shape)
+    habits = some_habits()
+    clean = compose(code, {"own": shape}, habits, plan, np.random.default_rng(0), 5000, FS_HZ, clean=True)
+    noisy = compose(code, {"own": shape}, habits, plan, np.random.default_rng(0), 5000, FS_HZ)
+    before = slice(0, round((plan.times_s[0] - 0.30) * FS_HZ))
+    assert not clean.signal_mv[:, before].any()
+    assert noisy.signal_mv[:, before].any()
+    assert clean.signal_mv[:, LEAD_IN + QRS :].any()

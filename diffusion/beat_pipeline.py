@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-from diffusion.beats.code import with_intervals
+from diffusion.beats.code import WIDTH, with_intervals
 from diffusion.beats.compose import Drawn, compose, draw_flutter
 from diffusion.beats.measure import forms_of
 from diffusion.beats.network import FORMS, BeatDenoiser, draw_vectors
@@ -70,7 +70,7 @@ class BeatPipeline(ECGPipeline):
         scheduler: names the sampler; `SAMPLER` alone.
     """
 
-    def __init__(self, denoiser: BeatDenoiser, scheduler: Any = None) -> None:
+    def __init__(self, denoiser: torch.nn.Module, scheduler: Any = None) -> None:
         DiffusionPipeline.__init__(self)
         chosen = scheduler if scheduler is not None else samplers.make_scheduler(SAMPLER)
         self.register_modules(denoiser=denoiser.eval(), scheduler=chosen)
@@ -83,6 +83,10 @@ class BeatPipeline(ECGPipeline):
         if self._digests is None:
             self._digests = {"denoiser": module_digest(self.denoiser)}
         return self._digests
+
+    @property
+    def _network(self) -> Any:
+        return self.denoiser
 
     @property
     def fs_hz(self) -> float:
@@ -121,9 +125,9 @@ class BeatPipeline(ECGPipeline):
         first = [draw_rhythm(r, _seed(s, _RHYTHM), settings.duration_s) for r, s in zip(asked, numbers, strict=True)]
         known = [_with_rate(condition, plan) for condition, plan in zip(told, first, strict=True)]
         form = torch.zeros(len(told), dtype=torch.int64)
-        nothing = torch.full((len(told), self.denoiser.head.out_features), torch.nan)
+        nothing = torch.full((len(told), WIDTH), torch.nan)
         vectors, tries = self._plausible(known, form, nothing, seeds, settings)
-        code = self.denoiser.code
+        code = self._network.code
         plans, shapes = [], []
         for k, (request, plan) in enumerate(zip(asked, first, strict=True)):
             rr = 60.0 / plan.heart_rate_bpm if plan.heart_rate_bpm > 0 else 0.8
@@ -155,7 +159,6 @@ class BeatPipeline(ECGPipeline):
 
     @staticmethod
     def _rhythm_request(condition: Condition) -> RhythmRequest:
-<<<<<<< HEAD
         text = condition.text if condition.text is not None else ReadText(())
         numbers: dict[str, Any] = {"heart_rate": condition.heart_rate, "age": condition.age}
         if condition.pr_ms is not None:
@@ -164,18 +167,6 @@ class BeatPipeline(ECGPipeline):
             return RhythmRequest.of(text, beyond="clip", **numbers)
         except InputError:  # a report that tells of standstill among other things: its findings alone are drawn
             return RhythmRequest.of([c for c in text.codes() if c != "VFIB"], beyond="clip", **numbers)
-=======
-        whole = condition.with_numbers_of_text()
-        rate = None if whole.heart_rate is None else float(np.clip(whole.heart_rate, 10, 400))
-        pr = None if whole.pr_ms is None else float(np.clip(whole.pr_ms, 60, 450))
-        text: str | ReadText = condition.text if condition.text is not None else ReadText(())
-        numbers = {"heart_rate": rate, "age": whole.age, "pr_ms": pr}
-        try:
-            return RhythmRequest.of(text, beyond="clip", **numbers)
-        except InputError:  # a report that tells of standstill among other things: its findings alone are drawn
-            read = read_text(text) if isinstance(text, str) else text
-            return RhythmRequest.of([c for c in read.codes() if c != "VFIB"], beyond="clip", **numbers)
->>>>>>> 62c51f6 (Beats: noise between and in complexes, fine structure, uneven variation; tests)
 
     def _plausible(
         self,
@@ -198,7 +189,7 @@ class BeatPipeline(ECGPipeline):
             told: ConditionBatch = collate([known[k] for k in left])
             negative = settings.negative_prompt
             drawn = draw_vectors(
-                self.denoiser,
+                self._network,
                 told,
                 form[left],
                 reference[left],
@@ -211,7 +202,7 @@ class BeatPipeline(ECGPipeline):
             again = []
             for k, vector in zip(left, drawn.double().numpy(), strict=True):
                 out[k], tries[k] = vector, attempt + 1
-                shape = self.denoiser.code.shape(vector, 0.8)
+                shape = self._network.code.shape(vector, 0.8)
                 reason = fault(shape, "own" if int(form[k]) == 0 else "other")
                 if reason:
                     wrong = reason
@@ -232,7 +223,8 @@ class BeatPipeline(ECGPipeline):
 
     def records(self, latent: Any, prepared: Prepared, settings: Sampling) -> list[EcgRecord]:
         """See `ECGPipeline.records`; with the times and kinds of all beats under ``beats``."""
-        facts = {"generator": "physiogen diffusion", "model": self.digests["denoiser"], "seed": prepared.seed}
+        facts: dict[str, Any] = {"generator": "physiogen diffusion", "model": self.digests["denoiser"]}
+        facts["seed"] = prepared.seed
         facts |= {"sampling": settings.signature(), "noise": "none" if settings.clean else "as recorded"}
         return [
             EcgRecord(

@@ -55,6 +55,12 @@ class Measured(Protocol):
         ...
 
 
+#: Finer structure than this (mV^2 in a band) is none.
+_LEAST_FINE = 3e-8
+#: Habits and forms are not drawn farther out than these standard deviations.
+_USUAL, _BEYOND = 2.6, 5.0
+
+
 @dataclass(frozen=True, eq=False)
 class Habits:
     """How a recording varies, see `diffusion.beats.variation`."""
@@ -152,7 +158,9 @@ class BeatCode(nn.Module):
         flat = shape.qrst.ravel() - mean
         missed = (flat - (flat @ basis.T) @ basis).reshape(NUM_LEADS, POINTS)[:, LEAD_IN : LEAD_IN + QRS]
         fine = fine_power(missed, shape.off_s - shape.on_s)
-        return np.log(np.concatenate([habits.power_mv2, fine[None]])).ravel()
+        # In complexes all of it counts: what they have more may be nothing, and that has no logarithm.
+        inside = habits.power_mv2.sum(axis=0)
+        return np.log(np.stack([habits.power_mv2[0], inside, fine + _LEAST_FINE])).ravel()
 
     def _companded(self, wave: Array, part: str) -> Array:
         scores = (wave.ravel() - self.array(f"{part}_mean")) @ self.array(f"{part}_basis").T
@@ -160,8 +168,8 @@ class BeatCode(nn.Module):
 
     def shape(self, vector: Array, rr_s: float) -> BeatShape:
         """The form of a vector (WIDTH,), for RR intervals of ``rr_s``."""
-        raw = np.clip(vector, -8, 8) * self.array("std") + self.array("mean")
-        on, qrs, qt, pr = np.exp(raw[_TIMES])
+        raw = np.clip(vector, -_BEYOND, _BEYOND) * self.array("std") + self.array("mean")
+        on, qrs, qt, pr = np.exp((vector * self.array("std") + self.array("mean"))[_TIMES].clip(-6, 1))
         qrs = float(np.clip(qrs, 0.04, 0.30))
         qt = float(np.clip(qt, qrs + 0.10, 0.80))
         return BeatShape(
@@ -180,11 +188,12 @@ class BeatCode(nn.Module):
 
     def habits(self, vector: Array) -> Habits:
         """The habits of a vector (WIDTH,)."""
-        raw = np.clip(vector, -6, 6) * self.array("std") + self.array("mean")
+        raw = np.clip(vector, -_USUAL, _USUAL) * self.array("std") + self.array("mean")
         mixing, swelling = np.exp(raw[_HABITS])
         log_power = raw[_REST] @ self.array("rest_basis") + self.array("rest_mean")
         power = np.exp(log_power).reshape(3, NUM_LEADS, BANDS)
-        return Habits(float(mixing), float(swelling), power[:2], power[2])
+        more = np.maximum(power[1] - power[0], 1e-10)
+        return Habits(float(mixing), float(swelling), np.stack([power[0], more]), power[2])
 
     @staticmethod
     def mask(has_p: bool, whole: bool = True) -> npt.NDArray[np.bool_]:

@@ -13,6 +13,8 @@ from diffusion.beats.variation import around, draw_fine, draw_mixing, draw_rest,
 from diffusion.rhythm.plan import BeatPlan
 
 Array = npt.NDArray[np.float64]
+#: What is measured of mixing holds noise besides.
+_MIXED = 0.8
 #: Breaths per second at rest, SD of their logarithm.
 _BREATHS_HZ, _BREATHS_SPREAD = 0.20, 0.25
 _SOFT = np.hanning(13)[1:-1] / np.hanning(13).sum()
@@ -79,7 +81,7 @@ def compose(
     mixing = draw_mixing(
         rng,
         plan.times_s,
-        habits.mixing,
+        _MIXED * habits.mixing,
         code.array("mixing_root"),
         float(code.array("breathing")[0]),
         breath,

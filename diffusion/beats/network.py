@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,7 @@ class BeatDenoiser(ModelMixin, ConfigMixin):
     """
 
     config_name = "config.json"  # type: ignore[assignment]
+    code: BeatCode
 
     @register_to_config
     def __init__(
@@ -100,7 +102,9 @@ class BeatDenoiser(ModelMixin, ConfigMixin):
         noise = seeded_normal(z.shape[1:], seeds)
         # What is not known is not shown either: it is noise at every level.
         x = torch.where(mask > 0, noisy(z[:, :, None], noise[:, :, None], phi)[:, :, 0], noise)
-        error = (self(x, phi, condition, batch["form"], reference).float() - _velocity(z, noise, phi)) ** 2 * mask
+        error = (
+            self.forward(x, phi, condition, batch["form"], reference).float() - _velocity(z, noise, phi)
+        ) ** 2 * mask
         per_sample = error.sum(dim=1) / mask.sum(dim=1)
         return {"loss": per_sample.mean(), "mse": per_sample.mean()}
 
@@ -127,7 +131,7 @@ class _Block(nn.Module):
 
 @torch.inference_mode()
 def draw_vectors(
-    model: BeatDenoiser,
+    model: Any,
     condition: ConditionBatch,
     form: torch.Tensor,
     reference: torch.Tensor,
@@ -141,7 +145,7 @@ def draw_vectors(
     """(batch, WIDTH) vectors of beats, by Heun steps of rectified flow.
 
     Args:
-        model: the network.
+        model: a `BeatDenoiser`.
         condition: of the batch.
         form, reference: see `BeatDenoiser.forward`.
         seeds: (batch,) int64, fix all noise.
@@ -162,16 +166,16 @@ def draw_vectors(
             v = without + guidance * (v - without)
         return v
 
-    # In angle, dx / dphi = v: a rotation in the plane of data and noise.
+    # Data and noise held, a step turns x and v in their plane: exact for a single point. The second evaluation, turned
+    # back to the step's beginning and averaged in, makes it right for unit normal data too (there v is 0, and turning
+    # alone would shrink x).
     for now, then in pairwise(angles):
-        v = velocity_at(x, now)
         step = now - then
+        v = velocity_at(x, now)
         ahead = x * step.cos() - v * step.sin()
-        if then > 0:
+        if then > 0:  # at no noise at all v cannot be known
             v_ahead = velocity_at(ahead, then)
-            # The tangent at the end, turned back to the beginning, averaged with the one there.
-            back = v_ahead * step.cos() + ahead * step.sin()
-            v = 0.5 * (v + back)
+            v = 0.5 * (v + v_ahead * step.cos() - ahead * step.sin())
             ahead = x * step.cos() - v * step.sin()
         x = ahead
     return x

@@ -62,6 +62,8 @@ _LEAST = 1e-10
 _ENVELOPE_HZ, _ENVELOPE_S = 12.0, 0.2
 #: What is slower swells in seconds: movements come and go.
 _SLOW_SWELL, _SLOW_S = 0.6, 1.2
+#: Ten seconds show nothing slower, and its mean is not counted.
+_SLOWEST_HZ = 0.09
 #: SD of the logarithm of how much beats differ.
 _UNEVEN = 0.7
 
@@ -268,7 +270,7 @@ def _noise(
         floor = density[:, bins == band].sum(axis=1) * frequency[1]
         power[:, band] = np.maximum(power[:, band] - 1.3 * floor, 0)
     for band in range(BANDS):
-        own = np.flatnonzero((bins == band) & (frequency > 0))
+        own = np.flatnonzero((bins == band) & (frequency > _SLOWEST_HZ))
         if not len(own):
             continue
         root = np.linalg.cholesky(0.97 * correlation[band] + 0.03 * np.eye(NUM_LEADS))

@@ -13,6 +13,7 @@ from diffusion.beats.shape import LEAD_IN, P_POINTS, POINTS, QRS, BeatShape, end
 from diffusion.beats.variation import BANDS, EDGES_HZ, band_power, draw_fine, draw_rest, fine_power, measure_variation
 from diffusion.conditions.condition import Condition, collate
 from diffusion.rhythm.plan import BeatKind, BeatPlan
+from gen.randomness import seeded_normal
 
 FS_HZ = 500.0
 
@@ -55,7 +56,9 @@ def fitted_code() -> BeatCode:
 
     class Row:
         def __init__(self) -> None:
-            base = some_shape(float(np.exp(0.3 * rng.standard_normal())), t_off_s=0.36 + 0.02 * rng.standard_normal())
+            times = {"t_off_s": 0.36, "off_s": 0.055, "pr_s": 0.16}
+            times = {name: value * float(np.exp(0.1 * rng.standard_normal())) for name, value in times.items()}
+            base = some_shape(float(np.exp(0.3 * rng.standard_normal())), **times)
             mixing = np.eye(8) + 0.2 * rng.standard_normal((8, 8))
             self.own, self.other, self.has_p = base.mixed(mixing), None, True
             self.habits: Habits | None = some_habits(float(np.exp(-11 + rng.standard_normal())))
@@ -71,7 +74,8 @@ def test_a_drawn_beat_is_measured_as_it_was_drawn() -> None:
     shape = some_shape()
     plan = some_plan(shape)
     found = observed_beats(drawn_strip(shape, plan), FS_HZ, plan, (0.095, 0.40, 0.1))
-    assert found is not None and found.has_p
+    assert found is not None
+    assert found.has_p
     own = found.shapes["own"]
     assert np.abs(own.qrst - shape.qrst).max() < 0.02
     assert np.abs(own.p - shape.p).max() < 0.02
@@ -105,8 +109,8 @@ def test_noise_has_the_power_it_is_given() -> None:
     parts = [draw_rest(rng, power, agreement, 0.0, np.zeros(5000), 5000, FS_HZ) for _ in range(12)]
     everywhere = np.ones(5000, dtype=bool)
     measured = np.mean([band_power(x, FS_HZ, everywhere, everywhere)[0] for x in parts], axis=0)
-    # Narrow bands leak into their neighbours at the ends of the strip.
-    broad = [b for b in range(BANDS) if EDGES_HZ[b + 1] - EDGES_HZ[b] > 2.5]
+    # Narrow bands leak into their neighbours at the ends of the strip; what is slow swells.
+    broad = [b for b in range(BANDS) if EDGES_HZ[b + 1] - EDGES_HZ[b] > 2.5 and EDGES_HZ[b] > 12]
     ratio = measured[:, broad] / power[0][:, broad]
     assert np.abs(np.log(ratio)).max() < 0.35
 
@@ -203,7 +207,9 @@ def test_unit_normal_data_stay_noise() -> None:
     seeds = torch.tensor([5, 6])
     drawn = draw_vectors(model.eval(), conditions, torch.zeros(2, dtype=torch.int64), nothing, seeds, steps=4)
     once = draw_vectors(model, conditions, torch.zeros(2, dtype=torch.int64), nothing, seeds, steps=9)
-    assert torch.allclose(drawn, once, atol=1e-5)
+    start = seeded_normal((WIDTH,), seeds, stream=41)
+    assert torch.allclose(drawn, start, rtol=0.10)
+    assert torch.allclose(once, start, rtol=0.02)
 
 
 def test_loss_leaves_out_what_is_not_known() -> None:
@@ -246,3 +252,70 @@ def test_without_noise_all_beats_have_one_baseline() -> None:
     assert not clean.signal_mv[:, before].any()
     assert noisy.signal_mv[:, before].any()
     assert clean.signal_mv[:, LEAD_IN + QRS :].any()
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    from diffusion.beat_pipeline import BeatPipeline
+
+    torch.manual_seed(0)
+    model = BeatDenoiser(width=32, depth=1, condition_width=32)
+    model.code = fitted_code()
+    made = BeatPipeline(model)
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def test_samples_do_not_depend_on_the_batch(pipeline) -> None:
+    texts = ["atrial fibrillation", "ventricular bigeminy", "normal ECG"]
+    together = pipeline(texts, age=60, sex="F", seed=4, num_inference_steps=3, output_type="np")
+    alone = pipeline(texts, age=60, sex="F", seed=4, num_inference_steps=3, output_type="np", batch_size=1)
+    assert np.abs(together - alone).max() < 2e-3
+
+
+def test_records_tell_their_beats(pipeline) -> None:
+    record = pipeline("ventricular bigeminy", heart_rate=70, seed=1, num_inference_steps=3)[0]
+    beats = record.metadata["beats"]
+    assert record.synthetic
+    assert record.metadata["noise"] == "as recorded"
+    assert len(beats["times_s"]) == len(beats["symbols"])
+    assert {"N", "V"} <= set(beats["symbols"])
+    # An ECG has QRS where it says.
+    steep = np.abs(np.diff(record.signal_mv[:, :], axis=1)).sum(axis=0)
+    at = np.array(beats["times_s"])
+    inside = at[(at > 0.1) & (at < 9.9)]
+    near = [steep[int((t - 0.06) * 500) : int((t + 0.06) * 500)].max() for t in inside]
+    assert np.median(near) > 3 * np.median(steep)
+
+
+def test_any_length_is_drawn(pipeline) -> None:
+    long = pipeline("normal ECG", heart_rate=60, seed=2, num_inference_steps=3, duration_s=30)[0]
+    assert long.signal_mv.shape == (12, 15_000)
+    assert 29 <= len(long.metadata["beats"]["times_s"]) <= 31
+
+
+def test_clean_is_told_and_has_the_same_beats(pipeline) -> None:
+    settings = pipeline.sampling(num_inference_steps=3, clean=True)
+    noisy = pipeline.sampling(num_inference_steps=3)
+    conditions = [Condition(text="normal ECG", heart_rate=60)]
+    a = pipeline.generate(conditions, [0], 7, settings)[0]
+    b = pipeline.generate(conditions, [0], 7, noisy)[0]
+    assert a.metadata["noise"] == "none"
+    assert a.metadata["beats"] == b.metadata["beats"]
+    assert np.abs(np.diff(a.signal_mv)).mean() < np.abs(np.diff(b.signal_mv)).mean()
+
+
+def test_another_sampler_is_refused(pipeline) -> None:
+    from gen.records import InputError
+
+    with pytest.raises(InputError, match="heun"):
+        pipeline.sampling(scheduler="ddim")
+
+
+def test_implausible_beats_are_refused(pipeline, monkeypatch) -> None:
+    from diffusion import beat_pipeline
+    from gen.records import InputError
+
+    monkeypatch.setattr(beat_pipeline, "fault", lambda shape, form: "QRS of 20 mV")
+    with pytest.raises(InputError, match="no plausible beat in 8 tries"):
+        pipeline("normal ECG", seed=0, num_inference_steps=2)

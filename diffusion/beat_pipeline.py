@@ -21,10 +21,11 @@ from diffusion.beats.compose import Drawn, compose, draw_flutter
 from diffusion.beats.measure import forms_of
 from diffusion.beats.network import FORMS, BeatDenoiser, draw_vectors
 from diffusion.beats.plausible import fault
-from diffusion.checkpoints import module_digest
+from diffusion.checkpoints import WEIGHTS, is_beats, module_digest
 from diffusion.conditions.condition import Condition, ConditionBatch, collate
 from diffusion.conditions.request import Prepared, implied_by, report_of, request_of, statements_of
 from diffusion.pipeline import ECGPipeline
+from diffusion.pipeline import load as load_latent_pipeline
 from diffusion.process import samplers
 from diffusion.process.editing import Start
 from diffusion.process.settings import Sampling
@@ -283,6 +284,16 @@ class BeatPipeline(ECGPipeline):
         pipeline.card = load_checkpoint(folder).card
         pipeline._digests = {"denoiser": checkpoint_digest(folder)}
         return pipeline
+
+
+def load(path: str | Path | None = None) -> ECGPipeline:
+    """The text-to-ECG pipeline with the shipped weights, or those of a checkpoint folder, of beats or of latents.
+
+    Raises:
+        InputError: no weights are there, or they are of something else.
+    """
+    folder = WEIGHTS / "default" if path is None else Path(path)
+    return BeatPipeline.from_pretrained(folder) if is_beats(folder) else load_latent_pipeline(path)
 
 
 def events_of(plan: BeatPlan) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def synthesize(
 
 
 def _pipeline(checkpoint: Path | None, chosen: Mapping[str, Any]) -> "tuple[ECGPipeline, Sampling]":
-    from diffusion.pipeline import load
+    from diffusion.beat_pipeline import load
 
     pipeline = load(checkpoint)
     return pipeline, pipeline.sampling(**chosen)

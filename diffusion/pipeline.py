@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-from diffusion.checkpoints import DEFAULT_CODEC, INDEX, WEIGHTS, Parts, is_beats, load_parts, module_digest
+from diffusion.checkpoints import DEFAULT_CODEC, INDEX, WEIGHTS, Parts, load_parts, module_digest
 from diffusion.conditions.condition import Condition, collate
 from diffusion.conditions.request import (
     Prepared,
@@ -358,10 +358,6 @@ def load(path: str | Path | None = None) -> ECGPipeline:
         InputError: no weights are there, or they are of something else.
     """
     folder = WEIGHTS / "default" if path is None else Path(path)
-    if is_beats(folder):
-        from diffusion.beat_pipeline import BeatPipeline
-
-        return BeatPipeline.from_pretrained(folder)
     if path is None and not folder.is_dir():
         raise InputError(
             f"{folder}: this installation ships no weights for synthesis; train some (physiogen train "

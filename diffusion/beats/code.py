@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from diffusion.beats.shape import LEAD_IN, NUM_LEADS, P_POINTS, POINTS, QRS, BeatShape
-from diffusion.beats.variation import BANDS, fine_power
+from diffusion.beats.variation import BANDS, EDGES_HZ, fine_power
 
 Array = npt.NDArray[np.float64]
 
@@ -58,7 +58,22 @@ class Measured(Protocol):
 #: Finer structure than this (mV^2 in a band) is none.
 _LEAST_FINE = 3e-8
 #: Habits and forms are not drawn farther out than these standard deviations.
-_USUAL, _BEYOND = 2.6, 5.0
+_USUAL, _BEYOND = 2.6, 3.0
+#: Factors on the powers of bands as drawn for ones as measured, by upper edge in Hz, set on fold 9: between complexes,
+#: and in them. The mean of ten seconds takes drift away, slow noise adds to ST-T, and interpolation between samples adds
+#: at the end of the spectrum.
+_FACTORS = ((0.4, 1.8, 1.8), (2, 0.45, 0.45), (23, 1, 1), (49, 0.75, 0.75), (60, 1, 1), (125, 1, 1.25), (200, 1, 1))
+_LAST = 0.42
+
+
+def _drawn() -> Array:
+    """(3, 1, BANDS) of `_FACTORS`."""
+    edges, between, inside = np.array([*_FACTORS, (1e9, _LAST, _LAST)]).T
+    place = np.searchsorted(edges, EDGES_HZ[1:])
+    return np.stack([between[place], inside[place], inside[place]])[:, None]
+
+
+_DRAWN = _drawn()
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +206,7 @@ class BeatCode(nn.Module):
         raw = np.clip(vector, -_USUAL, _USUAL) * self.array("std") + self.array("mean")
         mixing, swelling = np.exp(raw[_HABITS])
         log_power = raw[_REST] @ self.array("rest_basis") + self.array("rest_mean")
-        power = np.exp(log_power).reshape(3, NUM_LEADS, BANDS)
+        power = np.exp(log_power).reshape(3, NUM_LEADS, BANDS) * _DRAWN
         more = np.maximum(power[1] - power[0], 1e-10)
         return Habits(float(mixing), float(swelling), np.stack([power[0], more]), power[2])
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
+from diffusion.beat_pipeline import BeatPipeline, load
 from diffusion.networks.diffusets import DiffuSETSUNet
-from diffusion.pipeline import ECGPipeline, load
+from diffusion.pipeline import ECGPipeline
 from gen import registry
 from gen.evaluation.settings import Speed
 from gen.evaluations import Progress
@@ -56,7 +57,7 @@ def bench(settings: Speed, progress: Progress) -> dict[str, Node]:
             f"default: {own.scheduler}, {own.steps} steps, guided": ours(pipeline, count, repeats),
             "default, not guided": ours(pipeline, count, repeats, guidance_scale=1.0),
         }
-        for scheduler, steps in OTHERS:
+        for scheduler, steps in () if isinstance(pipeline, BeatPipeline) else OTHERS:
             name = f"{scheduler}, {steps} steps, guided"
             taken[name] = ours(pipeline, count, 1, scheduler=scheduler, num_inference_steps=steps)
         taken[PUBLISHED] = published(count, repeats)

@@ -1,10 +1,10 @@
 """Recipe ``physiogen train diffusion/beats``: the network that draws beats and habits."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import pi
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +21,12 @@ from diffusion.training.beat_sets import (
     rows_of,
     simulated_beats,
 )
-from gen.card import SIMULATED, About, source_of, training_card
+from gen.card import SIMULATED, About, Source
 from gen.checkpoint import load_checkpoint
 from gen.checkpoint import model_config as config_of
 from gen.records import InputError
-from gen.training import TrainingConfig, apply_overrides, train
-
-if TYPE_CHECKING:
-    from gen.datasets import SignalCache
+from gen.training import BatchSource, Job, OfCache, Recipe, TrainingConfig
+from gen.training.trainer import Validate
 
 #: Share of the variance of a beat's mixing that goes with breathing: recordings' neighbouring beats correlate by .2.
 BREATHING = 0.8
@@ -81,32 +79,6 @@ class BeatRecipe:
     """Denoiser whose embedding of texts and numbers is the start; empty starts from random weights."""
 
 
-def beats(
-    *, data: Path | None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Train on a cache made by ``physiogen data prepare``, and on simulated hearts."""
-    from gen.datasets import SignalCache
-
-    recipe = apply_overrides(BeatRecipe(), overrides or {})
-    if data is None:
-        raise InputError("this recipe needs --data: a cache made by `physiogen data prepare SOURCE --out DIR`")
-    cache = SignalCache.open(data)
-    examples, rests = [], []
-    for example, rest in recorded_beats(cache, cache.split("train")):
-        examples.append(example)
-        rests.append(rest.astype(np.float32))
-    held = [example for example, _ in recorded_beats(cache, cache.split("val"))]
-    hearts = list(simulated_beats(recipe.simulated_hearts, seed=2_000_003 + recipe.training.seed))
-    card = card_of(cache, recipe, overrides)
-    return fit(recipe, examples, held, hearts, agreement(rests[::3], cache.fs_hz), out, resume=resume, card=card)
-
-
-def card_of(cache: "SignalCache", recipe: BeatRecipe, overrides: Mapping[str, str] | None) -> dict[str, Any]:
-    """The model card."""
-    source = source_of(cache.manifest["source"], split="trained on folds 1-8, chosen on fold 9", digest=cache.digest)
-    return training_card(ABOUT, data=[source, SIMULATED], config=recipe, changes=overrides)
-
-
 def code_of(
     examples: Sequence[BeatExample], hearts: Sequence[BeatExample], lead_agreement: npt.NDArray[Any]
 ) -> BeatCode:
@@ -119,39 +91,6 @@ def code_of(
     values, vectors = np.linalg.eigh(covariance)
     code.set_variation(lead_agreement, vectors * np.sqrt(np.maximum(values, 0)), BREATHING)
     return code
-
-
-def fit(
-    recipe: BeatRecipe,
-    examples: Sequence[BeatExample],
-    held: Sequence[BeatExample],
-    hearts: Sequence[BeatExample],
-    lead_agreement: npt.NDArray[Any],
-    out: Path,
-    *,
-    resume: bool = False,
-    card: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Train on examples that are measured already."""
-    seed = recipe.training.seed
-    model = BeatDenoiser(width=recipe.width, depth=recipe.depth, dropout=recipe.dropout)
-    if recipe.init:
-        start(model, recipe.init)
-    model.code = code_of(examples, hearts, lead_agreement)
-    recorded = rows_of(examples, model.code, variants=recipe.variants, seed=seed, earlier=True)
-    simulated = rows_of(hearts, model.code, variants=1, seed=seed, earlier=True)
-    validation = rows_of(held, model.code, variants=0, seed=seed)
-    result = train(
-        model,
-        BeatSource([recorded, simulated], [recipe.recorded_share, 1 - recipe.recorded_share]),
-        config=recipe.training,
-        out=out,
-        validate=_validator(validation),
-        resume=resume,
-        card=card,
-        model_config={**config_of(model), "pipeline": "synthesize"},
-    )
-    return {"checkpoint": str(result.best_path), "steps": result.steps, "seconds": result.seconds, **result.metrics}
 
 
 def start(model: BeatDenoiser, folder: str) -> None:
@@ -183,3 +122,66 @@ def _validator(rows: BeatRows) -> Callable[[torch.nn.Module], dict[str, float]]:
         return {"loss": float(np.average(losses, weights=counts))}
 
     return validate
+
+
+class _Beats(OfCache[BeatRecipe], Job[BeatRecipe]):
+    """The network that draws beats, on a cache made by ``physiogen data prepare`` and on simulated hearts."""
+
+    places = ("init",)
+
+    def sources(self) -> list[Source]:
+        return [*super().sources(), SIMULATED]
+
+    @cached_property
+    def measured(self) -> tuple[list[BeatExample], list[BeatExample], list[BeatExample], npt.NDArray[Any]]:
+        """Recordings of the training and of the validation split, simulated hearts, and how leads agree in noise."""
+        examples, rests = [], []
+        for example, rest in recorded_beats(self.cache, self.cache.split("train")):
+            examples.append(example)
+            rests.append(rest.astype(np.float32))
+        held = [example for example, _ in recorded_beats(self.cache, self.cache.split("val"))]
+        seed = 2_000_003 + self.settings.training.seed
+        hearts = list(simulated_beats(self.settings.simulated_hearts, seed=seed))
+        return examples, held, hearts, agreement(rests[::3], self.cache.fs_hz)
+
+    def build_model(self) -> torch.nn.Module:
+        examples, _, hearts, lead_agreement = self.measured
+        return model_of(self.settings, examples, hearts, lead_agreement)
+
+    def build_source(self, model: torch.nn.Module) -> BatchSource:
+        examples, _, hearts, _ = self.measured
+        return source_for(self.settings, model, examples, hearts)
+
+    def build_validator(self, model: torch.nn.Module) -> Validate:
+        code: Any = model.code
+        return _validator(rows_of(self.measured[1], code, variants=0, seed=self.settings.training.seed))
+
+    def checkpoint_config(self, model: torch.nn.Module) -> dict[str, Any]:
+        return {**config_of(model), "pipeline": "synthesize"}
+
+
+beats = Recipe(ABOUT, BeatRecipe, _Beats)
+
+
+def model_of(
+    recipe: BeatRecipe,
+    examples: Sequence[BeatExample],
+    hearts: Sequence[BeatExample],
+    lead_agreement: npt.NDArray[Any],
+) -> BeatDenoiser:
+    """The untrained network with the code of measured examples."""
+    model = BeatDenoiser(width=recipe.width, depth=recipe.depth, dropout=recipe.dropout)
+    if recipe.init:
+        start(model, recipe.init)
+    model.code = code_of(examples, hearts, lead_agreement)
+    return model
+
+
+def source_for(
+    recipe: BeatRecipe, model: Any, examples: Sequence[BeatExample], hearts: Sequence[BeatExample]
+) -> BeatSource:
+    """Variations of recordings, and simulated hearts, in the recipe's shares."""
+    seed = recipe.training.seed
+    recorded = rows_of(examples, model.code, variants=recipe.variants, seed=seed, earlier=True)
+    simulated = rows_of(hearts, model.code, variants=1, seed=seed, earlier=True)
+    return BeatSource([recorded, simulated], [recipe.recorded_share, 1 - recipe.recorded_share])

@@ -28,7 +28,7 @@ from diffusion.pipeline import ECGPipeline
 from diffusion.pipeline import load as load_latent_pipeline
 from diffusion.process import samplers
 from diffusion.process.editing import Start
-from diffusion.process.settings import Sampling
+from diffusion.process.settings import LONGEST_S, Sampling
 from diffusion.rhythm.plan import BeatKind, BeatPlan
 from diffusion.rhythm.request import RhythmRequest
 from diffusion.rhythm.stream import draw_rhythm
@@ -70,6 +70,9 @@ class BeatPipeline(ECGPipeline):
         denoiser: draws vectors of beats.
         scheduler: names the sampler; `SAMPLER` alone.
     """
+
+    #: Beats are planned and placed one by one, so length costs nothing but memory.
+    longest_s = LONGEST_S
 
     def __init__(self, denoiser: torch.nn.Module, scheduler: Any = None) -> None:
         DiffusionPipeline.__init__(self)

@@ -59,9 +59,9 @@ class Measured(Protocol):
 _LEAST_FINE = 3e-8
 #: Habits and forms are not drawn farther out than these standard deviations.
 _USUAL, _BEYOND = 2.6, 3.0
-#: Factors on the powers of bands as drawn for ones as measured, by upper edge in Hz, set on fold 9: between complexes,
-#: and in them. The mean of ten seconds takes drift away, slow noise adds to ST-T, and interpolation between samples adds
-#: at the end of the spectrum.
+#: Factors on the powers of bands as drawn for ones as measured, by upper edge in Hz, set on fold 9: between complexes
+#: and in them. The mean of ten seconds takes drift away, slow noise adds to ST-T, and interpolation between samples
+#: adds at the end of the spectrum.
 _FACTORS = ((0.4, 1.8, 1.8), (2, 0.45, 0.45), (23, 1, 1), (49, 0.75, 0.75), (60, 1, 1), (125, 1, 1.25), (200, 1, 1))
 _LAST = 0.42
 

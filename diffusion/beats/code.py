@@ -63,7 +63,7 @@ _USUAL, _BEYOND = 2.6, 3.0
 #: and in them. The mean of ten seconds takes drift away, slow noise adds to ST-T, and interpolation between samples
 #: adds at the end of the spectrum.
 _FACTORS = ((0.4, 1.8, 1.8), (2, 0.45, 0.45), (23, 1, 1), (49, 0.75, 0.75), (60, 1, 1), (125, 1, 1.25), (200, 1, 1))
-_LAST = 0.42
+_LAST = 0.5
 
 
 def _drawn() -> Array:

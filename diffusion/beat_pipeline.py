@@ -43,6 +43,8 @@ SAMPLER, STEPS = "heun", 16
 FS_HZ = 500.0
 #: How often an implausible beat is drawn again before the request is refused.
 TRIES = 8
+#: Vectors are not drawn farther out, in standard deviations of recordings.
+FARTHEST = 3.5
 _RHYTHM, _SIGNAL, _BEAT = 43, 44, 45
 
 
@@ -199,12 +201,13 @@ class BeatPipeline(ECGPipeline):
                 reference[left],
                 seeds[left],
                 steps=settings.steps,
-                guidance=settings.guidance.scales["text"],
+                # Guidance overshoots; after some tries the network's own distribution is drawn from.
+                guidance=settings.guidance.scales["text"] if attempt < TRIES // 2 else 1.0,
                 negative=collate([Condition(text=read_text(negative))] * len(left)) if negative else None,
                 stream=_BEAT + 1000 * attempt + 100 * int(form[left][0]),
             )
             again = []
-            for k, vector in zip(left, drawn.double().numpy(), strict=True):
+            for k, vector in zip(left, drawn.double().numpy().clip(-FARTHEST, FARTHEST), strict=True):
                 out[k], tries[k] = vector, attempt + 1
                 shape = self._network.code.shape(vector, 0.8)
                 reason = fault(shape, "own" if int(form[k]) == 0 else "other")

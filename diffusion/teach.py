@@ -43,7 +43,7 @@ def teach(
         lines = teaching.score(score)
         typer.echo(json_library.dumps({"score": lines}) if json else "\n".join(lines))
         return
-    from diffusion.pipeline import load
+    from diffusion.beat_pipeline import load
     from gen.io import RecordSetWriter
 
     assert out is not None

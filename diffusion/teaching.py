@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from diffusion.beat_pipeline import load
 from diffusion.conditions.condition import Condition
 from diffusion.conditions.request import check_asked, statements_of
 from diffusion.pipeline import ECGPipeline

@@ -30,6 +30,7 @@ from gen.checkpoint import checkpoint_digest, model_config, save_checkpoint
 from gen.files import replace_folder, write_json
 from gen.leads import LEADS_8_TO_12, LEADS_12
 from gen.precision import reduced_precision
+from gen.randomness import Stream
 from gen.records import EcgRecord, InputError, Patient
 from gen.signals import resample
 from gen.text import ReadText, read_text
@@ -37,7 +38,6 @@ from gen.training import seeded_normal
 
 OUTPUTS = ("records", "np", "latent")
 #: Stream of random numbers that belongs to generation; training has its own.
-_NOISE = 21
 
 
 class ECGPipeline(DiffusionPipeline):
@@ -243,7 +243,7 @@ class ECGPipeline(DiffusionPipeline):
     def _noise(self, seeds: torch.Tensor, settings: Sampling) -> torch.Tensor:
         length = -(-round(settings.duration_s * self.fs_hz) // int(self.codec.downsample))
         device = next(self.denoiser.parameters()).device
-        return seeded_normal((int(self.codec.latent_channels), length), seeds, device, stream=_NOISE)
+        return seeded_normal((int(self.codec.latent_channels), length), seeds, device, stream=Stream.GENERATION)
 
     def _scheduler(self, settings: Sampling) -> Any:
         """A fresh scheduler: those of diffusers remember the run before."""

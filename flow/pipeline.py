@@ -5,7 +5,6 @@ heart = pipeline(record, num_samples=8, seed=0)
 heart.cine, heart.samples, heart.volumes["edv_ml"]
 """
 
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from gen.checkpoint import checkpoint_digest, load_model, model_config, save_che
 from gen.cine import CineRecord
 from gen.files import read_json, replace_folder
 from gen.precision import reduced_precision
+from gen.randomness import record_generator
 from gen.records import EcgRecord, InputError
 from gen.simulate.cine import LEVEL_SHARES, usual_length_mm
 
@@ -149,7 +149,7 @@ class ECGToCMRPipeline:
             raise InputError(f"num_samples must be 1 or more, got {num_samples}")
         heights = self.slice_levels(levels)
         prepared = prepare(record, self.encoder, allow_bad_leads=allow_bad_leads)
-        seeds = (seed, zlib.crc32(record.record_id.encode()))
+        seeds = (seed, record.record_id)
         drawing = {"steps": steps or self.steps, "solver": solver or self.solver, "guidance": guidance}
         packed = self._draw_slices(prepared, heights, num_samples, seeds, drawing)
         cines = tuple(self._cine(latents, prepared, record, seed, k, heights) for k, latents in enumerate(packed))
@@ -199,7 +199,7 @@ class ECGToCMRPipeline:
         prepared: Prepared,
         heights: tuple[float, ...],
         count: int,
-        seeds: tuple[int, int],
+        seeds: tuple[int, str],
         drawing: dict[str, Any],
     ) -> torch.Tensor:
         """Packed latents (count, slice, size); the slices of a heart share its noise and the mid slice's figures."""
@@ -212,18 +212,20 @@ class ECGToCMRPipeline:
         ]
         return torch.stack(slices, dim=1)
 
+    def noise(self, seed: int, name: str, count: int) -> torch.Tensor:
+        """(count, size) noise that the first ``count`` hearts of the recording of this name are drawn from."""
+        rows = [record_generator(seed, name, k) for k in range(count)]
+        return torch.from_numpy(np.stack([g.standard_normal(self.network.size, dtype=np.float32) for g in rows]))
+
     def _draw(
         self,
         context: Context,
         count: int,
-        seeds: tuple[int, int],
+        seeds: tuple[int, str],
         drawing: dict[str, Any],
         known: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        rows = [
-            np.random.default_rng(np.random.SeedSequence((seeds[0], k), spawn_key=(seeds[1],))) for k in range(count)
-        ]
-        noise = torch.from_numpy(np.stack([g.standard_normal(self.network.size, dtype=np.float32) for g in rows]))
+        noise = self.noise(*seeds, count)
         many = Context(
             context.tokens.expand(count, -1, -1),
             context.summary.expand(count, -1),

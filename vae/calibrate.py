@@ -39,7 +39,7 @@ def error_ratios(predictor: NetworkPredictor, signal: np.ndarray, leads: Sequenc
     for start in range(0, len(signal), 32):
         part = slice(start, start + 32)
         nothing = np.full((len(signal[part]), 4, signal.shape[2]), np.nan, dtype=np.float32)
-        batch = Windows(signal[part], observed[part], nothing, ((0, 0),) * len(signal[part]))
+        batch = Windows(signal[part], observed[part], nothing, ((0, ""),) * len(signal[part]))
         prediction = predictor(batch, 0)
         assert prediction.scale_mv is not None
         ratio = (signal[part] - prediction.mean_mv) / np.maximum(prediction.scale_mv, 1e-6)

@@ -1,6 +1,5 @@
 """`ReconstructionPipeline`: records with a few leads in, records with twelve leads out."""
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,8 +102,7 @@ class ReconstructionPipeline:
             prepared = _prepare(record, seen, fs)
             if self.predictor.name == "per-patient":
                 prepared = (np.where(prepared[1], prepared[0], full[number]), *prepared[1:])
-            key = zlib.crc32(record.record_id.encode())
-            pieces += [_Piece(number, start, *part, (seed, key)) for start, part in _cut(prepared, fs)]
+            pieces += [_Piece(number, start, *part, (seed, record.record_id)) for start, part in _cut(prepared, fs)]
         done: dict[int, Prediction] = {}
         for group in _equal_length(pieces, self.batch_size):
             windows = Windows(
@@ -203,7 +201,7 @@ class _Piece:
     signal: np.ndarray
     observed: np.ndarray
     augmented: np.ndarray
-    seed: tuple[int, int]
+    seed: tuple[int, str]
 
 
 def _prepare(record: EcgRecord, seen: Observation, fs_hz: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

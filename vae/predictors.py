@@ -12,6 +12,7 @@ import torch
 from gen.checkpoint import checkpoint_digest
 from gen.leads import LEADS_8
 from gen.precision import reduced_precision
+from gen.randomness import record_generator
 from vae.networks import linear as baselines
 from vae.networks.lead_vae import MIN_SCALE_MV, LeadVAE
 from vae.networks.spatial import conditional_mean
@@ -44,7 +45,7 @@ class Windows:
     signal_mv: np.ndarray
     observed: np.ndarray
     augmented_mv: np.ndarray
-    seeds: tuple[tuple[int, int], ...]
+    seeds: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class NetworkPredictor:
         x: torch.Tensor,
         mask: torch.Tensor,
         augmented: torch.Tensor | None,
-        seeds: tuple[tuple[int, int], ...],
+        seeds: tuple[tuple[int, str], ...],
         num_samples: int,
     ) -> tuple[torch.Tensor, torch.Tensor | None, list[torch.Tensor]]:
         model = self.model
@@ -140,7 +141,7 @@ class NetworkPredictor:
         decoded = model.decode(encoded, encoded.mean)
         draws = []
         for k in range(num_samples):
-            generators = [np.random.default_rng((*seed, k)) for seed in seeds]
+            generators = [record_generator(*seed, k) for seed in seeds]
             noise = np.stack([g.standard_normal(encoded.mean.shape[1], np.float32) for g in generators])
             z = encoded.mean + torch.from_numpy(noise).to(self.device) * (0.5 * encoded.log_var).exp()
             drawn = model.decode(encoded, z).mean_mv

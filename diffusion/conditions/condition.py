@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from gen.quantities import QUANTITIES
+from gen.randomness import Stream
 from gen.records import InputError
 from gen.text import ReadText, encode, read_text
 from gen.training import seeded_uniform
@@ -211,8 +212,8 @@ def drop_at_random(
         within: probability that a single number is left out, so that any subset of them is known in training.
     """
     names = list(GROUPS)
-    draws = seeded_uniform((len(names) + 1,), sample_seed, batch.sex.device, stream=11)
-    alone = seeded_uniform((len(QUANTITIES),), sample_seed, batch.sex.device, stream=12)
+    draws = seeded_uniform((len(names) + 1,), sample_seed, batch.sex.device, stream=Stream.CONDITIONS)
+    alone = seeded_uniform((len(QUANTITIES),), sample_seed, batch.sex.device, stream=Stream.NUMBERS)
     numbers = torch.where(alone < within, torch.nan, batch.numbers)
     all_of_them = draws[:, -1] < everything
     absent = {name: (draws[:, k] < each) | all_of_them for k, name in enumerate(names)}

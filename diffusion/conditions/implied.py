@@ -20,6 +20,7 @@ import torch
 
 from diffusion.conditions.condition import Condition
 from gen.quantities import QUANTITIES
+from gen.randomness import Stream
 from gen.text.phrases import touching
 from gen.training import seeded_uniform
 
@@ -51,7 +52,6 @@ _OF_ALL = {"LVOLT": (0.05, 0.4), "LNGQT": (0.5, 0.95)}
 LEAST = 5
 _TABLE = Path(__file__).with_name("implied.csv")
 _COLUMNS = tuple(f"level_{k}" for k in range(LEVELS))
-_STREAM = 23
 
 
 def completed(conditions: Sequence[Condition], seeds: torch.Tensor) -> list[Condition]:
@@ -61,7 +61,7 @@ def completed(conditions: Sequence[Condition], seeds: torch.Tensor) -> list[Cond
         conditions: requests; a number that is given, in the text or by itself, stays.
         seeds: (n,) int64 of the samples, which fix the draws.
     """
-    draws = seeded_uniform((len(QUANTITIES) + 1,), seeds, stream=_STREAM).double().numpy()
+    draws = seeded_uniform((len(QUANTITIES) + 1,), seeds, stream=Stream.IMPUTED).double().numpy()
     return [_completed(*parts) for parts in zip(conditions, draws, strict=True)]
 
 

@@ -13,11 +13,13 @@ import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from einops import rearrange
 from torch import nn
 
 from diffusion.conditions.condition import ConditionBatch
 from diffusion.networks.embedding import AngleEmbedding, ConditionEncoder, RateClock, checked_digest
 from diffusion.process.objective import Objective, denoising_loss
+from gen.layers import attend, merge_heads, split_heads
 
 
 class LatentDiT(ModelMixin, ConfigMixin):
@@ -106,9 +108,8 @@ class LatentDiT(ModelMixin, ConfigMixin):
         signals = self.modulation(F.silu(self.angle(phi) + encoded.vector))[:, None]
         sizes = [DiTBlock.SIGNALS * self.stem.out_features] * len(self.blocks) + [2 * self.stem.out_features]
         *block_signals, last = signals.split(sizes, dim=-1)
-        batch, channels, length = x.shape
-        padded = F.pad(x, (0, -length % self.patch))
-        h = self.stem(padded.transpose(1, 2).reshape(batch, -1, self.patch * channels))
+        padded = F.pad(x, (0, -x.shape[2] % self.patch))
+        h = self.stem(rearrange(padded, "batch channel (token patch) -> batch token (patch channel)", patch=self.patch))
         if self.clock is not None:
             h = h + self.clock(condition, h.shape[1])
         h = torch.cat([self.register_tokens.to(h.dtype).expand(len(h), -1, -1), h], dim=1)
@@ -118,8 +119,9 @@ class LatentDiT(ModelMixin, ConfigMixin):
             h = block(h, signal, rotation, encoded.memory, exclusion)
         shift, scale = last.chunk(2, dim=-1)
         h = h[:, len(self.register_tokens) :]
-        v = self.head(modulated(h, shift, scale)).reshape(batch, -1, channels)
-        return v[:, :length].transpose(1, 2).float()
+        v = self.head(modulated(h, shift, scale))
+        v = rearrange(v, "batch token (patch channel) -> batch channel (token patch)", patch=self.patch)
+        return v[..., : x.shape[2]].float()
 
     def loss(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Training loss, see `diffusion.process.objective.denoising_loss`."""
@@ -179,13 +181,14 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: torch.Tensor, rotation: Rotation) -> torch.Tensor:
         """(batch, length, width) -> the same shape."""
-        batch, length, width = x.shape
-        qk, v = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads).split([2, 1], dim=2)
-        q, k = rotated(qk, rotation).permute(2, 0, 3, 1, 4)
-        # Plain attention trains about twice as fast as the fused call on a CPU at a few hundred tokens.
-        weights = torch.softmax(q @ k.transpose(-1, -2), dim=-1)
-        h = (weights @ v[:, :, 0].transpose(1, 2)).transpose(1, 2)
-        return self.out(h.reshape(batch, length, width))
+        qkv = rearrange(
+            self.qkv(x), "batch length (part head width) -> batch length part head width", part=3, head=self.heads
+        )
+        query, key = rearrange(
+            rotated(qkv[:, :, :2], rotation), "batch length part head width -> part batch head length width"
+        )
+        value = rearrange(qkv[:, :, 2], "batch length head width -> batch head length width")
+        return self.out(merge_heads(attend(query, key, value)))  # the rotation has scaled the queries
 
 
 class CrossAttention(nn.Module):
@@ -199,13 +202,10 @@ class CrossAttention(nn.Module):
 
     def forward(self, x: torch.Tensor, memory: torch.Tensor, exclusion: torch.Tensor) -> torch.Tensor:
         """(batch, length, width), memory and exclusion as of `EncodedCondition` -> (batch, length, width)."""
-        batch, length, width = x.shape
-        head = width // self.heads
-        q = self.q(F.layer_norm(x, (width,))).view(batch, length, self.heads, head).transpose(1, 2)
-        k, v = self.kv(memory).view(batch, -1, 2, self.heads, head).permute(2, 0, 3, 1, 4)
-        scores = q @ (k * head**-0.5).transpose(-1, -2)
-        weights = torch.softmax(scores + exclusion.to(scores.dtype), dim=-1)
-        return self.out((weights @ v).transpose(1, 2).reshape(batch, length, width))
+        query = split_heads(self.q(F.layer_norm(x, x.shape[-1:])), self.heads)
+        key, value = (split_heads(part, self.heads) for part in self.kv(memory).chunk(2, dim=-1))
+        # The memory is shorter than the signal: cheaper to scale than the scores.
+        return self.out(merge_heads(attend(query, key * key.shape[-1] ** -0.5, value, bias=exclusion)))
 
 
 def modulated(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:

@@ -19,6 +19,7 @@ from diffusion.conditions.condition import ConditionBatch
 from diffusion.networks.dit import CrossAttention, Rotation, SelfAttention, modulated, rotary_table
 from diffusion.networks.embedding import AngleEmbedding, ConditionEncoder, EncodedCondition, RateClock, checked_digest
 from diffusion.process.objective import Objective, denoising_loss
+from gen.layers import zero
 
 
 class LatentUNet(ModelMixin, ConfigMixin):
@@ -189,9 +190,3 @@ class AttentionBlock(nn.Module):
 def conv(width_in: int, width: int, kernel: int, stride: int = 1) -> nn.Conv2d:
     """Convolution over time, as a 2-D one with a height of one."""
     return nn.Conv2d(width_in, width, (1, kernel), stride=(1, stride), padding=(0, kernel // 2))
-
-
-def zero(layer: nn.Module) -> None:
-    """Set all parameters of a layer to zero."""
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)

@@ -8,6 +8,7 @@ import torch
 
 from diffusion.conditions.condition import ConditionBatch, drop_at_random
 from diffusion.process.noising import noisy, velocity
+from gen.randomness import Stream
 from gen.training import seeded_normal, seeded_uniform
 
 
@@ -43,8 +44,8 @@ class Objective:
 def draw_phi(seeds: torch.Tensor, settings: Objective) -> torch.Tensor:
     """Angles (batch,), one for each sample seed."""
     if settings.times == "uniform":
-        return 0.5 * pi * seeded_uniform((), seeds, stream=3)
-    normal = seeded_normal((), seeds, stream=3)
+        return 0.5 * pi * seeded_uniform((), seeds, stream=Stream.TIME)
+    normal = seeded_normal((), seeds, stream=Stream.TIME)
     return 0.5 * pi * torch.sigmoid(settings.time_mean + settings.time_spread * normal)
 
 
@@ -95,7 +96,7 @@ def denoising_loss(
             within=settings.drop_within,
         )
         if base is not None:
-            absent = seeded_uniform((1,), seeds, base.device, stream=13) < settings.drop_base
+            absent = seeded_uniform((1,), seeds, base.device, stream=Stream.BASE) < settings.drop_base
             base = torch.where(absent, torch.nan, base)
     noise = seeded_normal(z.shape[1:], seeds, z.device)
     predicted = model(noisy(z, noise, phi), phi, condition, base).float()

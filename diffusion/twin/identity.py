@@ -21,6 +21,7 @@ from diffusion.conditions.condition import ConditionBatch, drop_at_random
 from diffusion.networks.dit import CrossAttention, SelfAttention, rotary_table
 from diffusion.networks.embedding import ConditionEncoder, checked_digest
 from gen.quantities import QUANTITIES
+from gen.randomness import Stream
 from gen.training import seeded_uniform
 from metrics.identity import identity_scores
 
@@ -215,7 +216,7 @@ def cropped(latent: torch.Tensor, sample_seed: torch.Tensor, share: float) -> to
     """
     length = latent.shape[-1]
     kept = max(1, round(share * length))
-    start = (seeded_uniform((1,), sample_seed, latent.device, stream=14) * (length - kept + 1)).long()
+    start = (seeded_uniform((1,), sample_seed, latent.device, stream=Stream.CROP) * (length - kept + 1)).long()
     where = start + torch.arange(kept, device=latent.device)
     return latent.gather(2, where[:, None].expand(-1, latent.shape[1], -1))
 

@@ -6,7 +6,6 @@ dominates (ECGTwin, Lai et al. 2025). Here both directions count and a person gi
 
 import hashlib
 import json
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gen.files import replacing
+from gen.randomness import Purpose, name_number
 from gen.records import InputError
 
 if TYPE_CHECKING:
@@ -171,8 +171,8 @@ def _of_person(visits: Visits, own: np.ndarray, cap: int, seed: int, windows: bo
     first, second = np.triu_indices(len(own), 1)
     first, second = own[first], own[second]
     weak = visits.recordings[first] == visits.recordings[second]
-    key = zlib.crc32(str(visits.persons[own[0]]).encode()) if len(own) else 0
-    rng = np.random.default_rng(np.random.SeedSequence((seed, key), spawn_key=(31,)))
+    key = name_number(str(visits.persons[own[0]])) if len(own) else 0
+    rng = np.random.default_rng(np.random.SeedSequence((seed, key), spawn_key=(Purpose.PAIRS,)))
     order = rng.permutation(len(first))
     order = order[np.argsort(weak[order], kind="stable")]
     kept = np.sort(order[: cap // 2]) if windows else np.sort(order[~weak[order]][: cap // 2])

@@ -19,6 +19,7 @@ from diffusion.training.latents import Codec, Example, LatentSet, gathered, repe
 from diffusion.twin.pairs import Pairs, Visits, visits_of_cache
 from gen.files import read_json, replace_folder, write_json
 from gen.precision import reduced_precision
+from gen.randomness import Purpose
 from gen.records import InputError
 from gen.training import Batch, sample_generator, shuffled_indices
 
@@ -100,7 +101,7 @@ def visit_wish(seed: int, index: int, visit: int) -> dict[str, Any]:
     """What one visit of a simulated heart is asked for."""
     from gen.simulate import draw_heart
 
-    rng = np.random.default_rng(np.random.SeedSequence((seed, index, visit), spawn_key=(8,)))
+    rng = np.random.default_rng(np.random.SeedSequence((seed, index, visit), spawn_key=(Purpose.VISIT,)))
     wish = draw_wish(rng)
     if rng.random() < _OTHER_AGE:
         age = draw_heart(seed, index).age + rng.uniform(-_AGE_CHANGE, _AGE_CHANGE)

@@ -1,6 +1,6 @@
 """Hearts for many ECGs of a cache at once, with only what scoring needs kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +51,7 @@ def generate(
     num_samples: int,
     seed: int = 0,
     first: int = 0,
+    names: Sequence[str] | None = None,
     patient: bool = False,
     guidance: float = 1.0,
     steps: int | None = None,
@@ -62,9 +63,10 @@ def generate(
     Args:
         pipeline: the model.
         conditions: ``tokens``, ``summary``, ``numbers`` of the ECGs, see `flow.training.latents.encode_ecgs`.
-        num_samples: per ECG; sample k of row n depends on (seed, n, k) alone.
+        num_samples: per ECG; sample k of a row depends on (seed, its name, k) alone, as in the pipeline.
         seed: of the samples.
         first: number of the first row, where the conditions are a piece of a larger set.
+        names: of the recordings; the rows' numbers where not given.
         patient: tell the network age, sex, height and weight; without, the ECG alone speaks.
         guidance, steps: see `flow.networks.objective.sample`.
         keep_loops: keep the pictures of each first sample.
@@ -76,8 +78,7 @@ def generate(
         numbers[:, _PATIENT] = np.nan
     area = (FIELD_MM / pipeline.codec.size) ** 2
     for row in range(len(numbers)):
-        draws = [np.random.default_rng(np.random.SeedSequence((seed, first + row, k))) for k in range(num_samples)]
-        noise = np.stack([g.standard_normal(pipeline.network.size, dtype=np.float32) for g in draws])
+        noise = pipeline.noise(seed, str(first + row) if names is None else names[row], num_samples)
         tokens, summary, known = (
             torch.from_numpy(np.repeat(value[row : row + 1].astype(np.float32), num_samples, axis=0))
             for value in (conditions["tokens"], conditions["summary"], numbers)
@@ -85,7 +86,7 @@ def generate(
         context = Context(tokens, summary, known, torch.ones(num_samples, dtype=torch.bool))
         packed = sample(
             pipeline.network,
-            torch.from_numpy(noise),
+            noise,
             context,
             steps=steps or pipeline.steps,
             solver=pipeline.solver,

@@ -17,8 +17,9 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from flow.networks.layers import zero
 from gen.cine import LV_CAVITY
+from gen.layers import zero
+from gen.randomness import Stream
 from gen.training import seeded_normal
 
 LABELS = 4
@@ -162,8 +163,10 @@ class CineCodec(ModelMixin, ConfigMixin):
         frames, masks = batch["frames"], batch["masks"]
         (mean, log_var), (motion, motion_log_var) = self.posterior(frames)
         seeds = batch["sample_seed"]
-        anatomy = mean + seeded_normal(mean.shape[1:], seeds, mean.device, stream=31) * (0.5 * log_var).exp()
-        noise = seeded_normal(motion.shape[1:], seeds, mean.device, stream=32) * (0.5 * motion_log_var).exp()
+        anatomy = (
+            mean + seeded_normal(mean.shape[1:], seeds, mean.device, stream=Stream.ANATOMY) * (0.5 * log_var).exp()
+        )
+        noise = seeded_normal(motion.shape[1:], seeds, mean.device, stream=Stream.MOTION) * (0.5 * motion_log_var).exp()
         moving = torch.ones_like(noise)
         moving[:, 0] = 0
         drawn = motion + noise * moving

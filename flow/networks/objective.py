@@ -11,11 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from gen.randomness import Stream
 from gen.records import InputError
 from gen.training import seeded_normal, seeded_uniform
 
 SOLVERS = ("euler", "heun")
-_NOISE, _TIME, _DROP = 41, 42, 43
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ def flow_loss(model: Velocity, batch: dict[str, torch.Tensor]) -> dict[str, torc
         batch: ``latent`` (batch, size) standardised, ``tokens``, ``summary``, ``numbers``, ``sample_seed``.
     """
     heart, seeds = batch["latent"], batch["sample_seed"]
-    start = start_point(model, seeded_normal(heart.shape[1:], seeds, heart.device, stream=_NOISE))
+    start = start_point(model, seeded_normal(heart.shape[1:], seeds, heart.device, stream=Stream.FLOW_NOISE))
     time = draw_time(seeds, heart.device, model.time_shape)
-    drop = seeded_uniform((1 + batch["numbers"].shape[1],), seeds, heart.device, stream=_DROP)
+    drop = seeded_uniform((1 + batch["numbers"].shape[1],), seeds, heart.device, stream=Stream.FLOW_DROP)
     numbers = batch["numbers"].masked_fill(drop[:, 1:] < model.drop_number, float("nan"))
     context = Context(batch["tokens"], batch["summary"], numbers, drop[:, 0] >= model.drop_ecg)
     between = (1 - time[:, None]) * heart + time[:, None] * start
@@ -80,9 +80,9 @@ def start_point(model: Velocity, noise: torch.Tensor) -> torch.Tensor:
 def draw_time(seeds: torch.Tensor, device: torch.device, shape: str) -> torch.Tensor:
     """(batch,) training times in (0, 1), uniform or logit-normal."""
     if shape == "uniform":
-        return seeded_uniform((1,), seeds, device, stream=_TIME)[:, 0]
+        return seeded_uniform((1,), seeds, device, stream=Stream.FLOW_TIME)[:, 0]
     if shape == "logit-normal":
-        return torch.sigmoid(seeded_normal((1,), seeds, device, stream=_TIME)[:, 0])
+        return torch.sigmoid(seeded_normal((1,), seeds, device, stream=Stream.FLOW_TIME)[:, 0])
     raise InputError(f"time_shape {shape!r}: must be uniform or logit-normal")
 
 

@@ -12,15 +12,16 @@ import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from einops import rearrange
 from torch import nn
 
-from flow.networks.layers import Attention, mlp, sinusoid
+from gen.layers import Attention, mlp, sinusoid
+from gen.randomness import Stream
 from gen.training import seeded_uniform
 
 #: Figures of a heart that the summary is trained to tell, in this order; see `targets_of`.
 TARGETS = ("log_edv", "log_mass", "logit_ef", "es_share")
 LOG_SPREAD_RANGE = (-4.0, 1.5)
-_STREAM_MASK, _STREAM_FULL = 21, 22
 _SMALLEST_SCALE_MV = 0.02
 
 
@@ -124,9 +125,7 @@ class PhaseAwareMAE(ModelMixin, ConfigMixin):
         """(batch, 8, samples) mV -> tokens (batch, token, 8 * patch) of unit power, and that power (batch, 1, 1) mV."""
         x = signal_mv - signal_mv.median(dim=2, keepdim=True).values
         scale = x.square().mean(dim=(1, 2), keepdim=True).sqrt().clamp_min(_SMALLEST_SCALE_MV)
-        batch, leads, time = x.shape
-        x = (x / scale).view(batch, leads, time // self.patch, self.patch).transpose(1, 2)
-        return x.reshape(batch, time // self.patch, leads * self.patch), scale
+        return rearrange(x / scale, "batch lead (token sample) -> batch token (lead sample)", sample=self.patch), scale
 
     def encode_visible(self, patches: torch.Tensor, keep: torch.Tensor | None = None) -> torch.Tensor:
         """Encode patches; those not in ``keep`` (batch, kept) never enter the encoder.
@@ -183,9 +182,9 @@ class PhaseAwareMAE(ModelMixin, ConfigMixin):
         """
         patches, _ = self.patches(batch["signal_mv"])
         seeds = batch["sample_seed"]
-        whole = bool(seeded_uniform((1,), seeds[:1], stream=_STREAM_FULL)[0, 0] < self.full_share)
+        whole = bool(seeded_uniform((1,), seeds[:1], stream=Stream.WHOLE)[0, 0] < self.full_share)
         kept = self.num_tokens if whole else self.num_tokens - round(self.mask_ratio * self.num_tokens)
-        order = seeded_uniform((self.num_tokens,), seeds, patches.device, stream=_STREAM_MASK).argsort(dim=1)
+        order = seeded_uniform((self.num_tokens,), seeds, patches.device, stream=Stream.MASK).argsort(dim=1)
         keep = order[:, :kept].sort(dim=1).values
         tokens = self.encode_visible(patches, keep)
         missing = torch.ones(patches.shape[:2], device=patches.device).scatter(1, keep, 0.0)

@@ -11,6 +11,7 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
+from gen.randomness import Stream
 from gen.training import seeded_uniform
 
 #: Width and stride of the four stages.
@@ -91,7 +92,7 @@ class ReferencePAMAE(ModelMixin, ConfigMixin):
         """Error on the hidden samples and of the phase; ``signal_mv``, ``phase``, ``phase_valid``, ``sample_seed``."""
         x = batch["signal_mv"]
         count = x.shape[2] // _MASK_PATCH
-        hide = seeded_uniform((count,), batch["sample_seed"], x.device, stream=23) < self.mask_ratio
+        hide = seeded_uniform((count,), batch["sample_seed"], x.device, stream=Stream.MASK) < self.mask_ratio
         hide = hide.repeat_interleave(_MASK_PATCH, dim=1)[:, None]
         h = self.trunk(torch.where(hide, self.hidden[:, None], x))
         error = (self.decoder(self.feature_head(h)).float() - x).square() * hide

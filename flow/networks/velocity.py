@@ -14,11 +14,12 @@ import math
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from einops import rearrange
 from torch import nn
 
 from flow.networks.conditions import NUMBERS
-from flow.networks.layers import Attention, circular, mlp, modulate, sinusoid, zero
 from flow.networks.objective import Context, flow_loss
+from gen.layers import Attention, circular, mlp, modulate, sinusoid, zero
 
 _TIME_WIDTH = 128
 #: Share of anatomy, motion and figures in the loss.
@@ -178,14 +179,14 @@ class VelocityDiT(ModelMixin, ConfigMixin):
 
     def _patches(self, anatomy: torch.Tensor) -> torch.Tensor:
         p = self.patch
-        x = anatomy.unflatten(3, (-1, p)).unflatten(2, (-1, p))
-        return x.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+        return rearrange(anatomy, "batch c (row p) (col q) -> batch (row col) (c p q)", p=p, q=p)
 
     def _unpatched(self, tokens: torch.Tensor) -> torch.Tensor:
-        channels, rows, columns = self.anatomy_shape
+        channels, rows, _ = self.anatomy_shape
         p = self.patch
-        x = tokens.unflatten(2, (channels, p, p)).unflatten(1, (rows // p, columns // p))
-        return x.permute(0, 3, 1, 4, 2, 5).reshape(-1, channels, rows, columns)
+        return rearrange(
+            tokens, "batch (row col) (c p q) -> batch c (row p) (col q)", row=rows // p, c=channels, p=p, q=p
+        )
 
 
 class Block(nn.Module):

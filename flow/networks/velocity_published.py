@@ -11,7 +11,8 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from flow.networks.layers import Attention, circular, mlp, modulate, sinusoid, zero
+from gen.layers import Attention, circular, mlp, modulate, sinusoid, zero
+from gen.randomness import Stream
 from gen.training import seeded_normal, seeded_uniform
 
 
@@ -78,9 +79,11 @@ class ReferenceDiT(ModelMixin, ConfigMixin):
     def loss(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Velocity error; ``latent`` (batch, channels, frame, row, column), ``tokens``, ``sample_seed``."""
         heart, seeds = batch["latent"], batch["sample_seed"]
-        start = self.template + self.alpha * seeded_normal(heart.shape[1:], seeds, heart.device, stream=41)
-        time = seeded_uniform((1,), seeds, heart.device, stream=42)[:, 0]
-        kept = seeded_uniform((1,), seeds, heart.device, stream=43) >= self.drop
+        start = self.template + self.alpha * seeded_normal(
+            heart.shape[1:], seeds, heart.device, stream=Stream.FLOW_NOISE
+        )
+        time = seeded_uniform((1,), seeds, heart.device, stream=Stream.FLOW_TIME)[:, 0]
+        kept = seeded_uniform((1,), seeds, heart.device, stream=Stream.FLOW_DROP) >= self.drop
         t = time[:, None, None, None, None]
         velocity = self.forward((1 - t) * heart + t * start, time, batch["tokens"] * kept[:, None])
         return {"loss": (velocity - (start - heart)).float().square().mean()}

@@ -11,6 +11,7 @@ import numpy as np
 
 from gen.datasets.scp import SUPERCLASSES, aggregate
 from gen.quantities import MEASURED, QUANTITIES
+from gen.randomness import Purpose
 from gen.records import InputError
 from gen.synthesis.requests import Request
 from gen.text import read_text
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BALANCES = ("none", "superclass")
-_DRAW = 31
 #: Rate at rest where nothing is known of the rhythm, bpm: mean, SD, lowest, highest.
 _OTHER = (74.0, 14.0, 45.0, 120.0)
 
@@ -60,7 +60,7 @@ class LikeRequests:
         return self.count
 
     def __getitem__(self, k: int) -> Request:
-        rng = np.random.default_rng(np.random.SeedSequence((self.seed, k), spawn_key=(_DRAW,)))
+        rng = np.random.default_rng(np.random.SeedSequence((self.seed, k), spawn_key=(Purpose.LIKE,)))
         names = sorted(self.groups)
         members = self.groups[names[int(rng.integers(len(names)))]]
         values, statements, source = self.rows[int(members[int(rng.integers(len(members)))])]

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 import torch
 
-from gen.randomness import sample_seeds
+from gen.randomness import Purpose, sample_seeds
 from gen.records import InputError
 
 Item = TypeVar("Item")
@@ -138,5 +138,5 @@ def shuffled_indices(numbers: np.ndarray, size: int, seed: int) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _permutation(epoch: int, size: int, seed: int) -> np.ndarray:
-    sequence = np.random.SeedSequence((int(seed), epoch), spawn_key=(2,))
+    sequence = np.random.SeedSequence((int(seed), epoch), spawn_key=(Purpose.ORDER,))
     return np.random.default_rng(sequence).permutation(size)

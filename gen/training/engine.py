@@ -14,6 +14,7 @@ from accelerate.utils import broadcast
 from diffusers.training_utils import EMAModel
 
 from gen.precision import bfloat16_pays
+from gen.randomness import Purpose
 from gen.records import InputError
 from gen.training.config import TrainingConfig
 from gen.training.data import Batch
@@ -192,9 +193,9 @@ def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
 
 def initial_seed(seed: int) -> int:
     """Seed of torch's generator while the first weights of a run are drawn."""
-    return int(np.random.SeedSequence(seed, spawn_key=(5,)).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence(seed, spawn_key=(Purpose.WEIGHTS,)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def derived_seed(*numbers: int) -> int:
     """One 63-bit seed from several numbers."""
-    return int(np.random.SeedSequence(numbers, spawn_key=(3,)).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence(numbers, spawn_key=(Purpose.STEP,)).generate_state(1, np.uint64)[0] >> 1)

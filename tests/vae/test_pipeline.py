@@ -393,7 +393,7 @@ def test_a_predictor_keeps_its_place_in_the_batch(pipeline, hearts):
     observed = np.zeros(signal.shape, dtype=bool)
     observed[:, [1, 2, 6]] = True
     lone = np.full((3, 4, 800), np.nan, dtype=np.float32)
-    seeds = ((0, 1), (0, 2), (0, 3))
+    seeds = ((0, "a"), (0, "b"), (0, "c"))
     there = pipeline.predictor(Windows(signal, observed, lone, seeds), 1)
     back = pipeline.predictor(Windows(signal[::-1], observed, lone, seeds[::-1]), 1)
     np.testing.assert_allclose(back.mean_mv[::-1], there.mean_mv, atol=1e-4)

@@ -21,7 +21,9 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from gen.checkpoint import load_model
+from gen.layers import zero
 from gen.precision import reduced_precision
+from gen.randomness import Stream
 from gen.records import InputError
 from gen.training import seeded_normal, seeded_uniform
 from vae.codec.objective import codec_loss
@@ -126,7 +128,9 @@ class EcgCodec(ModelMixin, ConfigMixin):
         companded = self._analyse(signal)
         # In units of the latent's own spread, so that growing latents do not drown the noise.
         spread = companded.detach().std(dim=(0, 2), keepdim=True)
-        level = (2 * seeded_uniform((1, 1), batch["sample_seed"], signal.device, stream=1) - 1).clamp_min(0)
+        level = (
+            2 * seeded_uniform((1, 1), batch["sample_seed"], signal.device, stream=Stream.NOISE_CHOICE) - 1
+        ).clamp_min(0)
         noise = seeded_normal(companded.shape[1:], batch["sample_seed"], signal.device)
         rebuilt = self._synthesise(companded + self.latent_noise * level * spread * noise)
         return codec_loss(rebuilt, signal, self.qrs_weight)
@@ -169,7 +173,7 @@ class Encoder(nn.Module):
         self.down = nn.Conv2d(width, token_width, (1, coarse), stride=(1, coarse))
         self.tokens = nn.Sequential(*(Block(token_width) for _ in range(token_blocks)))
         self.norm = ChannelNorm(token_width)
-        self.head = _zero(_conv(token_width, channels, 3))
+        self.head = zero(_conv(token_width, channels, 3))
 
     def forward(self, signal_mv: torch.Tensor) -> torch.Tensor:
         """See the class."""
@@ -192,7 +196,7 @@ class Decoder(nn.Module):
         self.fine = nn.Sequential(*(Block(width) for _ in range(blocks)))
         self.norm = ChannelNorm(width)
         self.gain = _conv(width, width, 3)
-        self.head = _zero(_conv(width, NUM_LEADS * patch, 3))
+        self.head = zero(_conv(width, NUM_LEADS * patch, 3))
 
     def forward(self, companded: torch.Tensor, coefficients: torch.Tensor, linear_mv: torch.Tensor) -> torch.Tensor:
         """See the class; (batch, channels, tokens) twice and (batch, 8, time) mV."""
@@ -252,12 +256,6 @@ def from_patches(x: torch.Tensor, size: int) -> torch.Tensor:
 def _conv(width_in: int, width: int, kernel: int) -> nn.Conv2d:
     # Two-dimensional with a height of one: only 4-D tensors have the fast channels-last layout.
     return nn.Conv2d(width_in, width, (1, kernel), padding=(0, kernel // 2))
-
-
-def _zero(layer: nn.Conv2d) -> nn.Conv2d:
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-    return layer
 
 
 def load(folder: str | Path | None = None) -> EcgCodec:

@@ -29,7 +29,7 @@ def windows(count: int) -> Windows:
     signal = simulate(range(count), seed=0, fs_hz=500).signal_mv
     observed = np.repeat(lead_mask(MAIN_SET, signal.shape[2])[None], count, axis=0)
     lone = np.full((count, 4, signal.shape[2]), np.nan, dtype=np.float32)
-    return Windows(signal, observed, lone, tuple((0, k) for k in range(count)))
+    return Windows(signal, observed, lone, tuple((0, str(k)) for k in range(count)))
 
 
 @torch.inference_mode()

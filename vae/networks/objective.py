@@ -5,6 +5,7 @@ from typing import Protocol
 
 import torch
 
+from gen.randomness import Stream
 from gen.training import seeded_normal, seeded_uniform
 from vae.networks import losses as loss
 
@@ -90,7 +91,7 @@ def reconstruction_loss(
     encoded = model.encode(batch["input_mv"], observed)
     mean_q, log_var_q = model.posterior_of(truth, encoded.scale_mv)
     noise = seeded_normal(mean_q.shape[1:], seeds, mean_q.device)
-    from_posterior = seeded_uniform((1,), seeds, mean_q.device, stream=1) < weights.posterior_share
+    from_posterior = seeded_uniform((1,), seeds, mean_q.device, stream=Stream.NOISE_CHOICE) < weights.posterior_share
     z = torch.where(from_posterior, mean_q + noise * (0.5 * log_var_q).exp(), encoded.mean)
     decoded = model.decode(encoded, z)
     target = truth / encoded.scale_mv

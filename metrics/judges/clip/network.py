@@ -8,6 +8,7 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
+from gen.layers import merge_heads, split_heads
 from metrics.judges.classifier.network import Backbone
 
 #: Centres of the bumps that a number is read with, in its own unit (bpm, ms, degrees, years).
@@ -136,10 +137,8 @@ class SetLayer(nn.Module):
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """(batch, token, width), (batch, token) True where valid -> (batch, token, width)."""
-        batch, count, width = x.shape
-        shape = (batch, count, self.heads, width // self.heads)
-        query, key, value = (part.view(shape).transpose(1, 2) for part in self.qkv(self.norm_1(x)).chunk(3, dim=-1))
-        weight = (query @ key.transpose(-1, -2)) / math.sqrt(shape[-1])
+        query, key, value = (split_heads(part, self.heads) for part in self.qkv(self.norm_1(x)).chunk(3, dim=-1))
+        weight = (query @ key.transpose(-1, -2)) / math.sqrt(query.shape[-1])
         weight = weight.float().masked_fill(~mask[:, None, None], float("-inf")).softmax(-1).to(value.dtype)
-        x = x + self.out((weight @ value).transpose(1, 2).reshape(batch, count, width))
+        x = x + self.out(merge_heads(weight @ value))
         return x + self.feed(self.norm_2(x))

@@ -11,6 +11,7 @@ import scipy.ndimage
 import torch
 
 from gen.leads import LEADS_8_TO_12, LEADS_12, to_12
+from gen.randomness import Purpose
 from gen.signals import resample
 from gen.simulate import Truth, simulate
 from gen.simulate.noise import draw_noise, noise_level
@@ -188,7 +189,7 @@ def noise_bank(count: int, seed: int) -> npt.NDArray[np.int16]:
     """Electrode noise without signal, (count, 8, time) int16 microvolt, half resting, half wearable kind."""
     bank = np.empty((count, 8, SAMPLES), np.int16)
     for k in range(count):
-        rng = np.random.default_rng(np.random.SeedSequence((seed, k), spawn_key=(3,)))
+        rng = np.random.default_rng(np.random.SeedSequence((seed, k), spawn_key=(Purpose.NOISE_BANK,)))
         level = noise_level("light" if k % 2 == 0 else "wearable")
         bank[k] = np.clip(np.rint(1000 * draw_noise(rng, level, SAMPLES, FS_HZ)), -32768, 32767)
     return bank

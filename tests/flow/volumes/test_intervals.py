@@ -11,6 +11,7 @@ from scipy.stats import norm
 from flow import calibrate as module
 from flow.calibrate import calibrate, true_volumes
 from flow.checkpoints import checked_index, index_digest
+from flow.ecg.preparation import prepare
 from flow.evaluation import agreement
 from flow.evaluation.cmr import evaluate
 from flow.evaluation.generate import generate
@@ -225,6 +226,17 @@ def test_a_row_is_the_same_in_a_piece_of_the_set(pipeline_folder: Path, cache: P
     piece = generate(pipeline, {key: value[2:] for key, value in told.items()}, num_samples=2, seed=5, first=2)
     assert np.array_equal(piece.curve_ml, whole.curve_ml[2:])
     assert np.array_equal(piece.mass_g, whole.mass_g[2:])
+
+
+def test_evaluation_draws_what_the_pipeline_draws(pipeline_folder: Path, records: list[EcgRecord]) -> None:
+    pipeline, record = load(pipeline_folder), records[0]
+    shown = pipeline(record, num_samples=2, seed=5)
+    context = pipeline.context(prepare(record, pipeline.encoder))
+    told = {"tokens": context.tokens.numpy(), "summary": context.summary.numpy(), "numbers": context.numbers.numpy()}
+    drawn = generate(pipeline, told, num_samples=2, seed=5, names=[record.record_id], patient=True)
+    assert np.allclose(drawn.curve_ml[0], [cine.lv_volume_ml for cine in shown.samples], rtol=1e-5)
+    others = generate(pipeline, told, num_samples=2, seed=5, names=["another"], patient=True)
+    assert not np.allclose(others.curve_ml[0], drawn.curve_ml[0], rtol=1e-5)
 
 
 def test_bland_altman_of_a_known_error() -> None:

@@ -1,12 +1,53 @@
-"""Small parts that the networks of this package share."""
+"""Small parts that networks share: attention, layers that start at zero, embeddings of places and phases."""
 
 import math
 from typing import TypeVar
 
 import torch
+from einops import rearrange
 from torch import nn
 
 Layer = TypeVar("Layer", bound=nn.Module)
+
+
+def split_heads(x: torch.Tensor, heads: int) -> torch.Tensor:
+    """(batch, token, width) -> (batch, head, token, width / heads)."""
+    return rearrange(x, "batch token (head width) -> batch head token width", head=heads)
+
+
+def merge_heads(x: torch.Tensor) -> torch.Tensor:
+    """Inverse of `split_heads`."""
+    return rearrange(x, "batch head token width -> batch token (head width)")
+
+
+def attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    *,
+    scale: float | None = None,
+    bias: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Values weighed by softmax(scale query key^T + bias) (Vaswani et al. 2017).
+
+    Plain attention: on a CPU it trains about twice as fast as torch's fused call at a few hundred tokens.
+
+    Args:
+        query: (batch, head, token, width).
+        key: (batch, head, other, width).
+        value: (batch, head, other, width).
+        scale: width^-0.5 as published; None where query or key carry it.
+        bias: added to the scores, such as minus infinity where a key is not to be seen.
+
+    Returns:
+        (batch, head, token, width).
+    """
+    scores = query @ key.transpose(-1, -2)
+    if scale is not None:
+        scores = scores * scale
+    if bias is not None:
+        scores = scores + bias.to(scores.dtype)
+    return torch.softmax(scores, dim=-1) @ value
 
 
 class Attention(nn.Module):
@@ -23,14 +64,9 @@ class Attention(nn.Module):
 
     def forward(self, x: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         """(batch, token, width), (batch, other, context_width) -> (batch, token, width)."""
-
-        def split(h: torch.Tensor) -> torch.Tensor:
-            return h.unflatten(2, (self.heads, -1)).transpose(1, 2)
-
-        q, (k, v) = split(self.query(x)), map(split, self.key_value(context).chunk(2, dim=2))
-        # Plain attention trains about twice as fast as the fused call on a CPU at a few hundred tokens.
-        weights = torch.softmax(q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5, dim=-1)
-        return self.out((weights @ v).transpose(1, 2).flatten(2))
+        query = split_heads(self.query(x), self.heads)
+        key, value = (split_heads(part, self.heads) for part in self.key_value(context).chunk(2, dim=2))
+        return self.out(merge_heads(attend(query, key, value, scale=query.shape[-1] ** -0.5)))
 
 
 def mlp(width_in: int, hidden: int, width: int) -> nn.Sequential:

@@ -1,7 +1,6 @@
 """``physiogen synthesize``: text and numbers, a table of them, or a real set's distribution in; ECGs out."""
 
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -12,6 +11,7 @@ import typer
 
 from gen.card import trained_on
 from gen.commands.output import counted, finish, say
+from gen.progress import Progress
 from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ def synthesize(
     _warn(asked, conditions, like)
     pipeline.set_progress_bar_config(disable=not (sys.stderr.isatty() and len(requests) <= data.block), leave=False)
     generate = _generator(pipeline, settings, seed)
-    outcome = make(data, generate, out, share=share, overwrite=overwrite, progress=_Progress(data.block))
+    with Progress("ECGs", len(requests)) as bar:
+        outcome = make(data, generate, out, share=share, overwrite=overwrite, progress=bar.callback())
     drawn = _plot(data, out) if plot and share[0] == 0 else 0
     lines = _lines(out, len(requests), outcome, drawn)
     finish(lines, _result(out, data, outcome), bad, json=json, shown=_SHOWN)
@@ -204,23 +205,6 @@ def _warn(asked: Mapping[str, Any], conditions: Path | None, like: Path | None) 
         unused = unused_columns(conditions)
         if unused:
             say(f"warning: {conditions}: columns that are no condition are not used: {', '.join(unused[:_SHOWN])}")
-
-
-class _Progress:
-    """A line on stderr for every block, with the rate; none for a handful of ECGs."""
-
-    def __init__(self, block: int) -> None:
-        self.block, self.start, self.first = block, time.perf_counter(), 0
-        self.told = -1
-
-    def __call__(self, done: int, total: int) -> None:
-        if self.told < 0:
-            self.first = done - self.block if done > self.block else 0
-        if total <= self.block or done == self.told:
-            return
-        self.told = done
-        rate = (done - self.first) / max(1e-9, time.perf_counter() - self.start)
-        say(f"{done} of {total} ECGs ({rate:.1f} per second)")
 
 
 def _plot(data: "DataSet", out: Path) -> int:

@@ -8,6 +8,7 @@ import typer
 
 from gen.commands.output import counted, finish
 from gen.leads import LeadError, parse_leads
+from gen.progress import Progress
 from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
@@ -84,15 +85,16 @@ def cmr(
     rows: list[dict[str, Any]] = []
     folder = begin(out)
     try:
-        for record in read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted):
-            known = with_patient(record, age=age, sex=sex, height_cm=height, weight_kg=weight)
-            result = _generate(pipeline, known, bad, drawing)
-            if result is not None:
-                _write_heart(folder, result, formats)
-                rows.append(_row(result, seed))
-                if len(shown) < MOST_HEARTS:
-                    shown.append(result)
-                typer.echo(f"{len(rows) + len(bad)} of {len(files)}: {record.record_id}", err=True)
+        with Progress("hearts", len(files)) as bar:
+            for record in read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted):
+                known = with_patient(record, age=age, sex=sex, height_cm=height, weight_kg=weight)
+                result = _generate(pipeline, known, bad, drawing)
+                if result is not None:
+                    _write_heart(folder, result, formats)
+                    rows.append(_row(result, seed))
+                    if len(shown) < MOST_HEARTS:
+                        shown.append(result)
+                    bar.update(len(rows) + len(bad), record.record_id)
         if rows:
             _write_tables(folder, shown, rows)
             commit_folder(folder, out, overwrite=overwrite)

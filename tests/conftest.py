@@ -55,3 +55,9 @@ def rng() -> "np.random.Generator":
     import numpy as np
 
     return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _quiet_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a quick command may last until its first line of progress is due; tests count lines."""
+    monkeypatch.setattr("gen.progress.FIRST_S", 3600.0)

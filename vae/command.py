@@ -7,6 +7,7 @@ import typer
 
 from gen.commands.output import counted, finish, say
 from gen.leads import LeadError, parse_leads
+from gen.progress import Progress
 from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def reconstruct(
     files = expand_inputs(inputs)
     done: list[str] = []
     bad: list[str] = []
-    with RecordSetWriter(out, format=format, overwrite=overwrite) as writer:
+    with RecordSetWriter(out, format=format, overwrite=overwrite) as writer, Progress("records", len(files)) as bar:
         pipeline = load(checkpoint, method=method)
         pipeline.check_draws(samples)
         drawn = _Extras(writer, format, plot=plot, layout=layout)
@@ -70,7 +71,7 @@ def reconstruct(
                 drawn.add(result)
                 done.append(result.record.record_id)
                 _tell_ignored(result.record)
-                _progress(len(done) + len(bad), len(files))
+            bar.update(len(done) + len(bad))
         drawn.close()
         if not done:  # ends here, so that no empty set is written
             for line in bad:
@@ -141,11 +142,6 @@ def _written(writer: "RecordSetWriter", record: EcgRecord, bad: list[str]) -> bo
 def _tell_ignored(record: EcgRecord) -> None:
     for lead, reason in record.metadata.get("ignored_leads", {}).items():
         typer.echo(f"warning: {record.record_id}: lead {lead} {reason}; not used as input", err=True)
-
-
-def _progress(done: int, total: int) -> None:
-    if done % _BLOCK == 0 and total > _BLOCK:
-        typer.echo(f"{done} of {total} records", err=True)
 
 
 def _rebuild(

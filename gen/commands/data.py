@@ -3,14 +3,13 @@
 import json as json_library
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gen.progress import Progress
 from gen.records import InputError
 
 if TYPE_CHECKING:
@@ -56,8 +55,8 @@ def prepare(
     if not fs > 0:
         raise InputError(f"--fs {fs:g}: not a sampling rate; accepted: above 0 Hz")
     opened = open_source(source, fs_hz=fs, label_level=labels)
-    with _progress("preparing", len(opened)) as advance:
-        cache = build(opened, out, fs_hz=fs, duration_s=seconds, overwrite=overwrite, progress=advance)
+    with Progress("preparing", len(opened)) as bar:
+        cache = build(opened, out, fs_hz=fs, duration_s=seconds, overwrite=overwrite, progress=bar.callback())
     for warning in cache.manifest["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     speed = benchmark_read(cache, opened)
@@ -116,14 +115,14 @@ def simulate(
     recording: dict[str, Any] = {"noise": noise, "fs_hz": fs, "duration_s": seconds}
     with (
         RecordSetWriter(out, format=format, overwrite=overwrite) as writer,
-        _progress("simulating", total) as advance,
+        Progress("simulating", total) as bar,
     ):
         if options is not None:
-            _write_pairs(writer, options, (number, seed, visits), recording, advance)
+            _write_pairs(writer, options, (number, seed, visits), recording, bar.callback())
         else:
             for record in iter_cohort(number, seed, visits, **recording):
                 writer.add(record)
-                advance(writer.count, total)
+                bar.update(writer.count)
     speed = round(total / (time.perf_counter() - start), 1)
     result: dict[str, Any] = {
         "path": str(out),
@@ -267,15 +266,3 @@ def _describe(cache: "SignalCache", speed: "ReadSpeed") -> str:
         f"digest {cache.digest}",
     ]
     return "\n".join(lines)
-
-
-@contextmanager
-def _progress(title: str, total: int) -> Iterator[Any]:
-    """A bar on stderr; yields ``advance(done, total)``."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda done, of: bar.update(task, completed=done, total=of)

@@ -1,7 +1,6 @@
 """``physiogen evaluate``: every figure of the documents, by the name of the evaluation that gives it."""
 
 import json as json_library
-import sys
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from gen import registry
 from gen.commands.options import command_of
 from gen.evaluations import GROUP, Evaluation, evaluations
+from gen.progress import Progress
 from gen.records import InputError
 
 _SHARED: dict[str, Any] = {
@@ -96,7 +96,8 @@ def _run(settings: Evaluation, json: bool, out: Path | None, card: Path | None) 
         check_file(out)
     if card is not None:
         check_card_folder(card)
-    found = settings.run(lambda line: print(line, file=sys.stderr, flush=True))
+    with Progress(settings.name) as bar:
+        found = settings.run(bar.noted)
     if out is not None:
         found.write(out)
     typer.echo(found.to_json().rstrip("\n") if json else found.to_markdown().rstrip("\n"))

@@ -12,12 +12,14 @@ import torch
 from gen.card import NAMELESS, with_run
 from gen.checkpoint import model_config as config_of
 from gen.checkpoint import save_checkpoint
+from gen.progress import Progress as ProgressLine
+from gen.progress import format_seconds
 from gen.records import InputError
 from gen.training.config import TrainingConfig
 from gen.training.data import Batch, BatchSource, Prefetch, Share, batches
 from gen.training.engine import Engine, derived_seed
 from gen.training.interrupt import Interrupt
-from gen.training.report import ProgressLine, RunLog, format_seconds, progress_stream
+from gen.training.report import RunLog
 from gen.training.run_folder import check_run_folder, prepare_run_folder, versions
 from gen.training.schedule import learning_rate
 from gen.training.state import Progress, latest_state, load_state, save_state
@@ -131,20 +133,18 @@ class _Run:
         self.log = None
         if engine.is_main:
             self.log = RunLog(self.out, resumed_step=done, tensorboard=config.tensorboard, hook=log)
-        limit = None if config.max_minutes is None else 60 * config.max_minutes
-        stream = progress_stream(engine.is_main)
-        self.line = ProgressLine(config.steps, done, self.progress.seconds, limit, stream)
+        self.line = ProgressLine("step", config.steps, done=done) if engine.is_main else ProgressLine.silent()
         items = batches(self.source, self.share, config.seed, range(done, config.steps))
         try:
-            # Many processes could not agree on a step to stop at; they keep to their last saved state.
-            with (
-                Prefetch(items, config.prefetch * config.gradient_accumulation) as ready,
-                Interrupt(active=self.share.processes == 1) as interrupt,
-            ):
-                reason = self._loop(ready, interrupt)
-            return self._finish(reason)
+            with self.line:
+                # Many processes could not agree on a step to stop at; they keep to their last saved state.
+                with (
+                    Prefetch(items, config.prefetch * config.gradient_accumulation) as ready,
+                    Interrupt(active=self.share.processes == 1) as interrupt,
+                ):
+                    reason = self._loop(ready, interrupt)
+                return self._finish(reason)
         finally:
-            self.line.close()
             if self.log is not None:
                 self.log.close()
 
@@ -166,7 +166,7 @@ class _Run:
                 progress.sums[name] = progress.sums.get(name, 0.0) + value
             progress.summed += 1
             busy += time.monotonic() - started
-            self.line.update(progress.step, values["loss"])
+            self.line.update(progress.step, f"loss {values['loss']:.4g}", left_s=self._left())
             if progress.step % config.log_every == 0:
                 self._log_losses(lr, (progress.step - measured) * config.batch_size / max(busy, 1e-9))
                 measured, busy = progress.step, 0.0
@@ -178,6 +178,13 @@ class _Run:
             if interrupt.asked:
                 self.line.say(f"interrupted; step {progress.step} is saved, go on with --resume")
                 raise KeyboardInterrupt
+
+    def _left(self) -> float | None:
+        """Seconds left where the time budget ends before the steps do; None where the steps decide."""
+        left = self.line.proportional_s()
+        if self.config.max_minutes is None or left is None:
+            return None
+        return max(0.0, min(left, 60 * self.config.max_minutes - self.progress.seconds))
 
     def _elapsed(self, began: float) -> float:
         seconds = time.monotonic() - began

@@ -2,13 +2,12 @@
 
 import json as json_library
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gen.progress import Progress
 from gen.records import InputError
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def benchmark(
 
     if seconds is not None and not 1 <= seconds < float("inf"):
         raise InputError(f"--seconds {seconds:g}: accepted: 1 or more")
-    with _progress() as report_progress:
+    with Progress("benchmark", percent=True) as bar:
         report = run(
             real=real,
             generated=generated,
@@ -70,7 +69,7 @@ def benchmark(
             seconds=seconds,
             seed=seed,
             overwrite=overwrite,
-            progress=report_progress,
+            progress=bar.callback(),
         )
     for warning in report.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -118,15 +117,3 @@ def _describe(report: "BenchmarkReport") -> str:
     if report.out is not None:
         lines.append(f"{report.out / 'report.html'}")
     return "\n".join(lines)
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """A bar with the time left on stderr; yields ``report(done, total, step)``."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("benchmark", total=1.0)
-        yield lambda done, total, step: bar.update(task, completed=done, total=total, description=step)

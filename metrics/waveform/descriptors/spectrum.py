@@ -10,10 +10,10 @@ import scipy
 if TYPE_CHECKING:
     from metrics.statistics.arrays import Array
 
-#: Bands in Hz. The first is of the line that beats stand on, see `baseline`; from there to 2 Hz lie the rate and the
-#: sizes of beats, which other families read. Those above 40 Hz spare the mains and their harmonics.
+#: Bands in Hz. The first, drift, is of the line that beats stand on, see `baseline`. Those above 40 Hz spare the mains
+#: and their harmonics, which have descriptors of their own.
 BANDS = (
-    (0.05, 0.5), (2, 5), (5, 10), (10, 15), (15, 20), (20, 30), (30, 40), (40, 48), (52, 58), (62, 75),
+    (0.05, 0.5), (0.5, 2), (2, 5), (5, 10), (10, 15), (15, 20), (20, 30), (30, 40), (40, 48), (52, 58), (62, 75),
     (75, 98), (102, 118), (122, 148), (152, 178), (182, 198), (202, 238),
 )  # fmt: skip
 #: Bands of the noise floor: the quietest stretches between beats.
@@ -24,7 +24,7 @@ MAINS = (50.0, 60.0)
 LEAST_DENSITY = (1e-3) ** 2 / 12 / 250
 #: Bands up to this share of the Nyquist frequency can be read; beyond it is the roll-off of resampling filters.
 NYQUIST_SHARE = 0.96
-_SLOW_HZ = 2.0
+_DRIFT_HZ, _SLOW_HZ = 0.5, 2.0
 _LINE_HZ = 50.0
 _SEGMENT_S, _TILE_S, _QUIET = 2.0, 0.1, 0.2
 
@@ -58,13 +58,16 @@ def spectrum(signal_mv: npt.NDArray[np.float32], fs_hz: float, highest_hz: float
     filled = filled - filled.mean(axis=-1, keepdims=True)
     segment = min(signal_mv.shape[-1], round(_SEGMENT_S * fs_hz))
     fast_hz, fast = _segments(filled, missing, fs_hz, segment)
-    line, line_hz = baseline(filled, fs_hz)
-    slow_hz, slow = scipy.signal.periodogram(line, fs=line_hz, window="hann", detrend="constant", axis=-1)
-    # Interpolated stretches hold no slow signal of their own.
-    slow[missing.mean(axis=-1) > 0.05] = np.nan
+    spectra = {_SLOW_HZ: (filled, fs_hz), _DRIFT_HZ: baseline(filled, fs_hz)}
+    slow: dict[float, tuple[Array, Array]] = {}
+    for below, (signal, rate) in spectra.items():
+        slow[below] = scipy.signal.periodogram(signal, fs=rate, window="hann", detrend="constant", axis=-1)
+        # Interpolated stretches hold no slow signal of their own.
+        slow[below][1][missing.mean(axis=-1) > 0.05] = np.nan
     found = []
     for low, high in BANDS:
-        frequency, density = (slow_hz, slow) if low < _SLOW_HZ else (fast_hz, fast)
+        below = _DRIFT_HZ if high <= _DRIFT_HZ else _SLOW_HZ
+        frequency, density = slow[below] if high <= _SLOW_HZ else (fast_hz, fast)
         found.append(_level(frequency, density, low, high) if high <= top else None)
     found += [_floor(filled, missing, fs_hz, low, high) if high <= top else None for low, high in FLOORS]
     found += [_line(fast_hz, fast, line) if line + 6 <= top else None for line in MAINS]
@@ -75,7 +78,8 @@ def spectrum(signal_mv: npt.NDArray[np.float32], fs_hz: float, highest_hz: float
 def baseline(signal: npt.NDArray[np.floating], fs_hz: float) -> "tuple[Array, float]":
     """The line that beats stand on, (..., time), and its rate near 50 Hz: running medians of .2 and .6 s.
 
-    Below 2 Hz the spectrum of the signal itself is that of the beats' rhythm and sizes; drift is what this line does.
+    The signal's own spectrum below .5 Hz also holds beats that differ from their neighbours; drift is what this line
+    does.
     """
     step = max(1, round(fs_hz / _LINE_HZ))
     count = signal.shape[-1] // step

@@ -149,7 +149,7 @@ def test_a_single_fault_is_told_by_its_family_and_by_no_other(halves, name):
     )
     assert found[family].auroc.low > 0.6, found[family]
     for other in FAMILIES:
-        # Beats of other people hold other power: the spectrum changes with them, half as clearly (AUROC .73 to .99).
+        # Beats of other people hold other power: the spectrum changes with them, less clearly (AUROC .8 to .99).
         if other != family and (name, other) != ("beats_exchanged", "spectrum"):
             # The interval takes the forests as given, so it is a little too narrow for .5 itself.
             assert found[other].auroc.low < 0.53, (other, found[other])

@@ -7,7 +7,7 @@ signal    `diffusion.beats.compose`: forms at the beats' times, each turned a li
 and noise as recordings hold it
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from diffusion.beats.compose import Drawn, compose, draw_flutter
 from diffusion.beats.measure import forms_of
 from diffusion.beats.network import FORMS, BeatDenoiser, draw_vectors
 from diffusion.beats.plausible import fault
+from diffusion.beats.recording import LongRecording
+from diffusion.beats.shape import BeatShape
 from diffusion.checkpoints import WEIGHTS, is_beats, module_digest
 from diffusion.conditions.condition import Condition, ConditionBatch, collate
 from diffusion.conditions.request import Prepared, implied_by, report_of, request_of, statements_of
@@ -31,7 +33,7 @@ from diffusion.process.editing import Start
 from diffusion.process.settings import LONGEST_S, Sampling
 from diffusion.rhythm.plan import BeatKind, BeatPlan
 from diffusion.rhythm.request import RhythmRequest
-from diffusion.rhythm.stream import draw_rhythm
+from diffusion.rhythm.stream import RhythmStream, draw_rhythm
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.leads import LEADS_8_TO_12, LEADS_12
 from gen.records import EcgRecord, InputError, Patient
@@ -57,12 +59,16 @@ class Strip:
         vector: (WIDTH,) of the prevailing beat.
         tries: how often its beat was drawn.
         notes: what was changed in the request so that it can be.
+        shapes: forms of its beats.
+        request: its rhythm.
     """
 
     drawn: Drawn
     vector: np.ndarray
     tries: int
     notes: tuple[str, ...]
+    shapes: Mapping[str, BeatShape]
+    request: RhythmRequest
 
 
 class BeatPipeline(ECGPipeline):
@@ -160,8 +166,29 @@ class BeatPipeline(ECGPipeline):
             made = compose(code, shapes[k], code.habits(vectors[k]), plan, rng, length, FS_HZ, clean=settings.clean)
             if plan.atrial == "flutter":
                 draw_flutter(made.signal_mv, plan, rng, FS_HZ)
-            strips.append(Strip(made, vectors[k], tries[k], asked[k].notes))
+            strips.append(Strip(made, vectors[k], tries[k], asked[k].notes, shapes[k], asked[k]))
         return strips
+
+    def recording(self, prepared: Prepared, settings: Sampling, duration_s: float) -> LongRecording:
+        """The first of some samples as a recording of any length, with the beats that its strip has.
+
+        Args:
+            prepared: the sample.
+            settings: of sampling; their length is that of the strip.
+            duration_s: of the recording.
+        """
+        strip: Strip = self.latents(prepared[:1], settings)[0]
+        plan = strip.drawn.plan
+        request = strip.request
+        if request.heart_rate is None and plan.heart_rate_bpm > 0:
+            request = replace(request, heart_rate=plan.heart_rate_bpm)
+        if request.pr_ms is None and len(plan.p_times_s):
+            request = replace(request, pr_ms=float(np.clip(1e3 * strip.shapes["own"].pr_s, 60, 440)))
+        number = int(prepared.seeds[0])
+        code = self._network.code
+        stream = RhythmStream(request, _seed(number, _RHYTHM), duration_s)
+        habits = code.habits(strip.vector)
+        return LongRecording(code, strip.shapes, habits, stream, _seed(number, _SIGNAL), FS_HZ, clean=settings.clean)
 
     @staticmethod
     def _rhythm_request(condition: Condition) -> RhythmRequest:

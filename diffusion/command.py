@@ -55,7 +55,9 @@ def synthesize(
     format: Annotated[str, typer.Option(help="wfdb, parquet, webdataset or npz.")] = "wfdb",
     shard: Annotated[str | None, typer.Option(help="Make part i of n only, such as 1/4; finish all parts.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Weights of your own instead of the shipped ones.")] = None,
-    seconds: Annotated[float, typer.Option(help="Length of every ECG.")] = 10.0,
+    seconds: Annotated[
+        float, typer.Option(help="Length of every ECG; hours and days are written piece by piece.")
+    ] = 10.0,
     fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz; 500 by default.")] = None,
     literal: Annotated[
         bool, typer.Option("--literal", help="Leave numbers open that a finding implies, such as a long PR.")
@@ -67,6 +69,9 @@ def synthesize(
     ] = False,
     per_shard: Annotated[int, typer.Option(help="ECGs per shard; what a kill costs at most.")] = 512,
     batch: Annotated[int, typer.Option(help="ECGs computed together; divides --per-shard.")] = 64,
+    goes_on: Annotated[
+        Path | None, typer.Option("--continue", help="Recording (WFDB, EDF, ...) to go on from, with its own beats.")
+    ] = None,
     clean: Annotated[bool, typer.Option("--clean", help="Without noise and drift.")] = False,
     float32: Annotated[bool, typer.Option("--float32", help="Compute in float32: slower.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another data set in --out.")] = False,
@@ -78,7 +83,7 @@ def synthesize(
 
     A run that was stopped goes on where it was when the same command is given again. Synthetic; not for diagnosis.
     """
-    from diffusion.process.settings import asked_sampling
+    from diffusion.process.settings import LONGEST_S, asked_sampling
     from gen.synthesis import DataSet, share_of
     from gen.synthesis import synthesize as make
 
@@ -96,13 +101,27 @@ def synthesize(
         guidance=guidance,
         negative=negative,
         float32=float32,
-        duration_s=seconds,
+        duration_s=min(seconds, LONGEST_S),
         fs_hz=fs,
         literal=literal,
         clean=clean,
     )
+    if goes_on is not None:
+        if asked or conditions is not None or like is not None or number not in (None, 1) or format != "wfdb":
+            raise InputError(
+                "--continue takes rhythm and beats from the recording: give no text, number or table besides"
+            )
+        _continue(checkpoint, chosen, goes_on, seconds, out, seed, overwrite=overwrite)
+        return
     check = _checker(unconditional, allow_unknown)
     requests, bad = _requests(asked, number, seed, conditions, like, balance, split, measured, check)
+    if seconds > LONGEST_S:
+        if format != "wfdb" or shard is not None or plot:
+            raise InputError(f"recordings over {LONGEST_S:g} s are written as wfdb, in one process, without plots")
+        _long(checkpoint, chosen, requests, seconds, out, seed, overwrite=overwrite, as_json=json)
+        for line in bad[:_SHOWN]:
+            say(f"physiogen: {line}")
+        raise typer.Exit(2 if bad else 0)
     pipeline, settings = _pipeline(checkpoint, chosen)
     data = DataSet(
         requests=requests,
@@ -122,6 +141,61 @@ def synthesize(
     drawn = _plot(data, out) if plot and share[0] == 0 else 0
     lines = _lines(out, len(requests), outcome, drawn)
     finish(lines, _result(out, data, outcome), bad, json=json, shown=_SHOWN)
+
+
+def _long(
+    checkpoint: Path | None,
+    chosen: Mapping[str, Any],
+    requests: "Requests",
+    seconds: float,
+    out: Path,
+    seed: int,
+    *,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Recordings longer than a strip, piece by piece."""
+    from diffusion.beat_pipeline import load
+    from diffusion.conditions.condition import Condition
+    from diffusion.long import Clock, check_length, write_recordings
+
+    pipeline = load(checkpoint)
+    check_length(seconds, pipeline, chosen.get("fs_hz"))
+    settings = pipeline.sampling(**chosen)
+    pipeline.set_progress_bar_config(disable=True)
+    asked = [requests[k] for k in range(len(requests))]
+    conditions, numbers = [Condition(**request.values) for request in asked], [request.number for request in asked]
+    count = write_recordings(
+        pipeline, conditions, numbers, seed, settings, seconds, out, overwrite=overwrite, progress=Clock(say)
+    )
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({"out": str(out), "samples": count, "seconds": seconds, "seed": seed, "format": "wfdb"}))
+    else:
+        typer.echo(f"{count} synthetic recording{'s' if count != 1 else ''} of {seconds:g} s in {out}")
+
+
+def _continue(
+    checkpoint: Path | None,
+    chosen: Mapping[str, Any],
+    file: Path,
+    seconds: float,
+    out: Path,
+    seed: int,
+    *,
+    overwrite: bool,
+) -> None:
+    """The recording that goes on where another ends."""
+    from diffusion.beat_pipeline import load
+    from diffusion.long import check_length, write_continuation
+    from gen.io import read
+
+    record = read(file)
+    pipeline = load(checkpoint)
+    check_length(seconds, pipeline, chosen.get("fs_hz"))
+    write_continuation(pipeline, record, seed, pipeline.sampling(**chosen), seconds, out, overwrite=overwrite)
+    typer.echo(f"{seconds:g} s that go on from {file} in {out}")
 
 
 def _pipeline(checkpoint: Path | None, chosen: Mapping[str, Any]) -> "tuple[ECGPipeline, Sampling]":

@@ -1,6 +1,6 @@
 """From a plan, forms and habits to eight leads: beats placed in time, each a little different, and noise between."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,35 +70,68 @@ def compose(
     """
     forms = [form if form in shapes else "own" for form in forms_of(plan.kinds)]
     whole = placed(plan, shapes["own"])
-    agreement = code.array("lead_agreement")
     own = shapes["own"]
-    if habits.fine_mv2 is not None:
-        qrst = own.qrst.copy()
-        qrst[:, LEAD_IN : LEAD_IN + QRS] += draw_fine(rng, habits.fine_mv2, agreement, own.off_s - own.on_s) * _EDGES
-        shapes = {**shapes, "own": replace(own, qrst=qrst)}
+    shapes = with_fine(code, shapes, habits, rng)
     beats = ObservedBeats(whole, dict(shapes), forms, has_p=len(plan.p_times_s) > 0)
-    breath = _BREATHS_HZ * float(np.exp(_BREATHS_SPREAD * rng.standard_normal()))
     mixing = draw_mixing(
         rng,
         plan.times_s,
-        _MIXED * habits.mixing,
+        mixing_size(habits),
         code.array("mixing_root"),
         float(code.array("breathing")[0]),
-        breath,
+        breath_rate(rng),
     )
     signal = modulated_strip(beats, mixing, length, fs_hz)
     if not clean:
-        gate = around(whole.times_s, -own.on_s, own.off_s, length, fs_hz).astype(np.float64)
-        gate = np.convolve(gate, _SOFT, mode="same")
+        gate = gate_of(whole, own, length, fs_hz)
+        agreement = code.array("lead_agreement")
         signal = signal + draw_rest(rng, habits.power_mv2, agreement, habits.swelling, gate, length, fs_hz)
     return Drawn(signal, whole, forms)
 
 
+def with_fine(
+    code: BeatCode, shapes: Mapping[str, BeatShape], habits: Habits, rng: np.random.Generator
+) -> dict[str, BeatShape]:
+    """Forms with the fine structure of QRS that the code leaves out, drawn once for a recording."""
+    own = shapes["own"]
+    if habits.fine_mv2 is None:
+        return dict(shapes)
+    qrst = own.qrst.copy()
+    fine = draw_fine(rng, habits.fine_mv2, code.array("lead_agreement"), own.off_s - own.on_s)
+    qrst[:, LEAD_IN : LEAD_IN + QRS] += fine * _EDGES
+    return {**shapes, "own": replace(own, qrst=qrst)}
+
+
+def mixing_size(habits: Habits) -> float:
+    """Root mean square of a beat's mixing, as it is drawn."""
+    return _MIXED * habits.mixing
+
+
+def breath_rate(rng: np.random.Generator) -> float:
+    """Breaths per second of one person."""
+    return _BREATHS_HZ * float(np.exp(_BREATHS_SPREAD * rng.standard_normal()))
+
+
+def gate_of(plan: BeatPlan, shape: BeatShape, length: int, fs_hz: float) -> Array:
+    """(length,) 1 in complexes, 0 between, with soft edges."""
+    gate = around(plan.times_s, -shape.on_s, shape.off_s, length, fs_hz).astype(np.float64)
+    return np.convolve(gate, _SOFT, mode="same")
+
+
 def draw_flutter(signal_mv: Array, plan: BeatPlan, rng: np.random.Generator, fs_hz: float) -> None:
-    """Add flutter waves (a saw with a slow fall and a quick rise) at the plan's rate to (8, time)."""
-    time = np.arange(signal_mv.shape[1]) / fs_hz
-    phase = (plan.wave_hz * time + rng.random()) % 1.0
-    # First harmonics of the saw, so that it has no corners.
-    wave = sum(np.sin(2 * np.pi * k * phase) / k**1.4 for k in (1, 2, 3))
+    """Add flutter waves at the plan's rate to (8, time)."""
+    signal_mv += flutter_wave(rng)(np.arange(signal_mv.shape[1]) / fs_hz, plan.wave_hz)
+
+
+def flutter_wave(rng: np.random.Generator) -> Callable[[Array, float], Array]:
+    """Flutter of one recording, a saw with a slow fall: a function of times (time,) in s and the rate in Hz."""
+    start = rng.random()
     size = float(np.exp(0.35 * rng.standard_normal())) * np.exp(0.25 * rng.standard_normal(len(_FLUTTER_MV)))
-    signal_mv += (size * _FLUTTER_MV)[:, None] * np.asarray(wave) * 0.7
+
+    def wave(time_s: Array, wave_hz: float) -> Array:
+        phase = (wave_hz * time_s + start) % 1.0
+        # First harmonics of the saw, so that it has no corners.
+        saw = sum(np.sin(2 * np.pi * k * phase) / k**1.4 for k in (1, 2, 3))
+        return (size * _FLUTTER_MV)[:, None] * np.asarray(saw) * 0.7
+
+    return wave

@@ -319,10 +319,22 @@ def draw_mixing(
     size = len(root)
     phase = rng.random(size) * 2 * np.pi
     wave = np.sqrt(2) * np.sin(2 * np.pi * rate_hz * times_s[:, None] + phase)
-    # Some beats differ much: a movement, a deep breath.
-    often = np.exp(_UNEVEN * rng.standard_normal(len(times_s)) - _UNEVEN**2)[:, None]
-    drawn = often * (np.sqrt(breathing) * wave + np.sqrt(1 - breathing) * rng.standard_normal((len(times_s), size)))
-    return scale * (drawn @ root.T).reshape(len(times_s), NUM_LEADS, NUM_LEADS)
+    often = rng.standard_normal(len(times_s))
+    return mixing_of(rng.standard_normal((len(times_s), size)), often, wave, scale, root, breathing)
+
+
+def mixing_of(normal: Array, often: Array, wave: Array, scale: float, root: Array, breathing: float) -> Array:
+    """(beat, 8, 8) mixing of beats from standard normal draws.
+
+    Args:
+        normal: (beat, 64).
+        often: (beat,) some beats differ much: a movement, a deep breath.
+        wave: (beat, 64) of breathing, of unit variance.
+        scale, root, breathing: see `draw_mixing`.
+    """
+    size = np.exp(_UNEVEN * often - _UNEVEN**2)[:, None]
+    drawn = size * (np.sqrt(breathing) * wave + np.sqrt(1 - breathing) * normal)
+    return scale * (drawn @ root.T).reshape(len(normal), NUM_LEADS, NUM_LEADS)
 
 
 def fine_power(difference: Array, length_s: float) -> Array:

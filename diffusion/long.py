@@ -1,0 +1,174 @@
+"""Recordings of minutes to days, written piece by piece: ``physiogen synthesize --seconds 86400``."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffusion.beat_pipeline import BeatPipeline
+from diffusion.conditions.condition import Condition
+from diffusion.conditions.request import Prepared, report_of, request_of, statements_of
+from diffusion.continuation import continuation
+from diffusion.pipeline import ECGPipeline
+from diffusion.process.settings import LONGEST_S, Sampling
+from diffusion.rhythm import BeatPlan, events_of
+from gen.io import RecordSetWriter
+from gen.leads import LEADS_8_TO_12, LEADS_12
+from gen.records import EcgRecord, InputError, Patient
+from gen.signals import resample
+
+#: Longest recording, seconds: a week.
+MOST_S = 7 * 86_400.0
+#: Seconds of a piece, of the strip that the beats are drawn with, and seen around a piece for its filter.
+PIECE_S, _STRIP_S, _AROUND_S = 60.0, 10.0, 2.0
+
+
+def check_length(seconds: float, pipeline: ECGPipeline, fs_hz: float | None) -> None:
+    """Raise `InputError` where a pipeline cannot draw a recording of some length and rate."""
+    if not isinstance(pipeline, BeatPipeline):
+        raise InputError(f"duration {seconds:g} s: these weights draw strips; longer ones are drawn beat by beat")
+    if seconds > MOST_S:
+        raise InputError(f"duration {seconds:g} s: expected {MOST_S:g} s at most")
+    if fs_hz is not None and fs_hz != round(fs_hz):
+        raise InputError(f"sampling rate {fs_hz:g} Hz: recordings over {LONGEST_S:g} s need a whole number")
+
+
+def write_recordings(
+    pipeline: BeatPipeline,
+    conditions: Sequence[Condition],
+    numbers: Sequence[int],
+    seed: int,
+    settings: Sampling,
+    seconds: float,
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[float, float], None] | None = None,
+) -> int:
+    """Write one WFDB record with annotations for each condition; how many.
+
+    Args:
+        pipeline: draws them.
+        conditions: one a record.
+        numbers: of the samples.
+        seed: they are of.
+        settings: of sampling.
+        seconds: length of each.
+        out: folder of the record set.
+        overwrite: replace a set that is there.
+        progress: told how many seconds of signal are there, and of how many.
+
+    Raises:
+        InputError: see `check_length`, or the folder cannot be written.
+    """
+    check_length(seconds, pipeline, settings.fs_hz)
+    settings = replace(settings, duration_s=_STRIP_S)
+    done, total = 0.0, seconds * len(conditions)
+    with RecordSetWriter(out, format="wfdb", overwrite=overwrite) as writer:
+        for condition, number in zip(conditions, numbers, strict=True):
+            prepared = Prepared.of([condition], [number], seed, literal=settings.literal)
+            recording = pipeline.recording(prepared, settings, seconds)
+            with writer.growing(_facts(pipeline, condition, number, seed, settings)) as stream:
+                for signal, plan in pieces(recording, settings.fs_hz):
+                    stream.append(signal, events_of(plan, plan.start_s))
+                    done += plan.duration_s
+                    if progress is not None:
+                        progress(done, total)
+    return len(conditions)
+
+
+def write_continuation(
+    pipeline: BeatPipeline,
+    record: EcgRecord,
+    seed: int,
+    settings: Sampling,
+    seconds: float,
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write the recording that goes on where another ends.
+
+    Raises:
+        InputError: see `check_length` and `diffusion.continuation.continuation`.
+    """
+    check_length(seconds, pipeline, settings.fs_hz)
+    recording = continuation(pipeline, record, seed, seconds, clean=settings.clean)
+    patient = Patient(age=record.patient.age, sex=record.patient.sex)
+    facts = _facts(pipeline, Condition(age=patient.age, sex=patient.sex), 0, seed, settings)
+    facts = replace(
+        facts,
+        statements=record.statements,
+        metadata={**facts.metadata, "continues": str(record.metadata.get("source_file", record.record_id))},
+    )
+    with RecordSetWriter(out, format="wfdb", overwrite=overwrite) as writer, writer.growing(facts) as stream:
+        for signal, plan in pieces(recording, settings.fs_hz):
+            stream.append(signal, events_of(plan, plan.start_s))
+
+
+def pieces(
+    recording: Any, fs_hz: float | None = None, piece_s: float = PIECE_S
+) -> Iterator[tuple[np.ndarray, BeatPlan]]:
+    """Twelve leads (12, time) float32 mV side by side at a rate, in whole microvolts, and the beats of each piece.
+
+    Args:
+        recording: see `diffusion.beats.recording.LongRecording`.
+        fs_hz: rate, a whole number; the recording's own where None.
+        piece_s: length of a piece, whole seconds.
+    """
+    own = recording.fs_hz
+    rate = own if fs_hz is None else float(fs_hz)
+    total = round(recording.stream.duration_s * own)
+    step, around = round(piece_s * own), round(_AROUND_S * own)
+    for first in range(0, total, step):
+        length = min(step, total - first)
+        signal, plan = recording.piece(first, length)
+        if rate != own:
+            # Whole seconds around the piece: its samples lie where they do in the whole, and the filter sees no end.
+            before = min(around, first)
+            wide, _ = recording.piece(first - before, before + length + around)
+            skip, count = round(before / own * rate), round((first + length) / own * rate) - round(first / own * rate)
+            signal = resample(wide, own, rate)[:, skip : skip + count]
+        twelve = np.einsum("al,lt->at", LEADS_8_TO_12, np.round(signal, 3))
+        yield twelve.astype(np.float32), plan
+
+
+def _facts(pipeline: BeatPipeline, condition: Condition, number: int, seed: int, settings: Sampling) -> EcgRecord:
+    rate = settings.fs_hz or pipeline.fs_hz
+    return EcgRecord(
+        np.zeros((len(LEADS_12), 0), dtype=np.float32),
+        rate,
+        LEADS_12,
+        record_id=f"s{seed}_{number:07d}",
+        patient=Patient(age=condition.age, sex=condition.sex),
+        report=report_of(condition),
+        statements=statements_of(condition),
+        synthetic=True,
+        metadata={
+            "generator": "physiogen diffusion",
+            "model": pipeline.digests["denoiser"],
+            "seed": seed,
+            "sample": number,
+            "sampling": settings.signature(),
+            "noise": "none" if settings.clean else "as recorded",
+            "request": request_of(condition),
+        },
+    )
+
+
+class Clock:
+    """Says on a stream how far a long run is, at most every few seconds."""
+
+    def __init__(self, say: Callable[[str], None], every_s: float = 5.0) -> None:
+        self._say, self._every, self._start = say, every_s, time.monotonic()
+        self._told = self._start
+
+    def __call__(self, done: float, total: float) -> None:
+        """Tell of ``done`` of ``total`` seconds of signal."""
+        now = time.monotonic()
+        if now - self._told >= self._every:
+            self._told = now
+            self._say(f"{done:.0f} of {total:.0f} s ({done / (now - self._start):.0f} times real time)")

@@ -36,6 +36,7 @@ from diffusion.rhythm.request import RhythmRequest
 from diffusion.rhythm.stream import RhythmStream, draw_rhythm
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.leads import LEADS_8_TO_12, LEADS_12
+from gen.randomness import Stream
 from gen.records import EcgRecord, InputError, Patient
 from gen.signals import resample
 from gen.text import ReadText, read_text
@@ -47,7 +48,7 @@ FS_HZ = 500.0
 TRIES = 8
 #: Vectors are not drawn farther out, in standard deviations of recordings.
 FARTHEST = 3.5
-_RHYTHM, _SIGNAL, _BEAT = 43, 44, 45
+_RHYTHM, _SIGNAL = 43, 44
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +232,7 @@ class BeatPipeline(ECGPipeline):
                 # Guidance overshoots; after some tries the network's own distribution is drawn from.
                 guidance=settings.guidance.scales["text"] if attempt < TRIES // 2 else 1.0,
                 negative=collate([Condition(text=read_text(negative))] * len(left)) if negative else None,
-                stream=_BEAT + 1000 * attempt + 100 * int(form[left][0]),
+                stream=Stream.BEAT + 1000 * attempt + 100 * int(form[left][0]),
             )
             again = []
             for k, vector in zip(left, drawn.double().numpy().clip(-FARTHEST, FARTHEST), strict=True):

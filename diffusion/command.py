@@ -159,8 +159,7 @@ def _long(
     from diffusion.conditions.condition import Condition
     from diffusion.long import Clock, check_length, write_recordings
 
-    pipeline = load(checkpoint)
-    check_length(seconds, pipeline, chosen.get("fs_hz"))
+    pipeline = check_length(seconds, load(checkpoint), chosen.get("fs_hz"))
     settings = pipeline.sampling(**chosen)
     pipeline.set_progress_bar_config(disable=True)
     asked = [requests[k] for k in range(len(requests))]
@@ -192,8 +191,7 @@ def _continue(
     from gen.io import read
 
     record = read(file)
-    pipeline = load(checkpoint)
-    check_length(seconds, pipeline, chosen.get("fs_hz"))
+    pipeline = check_length(seconds, load(checkpoint), chosen.get("fs_hz"))
     write_continuation(pipeline, record, seed, pipeline.sampling(**chosen), seconds, out, overwrite=overwrite)
     typer.echo(f"{seconds:g} s that go on from {file} in {out}")
 

@@ -1,6 +1,7 @@
 """Goes on where a recording ends, with the person's own beats, rhythm and noise."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -55,5 +56,5 @@ def continuation(
         habits=habits_of(plan, record.patient.age, seed),
         since_s=record.duration_s - float(plan.times_s[plan.inside][-1]),
     )
-    code = pipeline.denoiser.code
+    code: Any = pipeline.denoiser.code
     return LongRecording(code, beats.shapes, habits, stream, seed, FS_HZ, clean=clean)

@@ -26,14 +26,15 @@ MOST_S = 7 * 86_400.0
 PIECE_S, _STRIP_S, _AROUND_S = 60.0, 10.0, 2.0
 
 
-def check_length(seconds: float, pipeline: ECGPipeline, fs_hz: float | None) -> None:
-    """Raise `InputError` where a pipeline cannot draw a recording of some length and rate."""
+def check_length(seconds: float, pipeline: ECGPipeline, fs_hz: float | None) -> BeatPipeline:
+    """The pipeline itself; raises `InputError` where it cannot draw a recording of some length and rate."""
     if not isinstance(pipeline, BeatPipeline):
         raise InputError(f"duration {seconds:g} s: these weights draw strips; longer ones are drawn beat by beat")
     if seconds > MOST_S:
         raise InputError(f"duration {seconds:g} s: expected {MOST_S:g} s at most")
     if fs_hz is not None and fs_hz != round(fs_hz):
         raise InputError(f"sampling rate {fs_hz:g} Hz: recordings over {LONGEST_S:g} s need a whole number")
+    return pipeline
 
 
 def write_recordings(

@@ -58,6 +58,8 @@ class Stream(IntEnum):
     """Its time."""
     FLOW_DROP = 43
     """What its conditions lose."""
+    BEAT = 45
+    """The vector that a beat's form is drawn from; other tries and forms take numbers 1000 and 100 further on."""
 
 
 @unique
@@ -120,7 +122,7 @@ def seeded_normal(
     sample_seeds: "torch.Tensor",
     device: "torch.device | str | None" = None,
     *,
-    stream: Stream = Stream.NOISE,
+    stream: int = Stream.NOISE,
 ) -> "torch.Tensor":
     """Standard normal noise, drawn sample by sample.
 
@@ -143,14 +145,14 @@ def seeded_uniform(
     sample_seeds: "torch.Tensor",
     device: "torch.device | str | None" = None,
     *,
-    stream: Stream = Stream.NOISE,
+    stream: int = Stream.NOISE,
 ) -> "torch.Tensor":
     """Uniform values in [0, 1), drawn sample by sample; see `seeded_normal`."""
     draws = [g.random(tuple(shape), dtype=np.float32) for g in _generators(sample_seeds, stream)]
     return _stack(draws, shape, sample_seeds, device)
 
 
-def _generators(seeds: "torch.Tensor", stream: Stream) -> Iterable[np.random.Generator]:
+def _generators(seeds: "torch.Tensor", stream: int) -> Iterable[np.random.Generator]:
     # Philox takes all 128 bits of its key; torch's CPU generator would keep 32 bits of the seed.
     for seed in seeds.tolist():
         yield np.random.Generator(np.random.Philox(key=np.array([seed, int(stream)], dtype=np.uint64)))

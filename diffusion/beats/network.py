@@ -14,7 +14,7 @@ from diffusion.beats.code import WIDTH, BeatCode
 from diffusion.conditions.condition import ConditionBatch, drop_at_random
 from diffusion.networks.embedding import AngleEmbedding, ConditionEncoder, checked_digest
 from diffusion.process.noising import noisy, velocity
-from gen.randomness import seeded_normal, seeded_uniform
+from gen.randomness import Stream, seeded_normal, seeded_uniform
 
 #: Forms of beats: a recording's prevailing one, and that of its ventricular beats.
 FORMS = ("own", "other")
@@ -95,9 +95,9 @@ class BeatDenoiser(ModelMixin, ConfigMixin):
         condition, reference = ConditionBatch.from_dict(batch), batch["reference"].float()
         phi = batch.get("phi")
         if phi is None:
-            phi = 0.5 * torch.pi * torch.sigmoid(1.2 * seeded_normal((), seeds, stream=3))
+            phi = 0.5 * torch.pi * torch.sigmoid(1.2 * seeded_normal((), seeds, stream=Stream.TIME))
             condition = drop_at_random(condition, seeds, each=0.1, everything=0.1, within=0.3)
-            absent = (seeded_uniform((1,), seeds, stream=13) < 0.3) & (batch["form"][:, None] == 0)
+            absent = (seeded_uniform((1,), seeds, stream=Stream.BASE) < 0.3) & (batch["form"][:, None] == 0)
             reference = torch.where(absent, torch.nan, reference)
         noise = seeded_normal(z.shape[1:], seeds)
         # What is not known is not shown either: it is noise at every level.
@@ -140,7 +140,7 @@ def draw_vectors(
     steps: int = 24,
     guidance: float = 1.0,
     negative: ConditionBatch | None = None,
-    stream: int = 41,
+    stream: int = Stream.BEAT,
 ) -> torch.Tensor:
     """(batch, WIDTH) vectors of beats, by Heun steps of rectified flow.
 

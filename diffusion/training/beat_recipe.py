@@ -146,7 +146,8 @@ class _Beats(OfCache[BeatRecipe], Job[BeatRecipe]):
 
     def build_model(self) -> torch.nn.Module:
         examples, _, hearts, lead_agreement = self.measured
-        return model_of(self.settings, examples, hearts, lead_agreement)
+        model: Any = model_of(self.settings, examples, hearts, lead_agreement)
+        return model
 
     def build_source(self, model: torch.nn.Module) -> BatchSource:
         examples, _, hearts, _ = self.measured

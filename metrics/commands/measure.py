@@ -81,8 +81,8 @@ def measure(
             raise InputError("; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else ""))
     seconds = time.perf_counter() - start
     rate = counts["records"] / max(seconds, 1e-9)
-    records, missing = counted(counts["records"], "record"), counts["not_measurable"]
-    lines = [f"{records} measured in {out}, {missing} without a result ({rate:.0f} records/s)"]
+    many, missing = counted(counts["records"], "record"), counts["not_measurable"]
+    lines = [f"{many} measured in {out}, {missing} without a result ({rate:.0f} records/s)"]
     lines += [f"waves of every lead in {beats}"] if beats else []
     facts: dict[str, Any] = {"out": str(out), "beats": str(beats) if beats else None, "counts": counts}
     facts |= {"records_per_s": round(rate, 1)} | ({} if described is None else {"measured": described})

@@ -222,7 +222,12 @@ def _kind(name: str) -> str:
 
 
 def _floor_sets(
-    real: Descriptors, groups: Array, other: Descriptors | None, other_groups: Groups, folds: int, seed: int
+    real: Descriptors,
+    groups: npt.NDArray[np.int64],
+    other: Descriptors | None,
+    other_groups: Groups,
+    folds: int,
+    seed: int,
 ) -> tuple[Descriptors | None, Descriptors | None, npt.NDArray[np.int64], str]:
     if other is not None:
         codes = joint_groups(groups.tolist(), None if other_groups is None else other_groups, len(real), len(other))

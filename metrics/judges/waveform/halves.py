@@ -72,12 +72,12 @@ def raw_waveform_test(
         own = None if names is None else [f"real {each}" for each in groups[: len(real)]]
         codes = joint_groups(own, names, len(real), len(reference))
         return RawVerdict(auroc, _crossed(real, reference, codes, epochs, replicates, seed))
-    own = groups[: len(real)]
-    people = np.random.default_rng(np.random.SeedSequence((seed, 5))).permutation(np.unique(own))
-    chosen = np.isin(own, people[: len(people) // 2])
+    patients = np.asarray(groups[: len(real)])
+    people = np.random.default_rng(np.random.SeedSequence((seed, 5))).permutation(np.unique(patients))
+    chosen = np.isin(patients, people[: len(people) // 2])
     if min(chosen.sum(), (~chosen).sum()) < FEWEST:
         return RawVerdict(auroc, None)
-    codes = np.unique(np.concatenate([own[chosen], own[~chosen]]), return_inverse=True)[1]
+    codes = np.unique(np.concatenate([patients[chosen], patients[~chosen]]), return_inverse=True)[1]
     # Half the records, so twice the passes: as many steps as before.
     return RawVerdict(auroc, _crossed(real[chosen], real[~chosen], codes, 2 * epochs, replicates, seed))
 

@@ -201,7 +201,8 @@ def support(
         return {name: getattr(scores, name) for name in _KEPT}
 
     size = min(len(one), len(two))
-    values = compute(*(each[draw(len(each), size, (seed, 62))] for each in (one, two)), 0)
+    first, second = (each[draw(len(each), size, (seed, 62))] for each in (one, two))
+    values = compute(first, second, 0)
     splits = [split for split in halvings(*patients, count=count, seed=seed) if len(split.first) >= _LEAST_HALF]
     halves = half_scores(one, two, splits, compute) if splits else {}
     return {name: Support(values[name], halves.get(name), size) for name in _KEPT}

@@ -101,14 +101,15 @@ def _segments(
     count = np.zeros(signal.shape[:2])
     for start in starts:
         part = signal[..., start : start + length]
-        whole = ~missing[..., start : start + length].any(axis=-1)
+        whole = np.asarray(~missing[..., start : start + length].any(axis=-1))
         power = np.abs(np.fft.rfft((part - part.mean(axis=-1, keepdims=True)) * window, axis=-1)) ** 2
         total += np.where(whole[..., None], power, 0.0)
         count += whole
     total[..., 1:-1] *= 2
     scale = fs_hz * (window**2).sum()
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.fft.rfftfreq(length, 1 / fs_hz), total / (scale * count[..., None])
+        hz = np.asarray(np.fft.rfftfreq(length, 1 / fs_hz), dtype=np.float64)
+        return hz, np.asarray(total / (scale * count[..., None]), dtype=np.float64)
 
 
 def _level(frequency: "Array", density: "Array", low: float, high: float) -> "Array":

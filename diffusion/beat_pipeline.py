@@ -222,6 +222,7 @@ class BeatPipeline(ECGPipeline):
         for attempt in range(TRIES):
             told: ConditionBatch = collate([known[k] for k in left])
             negative = settings.negative_prompt
+            beyond = 1000 * attempt + 100 * int(form[left][0])
             drawn = draw_vectors(
                 self._network,
                 told,
@@ -232,7 +233,7 @@ class BeatPipeline(ECGPipeline):
                 # Guidance overshoots; after some tries the network's own distribution is drawn from.
                 guidance=settings.guidance.scales["text"] if attempt < TRIES // 2 else 1.0,
                 negative=collate([Condition(text=read_text(negative))] * len(left)) if negative else None,
-                stream=Stream.BEAT + 1000 * attempt + 100 * int(form[left][0]),
+                stream=Stream.BEAT + beyond,
             )
             again = []
             for k, vector in zip(left, drawn.double().numpy().clip(-FARTHEST, FARTHEST), strict=True):

@@ -18,7 +18,7 @@ def millivolt_factor(unit: str) -> float:
     word = unit.strip().lower().replace(" ", "")
     for prefix, short in (("micro", "u"), ("milli", "m"), ("nano", "n")):
         word = word.replace(f"{prefix}v", f"{short}v")
-    factor = _MILLIVOLT_PER.get(re.sub(r"(?<=v)(olts?|s)$", "", word))
+    factor = _MILLIVOLT_PER.get(re.sub(r"(?<=v)olts?$", "", word))
     if factor is None:
         raise ValueError(f"unit {unit!r} cannot be converted to mV; accepted: V, mV, uV, nV")
     return factor

@@ -42,7 +42,7 @@ PLANTED = [
     ("vae/networks/losses.py", "from vae import pipeline", "vae.networks.losses -> vae.pipeline", "Rooms of vae"),
     ("diffusion/networks/dit.py", "import diffusion.twin.batch", "diffusion.networks.dit -> diffusion.twin.batch",
      "Rooms of diffusion"),
-    ("flow/networks/layers.py", "import flow.training.sources", "gen.layers -> flow.training.sources",
+    ("gen/layers.py", "import flow.training.sources", "gen.layers -> flow.training.sources",
      "Rooms of flow"),
     ("gen/text/items.py", "def f():\n    import gen.text.reader", "No cycles are allowed in gen.text.", "No circle"),
     ("gen/quality/lead.py", "def f():\n    import torch", "gen.quality.lead -> torch", "Torch lives"),

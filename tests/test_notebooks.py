@@ -25,6 +25,7 @@ def test_it_is_stored_without_outputs(path):
             assert cell.execution_count is None, f"cell {number} has a number; strip it"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(path, tmp_path, monkeypatch):

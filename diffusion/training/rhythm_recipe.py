@@ -3,16 +3,16 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diffusion.rhythm.fit import Example, fit_table
 from diffusion.rhythm.observed import observed_plans
+from gen.card import About
 from gen.files import replace_folder, write_json
 from gen.records import InputError
-from gen.training import apply_overrides
+from gen.training.recipe import Fit, OfCache, Recipe
 
 _BLOCK = 32
 _OVER_89 = 90.0
@@ -28,39 +28,40 @@ class RhythmRecipe:
     """Recordings of the training split that are used; 0 takes all."""
 
 
-def rhythm(
-    *, data: Path | None, out: Path, resume: bool = False, overrides: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Fit the table of rhythms to the training split of a cache made by ``physiogen data prepare``.
+class _Rhythm(OfCache[RhythmRecipe], Fit[RhythmRecipe]):
+    """The table of rhythms, fitted to the training split."""
 
-    Raises:
-        InputError: no cache, or too few recordings of a rhythm.
-    """
-    from gen.datasets import SignalCache
+    split = "folds 1-8"
 
-    recipe = apply_overrides(RhythmRecipe(), overrides or {})
-    if data is None:
-        raise InputError("this recipe needs --data: a cache made by `physiogen data prepare SOURCE --out DIR`")
-    if recipe.candidates < 64 or recipe.candidates & (recipe.candidates - 1):
-        raise InputError(f"candidates={recipe.candidates}: expected a power of two, 64 at least")
-    if resume and (out / "rhythm.json").is_file():
-        return {"table": str(out / "rhythm.json")}
-    cache = SignalCache.open(data)
-    rows = cache.split("train")
-    if recipe.records:
-        rows = rows[: recipe.records]
-    about = {
-        "recipe": "diffusion/rhythm",
-        "settings": asdict(recipe),
-        "data_digest": cache.digest,
-        "split": "train",
-        "textbook": "rates of mechanisms with fewer than 20 recordings: Surawicz and Knilans, Chou's "
-        "Electrocardiography in Clinical Practice, 6th ed. 2008",
-    }
-    table = fit_table(list(_examples(cache, rows)), about, candidates=recipe.candidates)
-    with replace_folder(out) as folder:
-        write_json(folder / "rhythm.json", table.as_dict())
-    return {"table": str(out / "rhythm.json"), **table.about["recordings"]}
+    def fit(self, card: Mapping[str, Any]) -> dict[str, Any]:
+        del card  # a table, not weights
+        settings = self.settings
+        if settings.candidates < 64 or settings.candidates & (settings.candidates - 1):
+            raise InputError(f"candidates={settings.candidates}: expected a power of two, 64 at least")
+        rows = self.cache.split("train")
+        if settings.records:
+            rows = rows[: settings.records]
+        about = {
+            "recipe": ABOUT.name,
+            "settings": asdict(settings),
+            "data_digest": self.cache.digest,
+            "split": "train",
+            "textbook": "rates of mechanisms with fewer than 20 recordings: Surawicz and Knilans, Chou's "
+            "Electrocardiography in Clinical Practice, 6th ed. 2008",
+        }
+        table = fit_table(list(_examples(self.cache, rows)), about, candidates=settings.candidates)
+        with replace_folder(self.out) as folder:
+            write_json(folder / "rhythm.json", table.as_dict())
+        return {"table": str(self.out / "rhythm.json"), **table.about["recordings"]}
+
+
+ABOUT = About(
+    name="diffusion/rhythm",
+    task="Statements, heart rate and age in, beats in time with their kinds out: the table behind it.",
+    intended_use="Rhythms of generated ECGs for research. Not a diagnostic device.",
+    limits="Rates of rare mechanisms are textbook values; drift over minutes is an assumption, not a fit.",
+)
+rhythm = Recipe(ABOUT, RhythmRecipe, _Rhythm)
 
 
 def _examples(cache: Any, rows: np.ndarray) -> list[Example]:

@@ -224,7 +224,7 @@ def test_what_cannot_be_measured_shows_nothing():
     [
         ("WPW", {"pr_ms": 100, "qrs_ms": 130}, {"pr_ms": 160, "qrs_ms": 130}),
         ("3AVB", {"hr_bpm": 38, "pr_ms": np.nan}, {"hr_bpm": 38, "pr_ms": 160}),
-        ("SVTAC", {"hr_bpm": 180, "qrs_ms": 90}, {"hr_bpm": 110, "qrs_ms": 90}),
+        ("SVTAC", {"hr_bpm": 180, "qrs_ms": 90}, {"hr_bpm": 180, "qrs_ms": 130}),
         ("ILBBB", {"qrs_ms": 112}, {"qrs_ms": 150}),
         ("LPFB", {"axis_deg": 110, "qrs_ms": 100}, {"axis_deg": -50, "qrs_ms": 100}),
         ("BIGU", _rhythm([600, 1000] * 6), _rhythm([600, 600, 1000, 1000] * 3)),

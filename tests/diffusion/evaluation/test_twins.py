@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_refused(twin_pipeline, people, records):
     short = records[0].select(["I", "II"]).at(500)
     object.__setattr__(short, "signal_mv", short.signal_mv[:, :1000])
     assert usable_people(twin_pipeline, [short], told.append) == [None]
-    assert "needs 4 s" in told[0]
+    assert "needs at least 4 s" in told[0]
 
 
 def test_separation_in_closed_form():

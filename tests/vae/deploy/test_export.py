@@ -199,7 +199,7 @@ def test_bad_checkpoints(refused, tmp_path, make_model, checkpoint):
     refused(["--checkpoint", str(folder)], str(folder), "WearECG", "expected LeadVAE")
     plain = make_model()
     folder = save_checkpoint(tmp_path / "plain", config=model_config(plain), model=plain)
-    refused(["--checkpoint", str(folder)], str(folder), "vae.calibrate")
+    refused(["--checkpoint", str(folder)], str(folder), "physiogen train vae/bands")
     weights = (checkpoint / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(weights[: len(weights) // 2])
     refused(["--checkpoint", str(folder)], "model.safetensors", "not a complete")
@@ -213,7 +213,7 @@ def test_bad_checkpoints(refused, tmp_path, make_model, checkpoint):
         (["--leads", "aVF,V1"], ("aVF alone", "two limb leads")),
         (["--seconds", "0.5"], ("--seconds 0.5", "1 or more")),
         (["--seconds", "1.03"], ("--seconds 1.03", "in steps of 0.08")),
-        (["--batch", "0"], ("--batch 0", "1 or more")),
+        (["--batch", "0"], ("--batch", "greater than or equal to 1")),
     ],
 )
 def test_bad_arguments(refused, arguments, words):

@@ -25,9 +25,10 @@ from flow.training.latents import encode_ecgs
 from flow.training.pair_cache import PairCache, Part
 from flow.volumes.intervals import COVERAGE, Calibration, save_calibration, volume_table
 from flow.weights import pipeline_folder
-from gen.card import About, Source, source_of
+from gen.card import Source, source_of
 from gen.files import replace_folder
 from gen.training import Fit, Recipe
+from gen.training.declared import Declared
 
 
 def calibrate(
@@ -105,12 +106,7 @@ def true_volumes(part: Part, rows: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-INTERVALS = About(
-    name="flow/intervals",
-    task="intervals of volumes and mass around generated hearts, fitted to a trained pipeline",
-    intended_use="finish a trained cmr pipeline, so that its 90 % intervals are calibrated",
-    limits="marginal coverage over simulated hearts like those of the calibration cohort; none for real patients",
-)
+DECLARED = Declared("flow")
 
 
 @dataclass(frozen=True)
@@ -168,4 +164,4 @@ class _Intervals(Fit[IntervalsRecipe]):
         return {"pipeline": str(self.out), "coverage": calibration.coverage, "hearts": calibration.hearts}
 
 
-intervals = Recipe(INTERVALS, IntervalsRecipe, _Intervals)
+intervals = Recipe(DECLARED.about("intervals"), IntervalsRecipe, _Intervals)

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from gen.card import About
 from gen.checkpoint import checkpoint_digest, load_checkpoint, save_checkpoint
 from gen.leads import LEADS_8, parse_leads
 from gen.records import InputError
 from gen.signals import resample
 from gen.training import Fit, OfCache, Recipe
+from gen.training.declared import Declared
 from vae.pipeline import LEVELS, load
 from vae.predictors import NetworkPredictor, Windows
 from vae.training.masks import INPUT_SETS
@@ -86,12 +86,7 @@ def _smooth_spectrum(amplitude: np.ndarray, fs_hz: float, length: int) -> tuple[
     return [h for h, _ in found], [a for _, a in found]
 
 
-BANDS = About(
-    name="vae/bands",
-    task="widths of the bands around a reconstruction, fitted to a trained network",
-    intended_use="finish a trained LeadVAE, so that its 50 and 90 % bands and its draws are calibrated",
-    limits="marginal coverage over records like those of the validation part; none for a single patient or finding",
-)
+DECLARED = Declared("vae")
 
 
 @dataclass(frozen=True)
@@ -134,4 +129,4 @@ class _Bands(OfCache[BandsRecipe], Fit[BandsRecipe]):
         return {"checkpoint": str(path), "factors_90": dict(zip(LEADS_8, fitted["band_factors"]["90"], strict=True))}
 
 
-bands = Recipe(BANDS, BandsRecipe, _Bands)
+bands = Recipe(DECLARED.about("bands"), BandsRecipe, _Bands)

@@ -21,29 +21,17 @@ from diffusion.training.beat_sets import (
     rows_of,
     simulated_beats,
 )
-from gen.card import SIMULATED, About, Source
+from gen.card import SIMULATED, Source
 from gen.checkpoint import load_checkpoint
 from gen.checkpoint import model_config as config_of
 from gen.records import InputError
 from gen.training import BatchSource, Job, OfCache, Recipe, TrainingConfig
+from gen.training.declared import Declared
 from gen.training.trainer import Validate
 
 #: Share of the variance of a beat's mixing that goes with breathing: recordings' neighbouring beats correlate by .2.
 BREATHING = 0.8
-ABOUT = About(
-    name="diffusion/beats",
-    task="Clinical text, age, sex, heart rate, intervals, axis and voltage in; forms of beats and habits of recordings "
-    "out, from which twelve-lead ECGs are drawn.",
-    intended_use=(
-        "Research: augmentation data sets, teaching, benchmarks of methods. Everything generated is marked synthetic. "
-        "Not a diagnostic device, and no substitute for recordings in clinical validation."
-    ),
-    limits=(
-        "Learned from 2,330 recordings of one collection of adults at rest and from simulated ECGs; rare findings come "
-        "mostly from the simulation. One prevailing and one ventricular form for each strip; noise is stationary but "
-        "for its swelling, and no electrode comes off. See the evaluations."
-    ),
-)
+DECLARED = Declared("diffusion")
 _VALIDATION_PHI = np.linspace(0.06, 0.94, 12) * pi / 2
 
 
@@ -51,22 +39,7 @@ _VALIDATION_PHI = np.linspace(0.06, 0.94, 12) * pi / 2
 class BeatRecipe:
     """Settings of ``diffusion/beats``; ``--set key=value`` changes any of them."""
 
-    training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(
-            steps=1200,
-            batch_size=128,
-            lr=7e-4,
-            weight_decay=0.05,
-            betas=(0.9, 0.98),
-            warmup=200,
-            lr_floor=0.02,
-            precision="fp32",
-            ema_decay=0.999,
-            checkpoint_dtype="fp16",
-            validate_every=500,
-            save_every=500,
-        )
-    )
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("beats"))
     width: int = 320
     depth: int = 4
     dropout: float = 0.25
@@ -161,7 +134,7 @@ class _Beats(OfCache[BeatRecipe], Job[BeatRecipe]):
         return {**config_of(model), "pipeline": "synthesize"}
 
 
-beats = Recipe(ABOUT, BeatRecipe, _Beats)
+beats = Recipe(DECLARED.about("beats"), BeatRecipe, _Beats)
 
 
 def model_of(

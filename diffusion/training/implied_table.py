@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from diffusion.conditions.implied import _COLUMNS, _OF_ALL, _RANGE, IMPLIED, LEAST, LEVELS
-from gen.card import About
 from gen.files import atomic_files
 from gen.records import InputError
 from gen.training import Fit, OfCache, Recipe
+from gen.training.declared import Declared
 from metrics.measurement.criteria import CRITERIA
 from metrics.measurement.records import measure_records
 
@@ -55,12 +55,7 @@ def measure_typical(data: str | Path) -> list[dict[str, object]]:
     return table
 
 
-TABLE = About(
-    name="diffusion/implied",
-    task="the numbers that findings imply: quantiles of measured rates, intervals, axes and amplitudes by finding",
-    intended_use="fill in the numbers that a request leaves open",
-    limits="of the recordings they were measured on; groups of fewer than five have no row",
-)
+DECLARED = Declared("diffusion")
 
 
 @dataclass(frozen=True)
@@ -84,4 +79,4 @@ class _Implied(OfCache[ImpliedRecipe], Fit[ImpliedRecipe]):
         return {"table": str(self.out), "numbers": len(rows), "findings": len({row["code"] for row in rows})}
 
 
-implied = Recipe(TABLE, ImpliedRecipe, _Implied)
+implied = Recipe(DECLARED.about("implied"), ImpliedRecipe, _Implied)

@@ -22,12 +22,13 @@ from diffusion.training.latents import (
     repeated_weight,
     write_latents,
 )
-from gen.card import SIMULATED, About, Source
+from gen.card import SIMULATED, Source
 from gen.checkpoint import load_checkpoint, load_weights
 from gen.checkpoint import model_config as config_of
 from gen.precision import reduced_precision
 from gen.records import InputError
 from gen.training import Batch, BatchSource, Job, OfCache, Recipe, TrainingConfig
+from gen.training.declared import Declared
 from gen.training.trainer import Validate
 
 if TYPE_CHECKING:
@@ -37,40 +38,14 @@ if TYPE_CHECKING:
 VALIDATION_PHI = np.linspace(0.06, 0.94, 12) * pi / 2
 
 
-ABOUT = About(
-    name="diffusion/default",
-    task="Clinical text, age, sex, heart rate, intervals, axis and voltage in, twelve-lead ECGs out.",
-    intended_use=(
-        "Research: augmentation data sets, teaching, benchmarks of methods. Everything generated is marked synthetic. "
-        "Not a diagnostic device, and no substitute for recordings in clinical validation."
-    ),
-    limits=(
-        "Learned from 2,330 recordings of one collection of adults at rest and from simulated ECGs; rare findings come "
-        "mostly from the simulation and some are not shown. See the evaluations for which."
-    ),
-)
+DECLARED = Declared("diffusion")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DefaultRecipe:
     """Settings of ``diffusion/default``; ``--set key=value`` changes any of them."""
 
-    training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(
-            steps=4800,
-            batch_size=64,
-            lr=8e-4,
-            weight_decay=0.01,
-            betas=(0.9, 0.98),
-            warmup=300,
-            lr_floor=0.02,
-            precision="bf16",
-            ema_decay=0.999,
-            checkpoint_dtype="int8",
-            validate_every=500,
-            save_every=500,
-        )
-    )
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("default"))
     objective: Objective = field(default_factory=Objective)
     network: str = "dit"
     """Which network: dit, unet or diffusets (the published one)."""
@@ -143,7 +118,7 @@ class _Default(OfCache[DefaultRecipe], Job[DefaultRecipe]):
         return {**config_of(model), "pipeline": "synthesize"}
 
 
-default = Recipe(ABOUT, DefaultRecipe, _Default)
+default = Recipe(DECLARED.about("default"), DefaultRecipe, _Default)
 
 
 def _latents(

@@ -9,9 +9,9 @@ import numpy as np
 
 from diffusion.rhythm.fit import Example, fit_table
 from diffusion.rhythm.observed import observed_plans
-from gen.card import About
 from gen.files import replace_folder, write_json
 from gen.records import InputError
+from gen.training.declared import Declared
 from gen.training.recipe import Fit, OfCache, Recipe
 
 _BLOCK = 32
@@ -42,7 +42,7 @@ class _Rhythm(OfCache[RhythmRecipe], Fit[RhythmRecipe]):
         if settings.records:
             rows = rows[: settings.records]
         about = {
-            "recipe": ABOUT.name,
+            "recipe": rhythm.about.name,
             "settings": asdict(settings),
             "data_digest": self.cache.digest,
             "split": "train",
@@ -55,13 +55,8 @@ class _Rhythm(OfCache[RhythmRecipe], Fit[RhythmRecipe]):
         return {"table": str(self.out / "rhythm.json"), **table.about["recordings"]}
 
 
-ABOUT = About(
-    name="diffusion/rhythm",
-    task="Statements, heart rate and age in, beats in time with their kinds out: the table behind it.",
-    intended_use="Rhythms of generated ECGs for research. Not a diagnostic device.",
-    limits="Rates of rare mechanisms are textbook values; drift over minutes is an assumption, not a fit.",
-)
-rhythm = Recipe(ABOUT, RhythmRecipe, _Rhythm)
+DECLARED = Declared("diffusion")
+rhythm = Recipe(DECLARED.about("rhythm"), RhythmRecipe, _Rhythm)
 
 
 def _examples(cache: Any, rows: np.ndarray) -> list[Example]:

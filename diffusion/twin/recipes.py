@@ -19,60 +19,22 @@ from diffusion.twin.identity import IdentityEncoder, probe_r2, reference_setting
 from diffusion.twin.pairs import Pairs, build_pairs, write_manifest
 from diffusion.twin.sources import GAP_FEATURES, PairSource, PersonSet, PersonSource, base_input, base_vectors
 from diffusion.twin.training_sets import OfPersons, PersonData
-from gen.card import About
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.files import replace_folder, write_json
 from gen.quantities import QUANTITIES
 from gen.records import InputError
 from gen.training import Batch, BatchSource, Job, Recipe, TrainingConfig, TrainingResult
+from gen.training.declared import Declared
 from gen.training.trainer import Validate
 
-IDENTITY = About(
-    name="diffusion/identity",
-    task="An ECG and its condition in, a vector that names the person and leaves the condition out.",
-    intended_use="Research: conditioning of twins, judging whether two ECGs could be one person's. No identification.",
-    limits=(
-        "The vector is biometric: keep it like the recording itself. It tells age and sex fully and some of the "
-        "health; verified on few recorded people."
-    ),
-)
-TWIN = About(
-    name="diffusion/twin",
-    task="One ECG of a person and a change of condition in, that person's ECG in the other condition out.",
-    intended_use=(
-        "Research: augmentation for one person, teaching, counterfactual studies. Everything generated is marked "
-        "synthetic. Not a diagnostic device and no forecast of a person's future."
-    ),
-    limits=(
-        "Follows findings and rate better than it keeps the person; edits change the QRS more than a repeat "
-        "visit does; learned mostly from simulated visits."
-    ),
-)
+DECLARED = Declared("diffusion")
 
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityRecipe:
     """Settings of ``diffusion/identity``; ``--set key=value`` changes any of them."""
 
-    training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(
-            steps=2000,
-            batch_size=384,
-            lr=1e-3,
-            weight_decay=0.01,
-            betas=(0.9, 0.98),
-            warmup=200,
-            lr_floor=0.02,
-            precision="bf16",
-            ema_decay=0.998,
-            checkpoint_dtype="int8",
-            validate_every=250,
-            save_every=250,
-            monitor="rank_1",
-            maximise=True,
-            max_minutes=30,
-        )
-    )
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("identity"))
     data: PersonData = field(default_factory=PersonData)
     views: int = 3
     """ECGs of a person in a batch (its size need not be a multiple)."""
@@ -97,23 +59,7 @@ class IdentityRecipe:
 class TwinRecipe:
     """Settings of ``diffusion/twin``; ``--set key=value`` changes any of them."""
 
-    training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(
-            steps=2000,
-            batch_size=64,
-            lr=4e-4,
-            weight_decay=0.01,
-            betas=(0.9, 0.98),
-            warmup=150,
-            lr_floor=0.02,
-            precision="bf16",
-            ema_decay=0.998,
-            checkpoint_dtype="int8",
-            validate_every=300,
-            save_every=300,
-            max_minutes=30,
-        )
-    )
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("twin"))
     objective: Objective = field(default_factory=Objective)
     data: PersonData = field(default_factory=PersonData)
     identity: str = ""
@@ -150,7 +96,7 @@ class _Identity(OfPersons[IdentityRecipe], Job[IdentityRecipe]):
         return _retrieval_validator(self.sets["held-out"])
 
 
-identity = Recipe(IDENTITY, IdentityRecipe, _Identity)
+identity = Recipe(DECLARED.about("identity"), IdentityRecipe, _Identity)
 
 
 class _Twin(OfPersons[TwinRecipe], Job[TwinRecipe]):
@@ -193,7 +139,7 @@ class _Twin(OfPersons[TwinRecipe], Job[TwinRecipe]):
         return channel_weights(self.codec, self.some()) if self.settings.weigh_channels else None
 
     def parts(self) -> dict[str, dict[str, Any]]:
-        return super().parts() | {"identity": {"name": IDENTITY.name, "digest": self.identity_digest}}
+        return super().parts() | {"identity": {"name": identity.about.name, "digest": self.identity_digest}}
 
     def facts(self) -> dict[str, Any]:
         return {"pairs": {name: dict(pairs.manifest) for name, pairs in self.pairs.items()}}
@@ -221,7 +167,7 @@ class _Twin(OfPersons[TwinRecipe], Job[TwinRecipe]):
         return {"pipeline": str(assemble(self.out / "pipeline", denoiser=result.best_path, identity=identity))}
 
 
-twin = Recipe(TWIN, TwinRecipe, _Twin)
+twin = Recipe(DECLARED.about("twin"), TwinRecipe, _Twin)
 
 
 def assemble(folder: Path, *, denoiser: Path, identity: Path) -> Path:

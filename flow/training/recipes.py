@@ -36,52 +36,16 @@ from flow.training.validation import (
     real_training,
 )
 from flow.volumes.reader import VolumeReader
-from gen.card import About, Source, fact, with_run
+from gen.card import Source, fact, with_run
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.files import folder_digest
 from gen.records import InputError
 from gen.training import BatchSource, Job, Recipe, TrainingConfig, TrainingResult
+from gen.training.declared import Declared
 from gen.training.recipe import Settings, Work
 from gen.training.trainer import Validate
 
-
-def _config(**settings: Any) -> TrainingConfig:
-    """Training settings that fit two CPU cores."""
-    common: dict[str, Any] = {
-        "lr": 1e-3,
-        "weight_decay": 0.03,
-        "betas": (0.9, 0.98),
-        "warmup": 200,
-        "lr_floor": 0.02,
-        "precision": "bf16",
-        "ema_decay": 0.999,
-        "checkpoint_dtype": "fp16",
-    }
-    return TrainingConfig(**{**common, **settings})
-
-
-_USE = (
-    "Research: augmentation, pretraining, benchmarks of methods. Trained on simulated hearts. Not a diagnostic device."
-)
-_LIMITS = "Nobody's ECG has been compared with their own MRI; mid short-axis slices only; groups are drawn to the mean."
-ENCODER = About(
-    name="flow/pamae",
-    task="An ECG in, features on phases of the beat and four figures of the heart out.",
-    intended_use=_USE,
-    limits=_LIMITS,
-)
-CODEC = About(
-    name="flow/codec",
-    task="A cine loop with labels to one anatomy latent and a motion latent a frame, and back.",
-    intended_use=_USE,
-    limits="Pictures are smoother than phantoms, and phantoms are not patients.",
-)
-NETWORK = About(
-    name="flow/amdf",
-    task="A twelve-lead ECG in, a cine short-axis loop in phase with it and volumes with intervals out.",
-    intended_use=_USE,
-    limits=_LIMITS,
-)
+DECLARED = Declared("flow")
 RECORDED = Source(
     name="recorded ECGs of a cache (no cine)", licence="as the cache's source states", split="training part alone"
 )
@@ -123,11 +87,7 @@ class _OfPairs(Work[Settings]):
 class PamaeRecipe:
     """Settings of ``flow/pamae``; ``--set key=value`` changes any of them."""
 
-    training: TrainingConfig = field(
-        default_factory=lambda: _config(
-            steps=3500, batch_size=48, lr=8e-4, weight_decay=0.05, validate_every=250, save_every=250, monitor="figures"
-        )
-    )
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("pamae"))
     width: int = 192
     depth: int = 5
     heads: int = 6
@@ -188,16 +148,14 @@ class _Pamae(_OfPairs[PamaeRecipe], Job[PamaeRecipe]):
         return {"targets": list(TARGETS)}
 
 
-pamae = Recipe(ENCODER, PamaeRecipe, _Pamae)
+pamae = Recipe(DECLARED.about("pamae"), PamaeRecipe, _Pamae)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodecRecipe:
     """Settings of ``flow/codec``."""
 
-    training: TrainingConfig = field(
-        default_factory=lambda: _config(steps=2800, batch_size=8, validate_every=200, save_every=200, monitor="loss")
-    )
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("codec"))
     anatomy_channels: int = 8
     motion_width: int = 16
     widths: tuple[int, ...] = (32, 64, 96)
@@ -250,18 +208,14 @@ class _Codec(_OfPairs[CodecRecipe], Job[CodecRecipe]):
         return {"checkpoint": str(self.out / "codec"), **scores}
 
 
-codec = Recipe(CODEC, CodecRecipe, _Codec)
+codec = Recipe(DECLARED.about("codec"), CodecRecipe, _Codec)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AmdfRecipe:
     """Settings of ``flow/amdf``."""
 
-    training: TrainingConfig = field(
-        default_factory=lambda: _config(
-            steps=5000, batch_size=32, lr=7e-4, weight_decay=0.05, validate_every=500, save_every=500
-        )
-    )
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("amdf"))
     encoder: str = ""
     """Checkpoint of ``flow/pamae``."""
     codec: str = ""
@@ -363,4 +317,4 @@ class _Amdf(_OfPairs[AmdfRecipe], Job[AmdfRecipe]):
         return {"checkpoint": str(path)}
 
 
-amdf = Recipe(NETWORK, AmdfRecipe, _Amdf)
+amdf = Recipe(DECLARED.about("amdf"), AmdfRecipe, _Amdf)

@@ -7,19 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gen.card import About, Source
+from gen.card import Source
 from gen.files import write_text
 from gen.records import InputError
 from gen.simulate.fit import FS_HZ, fit, load_training
 from gen.simulate.measure import measure
+from gen.training.declared import Declared
 from gen.training.recipe import Fit, Recipe
 
-POPULATION = About(
-    name="gen/population",
-    task="means, effects and components of wave loops over sex, age, rate and statements",
-    intended_use="draw the hearts of the simulated cohort",
-    limits="moments of the recordings they were fitted to; nothing of a single patient",
-)
+DECLARED = Declared("gen")
 _TABLE = "ptbxl_database.csv"
 
 
@@ -64,4 +60,4 @@ class _Population(Fit[PopulationRecipe]):
         return {"population": str(self.out), "records": model["records"], "kib": self.out.stat().st_size // 1024}
 
 
-population = Recipe(POPULATION, PopulationRecipe, _Population)
+population = Recipe(DECLARED.about("population"), PopulationRecipe, _Population)

@@ -1,30 +1,20 @@
 """A continuation has the rate, the rhythm and the beats of the recording it goes on from."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from diffusion.beat_pipeline import BeatPipeline
-from diffusion.beats.network import BeatDenoiser
 from diffusion.continuation import continuation
 from gen.leads import LEADS_8
 from gen.records import EcgRecord, InputError
 
 DATA = Path(".data/ptb-xl")
-_spec = importlib.util.spec_from_file_location("beats_of_tests", Path(__file__).with_name("test_beats.py"))
-_beats = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_beats)
 
 
-@pytest.fixture(scope="module")
-def pipeline():
-    torch.manual_seed(0)
-    model = BeatDenoiser(width=32, depth=1, condition_width=32)
-    model.code = _beats.fitted_code()
-    return BeatPipeline(model)
+@pytest.fixture
+def pipeline(beat_pipeline):
+    return beat_pipeline
 
 
 def test_a_recording_goes_on_with_its_own_beats(pipeline):

@@ -1,14 +1,8 @@
 """Long recordings as files: bounded, annotated, at any rate, marked synthetic."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
-import torch
 
-from diffusion.beat_pipeline import BeatPipeline
-from diffusion.beats.network import BeatDenoiser
 from diffusion.conditions.condition import Condition
 from diffusion.conditions.request import Prepared
 from diffusion.long import check_length, pieces, write_continuation, write_recordings
@@ -18,19 +12,10 @@ from gen.leads import limb_lead_residual
 from gen.records import InputError
 from gen.text import read_text
 
-_spec = importlib.util.spec_from_file_location("beats_of_tests", Path(__file__).with_name("test_beats.py"))
-_beats = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_beats)
 
-
-@pytest.fixture(scope="module")
-def pipeline():
-    torch.manual_seed(0)
-    model = BeatDenoiser(width=32, depth=1, condition_width=32)
-    model.code = _beats.fitted_code()
-    made = BeatPipeline(model)
-    made.set_progress_bar_config(disable=True)
-    return made
+@pytest.fixture
+def pipeline(beat_pipeline):
+    return beat_pipeline
 
 
 BIGEMINY = Condition(text=read_text("ventricular bigeminy"), heart_rate=70)

@@ -9,43 +9,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from gen.card import SIMULATED, About, Source
+from gen.card import SIMULATED, Source
 from gen.checkpoint import load_checkpoint, load_model, load_weights, model_config, save_checkpoint
 from gen.training import BatchSource, Job, OfCache, Recipe, TrainingConfig, TrainingResult
+from gen.training.declared import Declared
 from gen.training.trainer import Validate
 from vae.codec.network import EcgCodec
 from vae.codec.sources import CodecSettings, CodecSource, latent_statistics, linear_start, reconstruct, record_errors
 from vae.training.sources import simulated_uv
 
-CODEC = About(
-    name="vae/codec",
-    task="Eight leads at 500 Hz to 16 numbers for each 80 ms, and back: the space in which generators work.",
-    intended_use="Research: latents for generative models and identity encoders. Not a diagnostic device.",
-    limits="Trained on signals cut at 8 mV; R waves come out about 0.03 mV low, and little is left above 60 Hz.",
-)
+DECLARED = Declared("vae")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodecRecipe:
     """Settings of ``vae/codec``; ``--set key=value`` changes any of them."""
 
-    training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(
-            steps=5000,
-            batch_size=32,
-            lr=1e-3,
-            weight_decay=0.01,
-            betas=(0.9, 0.98),
-            warmup=100,
-            lr_floor=0.01,
-            precision="bf16",
-            ema_decay=0.995,
-            checkpoint_dtype="fp16",
-            validate_every=500,
-            save_every=500,
-            monitor="score",
-        )
-    )
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("codec"))
     source: CodecSettings = field(default_factory=CodecSettings)
     latent_channels: int = 16
     width: int = 128
@@ -114,7 +94,7 @@ class _Codec(OfCache[CodecRecipe], Job[CodecRecipe]):
         return super().sources() + ([SIMULATED] if self.settings.source.simulated_share else [])
 
 
-codec = Recipe(CODEC, CodecRecipe, _Codec)
+codec = Recipe(DECLARED.about("codec"), CodecRecipe, _Codec)
 
 
 def standardise(folder: Path, signal_mv: np.ndarray, dtype: str) -> None:

@@ -10,61 +10,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from gen.card import SIMULATED, About, Source
+from gen.card import SIMULATED, Source
 from gen.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from gen.training import BatchSource, Fit, Job, OfCache, Recipe, TrainingConfig
+from gen.training.declared import Declared
 from gen.training.trainer import Validate
 from vae.networks.linear import LinearStatistics
 from vae.training.masks import MAIN_SET
 from vae.training.sources import LeadSource, PlainSource, SourceSettings, simulated_uv, unit_power_covariance
 from vae.training.validation import validator
 
-_USE = "Research: filling leads that a recorder does not have, augmentation, benchmarks. Not a diagnostic device."
-_LIMITS = (
-    "Leads that were not observed are estimates: baseline drift, infarction and conduction disease in territories that "
-    "the given leads do not see cannot be known. Trained on one collection of adults at rest."
-)
-DEFAULT = About(
-    name="vae/default",
-    task="Any leads of an ECG in, twelve leads with bands of uncertainty out.",
-    intended_use=_USE,
-    limits=_LIMITS,
-)
-WEARECG = About(
-    name="vae/wearecg",
-    task="Leads II, V1 and V5 in, twelve leads out (WearECG's published network).",
-    intended_use=_USE,
-    limits=_LIMITS,
-)
-LINEAR = About(
-    name="vae/linear",
-    task="Second moments of the leads, from which least-squares reconstructions follow.",
-    intended_use="Baseline of lead reconstruction. Not a diagnostic device.",
-    limits="Instantaneous and short-time linear relations between leads only.",
-)
+DECLARED = Declared("vae")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DefaultRecipe:
     """Settings of ``vae/default``; ``--set key=value`` changes any of them."""
 
-    training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(
-            steps=4200,
-            batch_size=24,
-            lr=1e-3,
-            weight_decay=0.05,
-            betas=(0.9, 0.98),
-            warmup=200,
-            lr_floor=0.02,
-            precision="bf16",
-            ema_decay=0.999,
-            checkpoint_dtype="fp16",
-            validate_every=300,
-            save_every=300,
-            monitor="mae",
-        )
-    )
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("default"))
     source: SourceSettings = field(default_factory=lambda: SourceSettings(simulated_share=0.1))
     widths: tuple[int, ...] = (128, 208, 320)
     dropout: float = 0.1
@@ -102,30 +65,14 @@ class _Default(OfCache[DefaultRecipe], Job[DefaultRecipe]):
         return super().sources() + ([SIMULATED] if self.settings.source.simulated_share else [])
 
 
-default = Recipe(DEFAULT, DefaultRecipe, _Default)
+default = Recipe(DECLARED.about("default"), DefaultRecipe, _Default)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WearECGRecipe:
     """Settings of ``vae/wearecg``: the published optimiser and losses, with the input masked."""
 
-    training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(
-            steps=6000,
-            batch_size=16,
-            lr=5e-5,
-            schedule="onecycle",
-            weight_decay=0.01,
-            betas=(0.9, 0.999),
-            clip_norm=None,
-            precision="bf16",
-            ema_decay=None,
-            checkpoint_dtype="bf16",
-            validate_every=200,
-            save_every=200,
-            monitor="mae",
-        )
-    )
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("wearecg"))
     fs_hz: float = 100.0
 
 
@@ -144,7 +91,7 @@ class _WearECG(OfCache[WearECGRecipe], Job[WearECGRecipe]):
         return validator(self.cache, self.cache.split("val"), MAIN_SET)
 
 
-wearecg = Recipe(WEARECG, WearECGRecipe, _WearECG)
+wearecg = Recipe(DECLARED.about("wearecg"), WearECGRecipe, _WearECG)
 
 
 @dataclass(frozen=True)
@@ -168,4 +115,4 @@ class _Linear(OfCache[LinearRecipe], Fit[LinearRecipe]):
         return {"checkpoint": str(path)}
 
 
-linear = Recipe(LINEAR, LinearRecipe, _Linear)
+linear = Recipe(DECLARED.about("linear"), LinearRecipe, _Linear)

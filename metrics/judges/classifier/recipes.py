@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from gen.card import About
 from gen.checkpoint import load_checkpoint, load_model, save_checkpoint
 from gen.datasets.scp import SUPERCLASSES, labels_at
 from gen.records import InputError
 from gen.training import BatchSource, Job, OfCache, Recipe, TrainingConfig, TrainingResult
+from gen.training.declared import Declared
 from gen.training.trainer import Validate
 from metrics.judges.classifier.data import Augmentation, Examples, ExampleSource, to_network
 from metrics.judges.classifier.labels import demographics_of, label_matrix, statements_of
@@ -25,37 +25,14 @@ if TYPE_CHECKING:
     from gen.datasets.cache import SignalCache
 
 
-ABOUT = About(
-    name="metrics/classifier",
-    task="A twelve-lead ECG in, probabilities of PTB-XL's superclasses and statements, and features out.",
-    intended_use="Judging generated ECGs: features, findings shown, diagnosis kept. Not a diagnostic device.",
-    limits=(
-        "Small, trained on 2,330 recordings of one collection at 100 Hz: sees nothing above 50 Hz and little of "
-        "rhythm; a generator trained on the same recordings is not judged independently by it."
-    ),
-)
+DECLARED = Declared("metrics")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierRecipe:
     """Settings of ``metrics/classifier``; ``--set key=value`` changes any of them."""
 
-    training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(
-            steps=2400,
-            batch_size=48,
-            lr=2e-3,
-            warmup=100,
-            weight_decay=0.05,
-            precision="bf16",
-            ema_decay=0.995,
-            checkpoint_dtype="fp16",
-            validate_every=100,
-            save_every=400,
-            monitor="auroc",
-            maximise=True,
-        )
-    )
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("classifier"))
     augmentation: Augmentation = field(default_factory=Augmentation)
     widths: tuple[int, ...] = (48, 96, 160, 224)
     blocks: int = 2
@@ -88,7 +65,7 @@ class _Classifier(OfCache[ClassifierRecipe], Job[ClassifierRecipe]):
         return {}
 
 
-classifier = Recipe(ABOUT, ClassifierRecipe, _Classifier)
+classifier = Recipe(DECLARED.about("classifier"), ClassifierRecipe, _Classifier)
 
 
 def examples_of(cache: "SignalCache", rows: np.ndarray, block: int = 256) -> Examples:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from gen.card import SIMULATED, About, Source
+from gen.card import SIMULATED, Source
 from gen.checkpoint import checkpoint_digest, load_model
 from gen.records import InputError
 from gen.text import vocabulary
 from gen.training import BatchSource, Job, OfCache, Recipe, TrainingConfig
+from gen.training.declared import Declared
 from gen.training.trainer import Validate
 from metrics.conditioning import retrieval
 from metrics.judges.classifier.data import Augmentation
@@ -25,39 +26,14 @@ if TYPE_CHECKING:
     from gen.datasets.cache import SignalCache
 
 
-ABOUT = About(
-    name="metrics/clip",
-    task="An ECG and a report in, how well they belong together out.",
-    intended_use="Judging text-to-ECG generators: agreement, retrieval, zero-shot classes. Not a diagnostic device.",
-    limits=(
-        "A small judge: tells a rhythm or a block well and some ST-T findings not at all; it learned from simulated "
-        "ECGs too and favours them."
-    ),
-)
+DECLARED = Declared("metrics")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipRecipe:
     """Settings of ``metrics/clip``; ``--set key=value`` changes any of them."""
 
-    training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(
-            steps=1500,
-            batch_size=96,
-            lr=7e-4,
-            warmup=100,
-            weight_decay=0.05,
-            precision="bf16",
-            ema_decay=0.99,
-            checkpoint_dtype="fp16",
-            validate_every=100,
-            save_every=500,
-            monitor="match_auroc",
-            maximise=True,
-            max_minutes=6.5,
-            schedule_by_time=True,
-        )
-    )
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("clip"))
     augmentation: Augmentation = field(
         # Reports state rates and intervals, and nobody's report is half another's.
         default_factory=lambda: Augmentation(rate=0.02, mixup=0.0, lead_dropout=0.15)
@@ -112,7 +88,7 @@ class _Clip(OfCache[ClipRecipe], Job[ClipRecipe]):
         return [*super().sources(), *([made] if settings.simulated else [])]
 
 
-clip = Recipe(ABOUT, ClipRecipe, _Clip)
+clip = Recipe(DECLARED.about("clip"), ClipRecipe, _Clip)
 
 
 def build(recipe: ClipRecipe) -> torch.nn.Module:

@@ -16,11 +16,12 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from gen.card import SIMULATED, About, Source
+from gen.card import SIMULATED, Source
 from gen.checkpoint import load_checkpoint, load_weights
 from gen.precision import reduced_precision
 from gen.records import InputError
 from gen.training import BatchSource, Job, Recipe, TrainingConfig
+from gen.training.declared import Declared
 from gen.training.trainer import Validate
 from metrics.measurement.delineation.data import DelineationSource, LabelledEcgs, annotated, noise_bank, simulated
 from metrics.measurement.delineation.ludb import read_ludb
@@ -31,12 +32,7 @@ LEARN, CHOOSE = (1, 42), (43, 50)
 _VALIDATION_SEED = 1_000_003
 
 
-ABOUT = About(
-    name="metrics/delineator",
-    task="An ECG in, onset, peak and offset of P, QRS and T in every lead out.",
-    intended_use="Measurement of ECGs for research and benchmarks. Not a diagnostic device.",
-    limits="Learned from simulated truth and 42 recordings; lone P waves, flutter and pacing spikes are its weakness.",
-)
+DECLARED = Declared("metrics")
 LUDB = Source(
     name="LUDB 1.0.1",
     licence="ODC-By 1.0",
@@ -49,24 +45,7 @@ LUDB = Source(
 class DelineatorRecipe:
     """Settings of both recipes; ``--set key=value`` changes any of them."""
 
-    training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(
-            steps=3000,
-            batch_size=24,
-            lr=2.5e-3,
-            weight_decay=0.02,
-            warmup=100,
-            lr_floor=0.01,
-            precision="bf16",
-            ema_decay=0.995,
-            checkpoint_dtype="fp16",
-            validate_every=250,
-            save_every=250,
-            max_minutes=6.5,
-            schedule_by_time=True,
-            threads=2,
-        )
-    )
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("delineator"))
     simulated_records: int = 4000
     noise_records: int = 600
     rows: int = 5
@@ -136,27 +115,12 @@ class _DelineatorLudb(_Delineator):
 
 
 def _ludb_settings() -> DelineatorRecipe:
-    training = TrainingConfig(
-        steps=700,
-        batch_size=24,
-        lr=8e-4,
-        weight_decay=0.02,
-        warmup=20,
-        lr_floor=0.01,
-        precision="bf16",
-        ema_decay=0.99,
-        checkpoint_dtype="fp16",
-        validate_every=100,
-        save_every=100,
-        max_minutes=3.5,
-        schedule_by_time=True,
-        threads=2,
-    )
+    training = DECLARED.training("delineator-ludb")
     return DelineatorRecipe(training=training, simulated_records=1500, real_share=0.6, dropout=0.1)
 
 
-delineator = Recipe(ABOUT, DelineatorRecipe, _Delineator)
-delineator_ludb = Recipe(replace(ABOUT, name="metrics/delineator-ludb"), _ludb_settings, _DelineatorLudb)
+delineator = Recipe(DECLARED.about("delineator"), DelineatorRecipe, _Delineator)
+delineator_ludb = Recipe(DECLARED.about("delineator-ludb"), _ludb_settings, _DelineatorLudb)
 
 
 def _digest(parts: tuple[LabelledEcgs, ...]) -> str:

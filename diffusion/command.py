@@ -83,7 +83,7 @@ def synthesize(
 
     A run that was stopped goes on where it was when the same command is given again. Synthetic; not for diagnosis.
     """
-    from diffusion.process.settings import LONGEST_S, asked_sampling
+    from diffusion.process.settings import LONGEST_S, requested_sampling
     from gen.synthesis import DataSet, share_of
     from gen.synthesis import synthesize as make
 
@@ -95,7 +95,7 @@ def synthesize(
         raise InputError("--overwrite with several processes would remove what the others wrote; remove --out first")
     if number is not None and number < 1:
         raise InputError(f"-n {number}: expected at least 1")
-    chosen = asked_sampling(
+    chosen = requested_sampling(
         steps=steps,
         sampler=sampler,
         guidance=guidance,
@@ -206,10 +206,10 @@ def _pipeline(checkpoint: Path | None, chosen: Mapping[str, Any]) -> "tuple[ECGP
 def _checker(unconditional: bool, allow_unknown: bool) -> Callable[[Mapping[str, Any]], None]:
     """Raises `InputError` for values that cannot be asked for."""
     from diffusion.conditions.condition import Condition
-    from diffusion.conditions.request import check_asked
+    from diffusion.conditions.request import check_request
 
     def check(values: Mapping[str, Any]) -> None:
-        check_asked([Condition(**values)], unconditional=unconditional, allow_unknown=allow_unknown)
+        check_request([Condition(**values)], unconditional=unconditional, allow_unknown=allow_unknown)
 
     return check
 

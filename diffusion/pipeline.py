@@ -13,7 +13,7 @@ from diffusion.checkpoints import DEFAULT_CODEC, INDEX, WEIGHTS, Parts, load_par
 from diffusion.conditions.condition import Condition, collate
 from diffusion.conditions.request import (
     Prepared,
-    check_asked,
+    check_request,
     conditions_of,
     implied_by,
     report_of,
@@ -147,7 +147,7 @@ class ECGPipeline(DiffusionPipeline):
         values = {"age": age, "sex": sex, "heart_rate": heart_rate, "pr_ms": pr_ms, "qrs_ms": qrs_ms, "qt_ms": qt_ms}
         conditions = conditions_of(prompt, values | {"axis_deg": axis_deg, "rms_mv": rms_mv})
         check_output(num, batch_size, output_type)
-        check_asked(conditions, unconditional=unconditional, allow_unknown=allow_unknown)
+        check_request(conditions, unconditional=unconditional, allow_unknown=allow_unknown)
         settings = self.sampling(
             scheduler=scheduler,
             num_inference_steps=num_inference_steps,

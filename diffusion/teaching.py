@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from diffusion.conditions.condition import Condition
-from diffusion.conditions.request import check_asked, statements_of
+from diffusion.conditions.request import check_request, statements_of
 from diffusion.pipeline import ECGPipeline
 from gen.card import data_digest
 from gen.datasets import open_source
@@ -96,7 +96,7 @@ def requests_of(path: Path, number: int = 1) -> TableRequests:
 
 def _check(values: Mapping[str, Any]) -> None:
     condition = Condition(**values)
-    check_asked([condition])
+    check_request([condition])
     if not statements_of(condition):
         raise InputError(f"text {values.get('text', '')!r} names no finding; accepted: such as 'atrial flutter'")
 

@@ -37,7 +37,7 @@ class Stream(IntEnum):
     NUMBERS = 12
     """Which single numbers are left out."""
     BASE = 13
-    """Whether a person's base vector is left out."""
+    """Whether an identity embedding is left out."""
     CROP = 14
     """Where a latent is cut."""
     GENERATION = 21

@@ -92,7 +92,7 @@ def _draw(generator: torch.Generator) -> torch.Tensor:
     return torch.randint(2**_UNSEEDED_BITS, (), generator=generator, device=generator.device).cpu()
 
 
-def check_asked(conditions: Sequence[Condition], *, unconditional: bool = False, allow_unknown: bool = False) -> None:
+def check_request(conditions: Sequence[Condition], *, unconditional: bool = False, allow_unknown: bool = False) -> None:
     """Refuse requests that say nothing, and texts of which nothing was understood.
 
     Raises:

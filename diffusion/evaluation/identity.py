@@ -1,7 +1,8 @@
-"""How well base vectors tell people apart: ``physiogen evaluate identity --real .data/ptb-xl:test``.
+"""How well identity embeddings tell people apart: ``physiogen evaluate identity --real .data/ptb-xl:test``.
 
-People with several recordings are looked for among all people of the sets, by the twin pipeline's base vectors and, as
-a baseline that no generator has seen, by the PTB-XL classifier's features. Probes ask what else base vectors tell.
+People with several recordings are looked for among all people of the sets, by the twin pipeline's identity embeddings
+and, as a baseline that no generator has seen, by the PTB-XL classifier's features. Probes ask what else embeddings
+tell.
 """
 
 from collections.abc import Mapping, Sequence
@@ -126,7 +127,7 @@ def evaluate(pipeline: Any, records: Sequence[EcgRecord], persons: Sequence[str]
     judge = extractor("ptbxl-classifier")
     signals = [record.to_8().at(500).signal_mv[:, :5000] for record in chosen]
     plain = np.concatenate([judge(np.nan_to_num(signal)[None], 500.0) for signal in signals])
-    sets = {"base vector": np.stack(bases).astype(np.float64), "classifier": _standard(plain)}
+    sets = {"identity embedding": np.stack(bases).astype(np.float64), "classifier": _standard(plain)}
     first = first_of_each(who)
     age = np.array([r.patient.age if r.patient.age is not None else np.nan for r in chosen], dtype=np.float64)
     sex = np.array([{"F": 1.0, "M": 0.0}.get(r.patient.sex or "", np.nan) for r in chosen])

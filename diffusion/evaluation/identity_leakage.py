@@ -1,8 +1,8 @@
-"""What a base vector gives away, and what noise or a bottleneck takes from it.
+"""What an identity embedding gives away, and what noise or a bottleneck takes from it.
 
 ``physiogen evaluate identity-leakage --real .data/ptb-xl:test``
 
-A base vector is biometric. Three attacks on it, by somebody who has learned from other people's vectors:
+An identity embedding is biometric. Three attacks on it, by somebody who has learned from other people's vectors:
 
     re-identification    the vector of one recording is looked up among known recordings of many people
     attribute inference  a linear probe reads age, sex, rate, and whether the ECG was normal
@@ -46,7 +46,7 @@ class People:
     """Recordings as an attacker wants to know them.
 
     Attributes:
-        bases: (n, width) base vectors of length one.
+        bases: (n, width) identity embeddings of length one.
         untold: the same, made without telling age and sex.
         persons: (n,) who.
         conditions: (n, d) age, sex, rate and intervals; NaN where unknown.
@@ -69,7 +69,7 @@ def people_of(pipeline: Any, records: Sequence[EcgRecord], persons: Sequence[str
     """Everything about the recordings that are usable references.
 
     Args:
-        pipeline: twin pipeline, whose ``prepare`` and ``bases`` give base vectors and conditions.
+        pipeline: twin pipeline, whose ``prepare`` and ``bases`` give identity embeddings and conditions.
         records: any.
         persons: (n,) who.
 
@@ -195,7 +195,7 @@ def inversion(vectors: Array, beats: Array, seed: int = 0) -> list[float] | None
 def audit(people: People, seed: int = 0) -> dict[str, dict[str, Any]]:
     """`attacks` on the vectors as they are and under each defence, by name."""
     bases = people.bases
-    report = {"base vector": attacks(bases, people, seed=seed)}
+    report = {"identity embedding": attacks(bases, people, seed=seed)}
     for noise in NOISE:
         report[f"noise {noise:g}"] = attacks(noisy(bases, noise, seed), people, bases, seed)
     for count in COMPONENTS:

@@ -1,4 +1,4 @@
-"""Figures of persons with 95 % bootstrap intervals over them: means, retrieval, how well base vectors separate."""
+"""Figures of persons with 95 % bootstrap intervals over them: means, retrieval, how well embeddings separate."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -48,10 +48,10 @@ ADDED = {
 def examined(hearts: int, visit: int, seed: int = COHORT) -> list[EcgRecord]:
     """One visit of each heart, as `diffusion.twin.sources.cohort` draws them for training."""
     from diffusion.training.examples import OVERSAMPLE
-    from diffusion.twin.sources import visit_wish
+    from diffusion.twin.sources import sample_visit
     from gen.simulate import simulate
 
-    wishes = [visit_wish(seed, index, visit) for index in range(hearts)]
+    wishes = [sample_visit(seed, index, visit) for index in range(hearts)]
     batch = simulate(range(hearts), seed=seed, visit=visit, noise="light", conditions=wishes, oversample=OVERSAMPLE)
     return batch.records()
 
@@ -66,7 +66,7 @@ def evaluate(
         hearts: how many.
         steps: sampling steps; the weights' own by default.
         seed: of the twins.
-        base_noise: length of noise that is added to each person's base vector, in units of the vector's: what
+        base_noise: length of noise that is added to each person's identity embedding, in units of the vector's: what
             protecting it costs.
 
     Raises:

@@ -1,6 +1,6 @@
 """The default denoiser: a transformer over latent positions (DiT, Peebles & Xie 2023) with two ways for conditions.
 
-As in AdaX (ECGTwin, Lai et al. 2025), what is global (noise angle, numbers, a person's base vector) scales, shifts and
+As in AdaX (ECGTwin, Lai et al. 2025), what is global (noise angle, numbers, an identity embedding) scales, shifts and
 gates every block (adaLN-Zero), and what is said (statement tokens, numbers again) is attended to. Unlike there,
 cross-attention is gated, padding is excluded by a boolean mask, and rotary positions (Su et al. 2021) turn queries
 and keys inside every self-attention.
@@ -33,8 +33,8 @@ class LatentDiT(ModelMixin, ConfigMixin):
         mlp_ratio: hidden width of a block's MLP in units of the width.
         text_path: way of the text, "attention", "adaln" or "both".
         numbers_path: way of numbers, sex and source.
-        base_width: size of a person's base vector; 0 for the population model.
-        base_path: way of the base vector.
+        base_width: size of an identity embedding; 0 for the population model.
+        base_path: way of the identity embedding.
         registers: learned tokens before the positions (Darcet et al. 2024). Three make 125 positions 128 tokens, and
             attention over a multiple of 16 is up to twice as fast on a CPU.
         patch: positions taken as one token; a length that it does not divide is padded at the end.

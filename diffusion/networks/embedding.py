@@ -1,7 +1,7 @@
 """What a denoising network sees of a condition: one vector (for adaLN) and a set of memory tokens (for attention).
 
-Absence is known: a number that is NaN, a category that is 0 and a base vector that is missing each have a learned
-null, and the memory always holds one learned null token, so attention over a sample without text is defined.
+Absence is known: a number that is NaN, a category that is 0 and an identity embedding that is missing each have a
+learned null, and the memory always holds one learned null token, so attention over a sample without text is defined.
 
 The tokens of a text are a *set* (`gen.text.encode`): they carry no position, so permuting valid ones changes nothing,
 and padded ones have no influence.
@@ -159,14 +159,14 @@ class TextTokens(nn.Module):
 
 
 class ConditionEncoder(nn.Module):
-    """Vector and memory tokens of conditions, and of a person's base vector if the network takes one.
+    """Vector and memory tokens of conditions, and of an identity embedding if the network takes one.
 
     Args:
         width: of the vector and the tokens.
         text_path: way of the text.
         numbers_path: way of numbers, sex and source.
-        base_width: size of the base vector; 0 for a network without.
-        base_path: way of the base vector.
+        base_width: size of the identity embedding; 0 for a network without.
+        base_path: way of the identity embedding.
 
     Raises:
         ValueError: an unknown path.
@@ -210,7 +210,7 @@ class ConditionEncoder(nn.Module):
             base: (batch, base_width); rows that hold a NaN count as absent, as does None.
 
         Raises:
-            ValueError: a base vector for a network without, or of another size.
+            ValueError: an identity embedding for a network without, or of another size.
         """
         text, valid = self.text(condition), condition.token_mask
         numbers = self.numbers(condition.numbers)
@@ -249,12 +249,12 @@ class ConditionEncoder(nn.Module):
     def _base_token(self, batch: int, base: torch.Tensor | None) -> torch.Tensor | None:
         if not self.base_width:
             if base is not None:
-                raise ValueError("a base vector was given to a network without one (base_width 0)")
+                raise ValueError("an identity embedding was given to a network without one (base_width 0)")
             return None
         if base is None:
             return self.base_null.expand(batch, -1)
         if base.shape != (batch, self.base_width):
-            raise ValueError(f"base vector of shape {tuple(base.shape)}; expected ({batch}, {self.base_width})")
+            raise ValueError(f"identity embedding of shape {tuple(base.shape)}; expected ({batch}, {self.base_width})")
         absent = base.isnan().any(dim=1, keepdim=True)
         # Directions carry identity; their lengths depend on how the extractor was trained.
         known = self.base(F.layer_norm(torch.where(absent, 0.0, base).float(), (self.base_width,)))

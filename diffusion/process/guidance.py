@@ -1,7 +1,7 @@
 """Classifier-free guidance with a scale of its own for every group of conditions.
 
 Groups are added one after another, text last: null -> rate -> patient -> shape -> reference -> text. The reference is
-a person's base vector, for networks that take one; its scale is 1 unless it is named. With v_k the prediction that
+an identity embedding, for networks that take one; its scale is 1 unless it is named. With v_k the prediction that
 knows the first k groups and g_k the scale of group k,
 
     v = v_0 + sum_k g_k (v_k - v_(k-1)),
@@ -22,7 +22,7 @@ from gen.records import InputError
 
 #: Order in which groups are added; text is understood given everything else.
 CHAIN = ("rate", "patient", "shape", "reference", "text")
-#: The group that is no part of a `Condition`: the base vector.
+#: The group that is no part of a `Condition`: the identity embedding.
 REFERENCE = "reference"
 
 

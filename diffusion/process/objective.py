@@ -38,7 +38,7 @@ class Objective:
     drop_everything: float = 0.1
     drop_within: float = 0.3
     drop_base: float = 0.15
-    """Probability that a person's base vector is left out, independently of everything else."""
+    """Probability that an identity embedding is left out, independently of everything else."""
 
 
 def draw_phi(seeds: torch.Tensor, settings: Objective) -> torch.Tensor:

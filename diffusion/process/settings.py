@@ -105,7 +105,7 @@ class Sampling:
         return said | ({"clean": True} if self.clean else {})
 
 
-def asked_sampling(
+def requested_sampling(
     *,
     steps: int | None = None,
     sampler: str | None = None,

@@ -15,7 +15,7 @@ from diffusion.beats.shape import LEAD_IN, QRS, BeatShape
 from diffusion.beats.variation import measure_variation
 from diffusion.conditions.condition import Condition, ConditionBatch
 from diffusion.rhythm.plan import BeatKind, BeatPlan
-from diffusion.training.examples import OVERSAMPLE, clipped, draw_wish, texts_of_row
+from diffusion.training.examples import OVERSAMPLE, clipped, sample_condition, texts_of_row
 from diffusion.training.latents import condition_arrays
 from gen.datasets import SignalCache
 from gen.leads import LEADS_8_TO_12
@@ -136,7 +136,9 @@ def simulated_beats(count: int, *, seed: int, visits: int = 2, block: int = 50) 
     for start in range(0, count, block):
         indices = range(start, min(start + block, count))
         for visit in range(visits):
-            wishes = [draw_wish(np.random.default_rng(np.random.SeedSequence((seed, i, 7 + visit)))) for i in indices]
+            wishes = [
+                sample_condition(np.random.default_rng(np.random.SeedSequence((seed, i, 7 + visit)))) for i in indices
+            ]
             batch = simulate(indices, seed=seed, visit=visit, noise="none", conditions=wishes, oversample=OVERSAMPLE)
             for signal, truth, heart in zip(batch.signal_mv, batch.truth, batch.hearts, strict=True):
                 found = simulated_example(signal.astype(np.float64), batch.fs_hz, truth, heart)

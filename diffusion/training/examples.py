@@ -114,7 +114,9 @@ def simulated(count: int, *, seed: int, block: int = 64) -> Iterator[Example]:
 
     for start in range(0, count, block):
         indices = range(start, min(start + block, count))
-        wishes = [draw_wish(np.random.default_rng(np.random.SeedSequence((seed, index, 7)))) for index in indices]
+        wishes = [
+            sample_condition(np.random.default_rng(np.random.SeedSequence((seed, index, 7)))) for index in indices
+        ]
         yield described(
             simulate(indices, seed=seed, noise="light", duration_s=WINDOW_S, conditions=wishes, oversample=OVERSAMPLE)
         )
@@ -133,7 +135,7 @@ def described(batch: "SimulatedBatch") -> Example:
     return Example(batch.signal_mv, _wordings(texts, facts))
 
 
-def draw_wish(rng: np.random.Generator) -> dict[str, Any]:
+def sample_condition(rng: np.random.Generator) -> dict[str, Any]:
     """What a simulated heart is asked for."""
     kind = rng.random()
     wish: dict[str, Any] = {}

@@ -66,7 +66,7 @@ def twin(
     achieved. Synthetic; not for diagnosis.
     """
     from diffusion.conditions.condition import Condition
-    from diffusion.process.settings import asked_sampling
+    from diffusion.process.settings import requested_sampling
     from diffusion.twin.change import Change
     from gen.io import RecordSetWriter
     from gen.io.formats import writable
@@ -75,7 +75,7 @@ def twin(
     change = Change(text=text, add=add, remove=remove, heart_rate=hr, age=age, same=same).checked(allow_unknown)
     Condition(age=age, heart_rate=hr)  # refuses numbers out of range before anything is loaded
     _check(number, strength, sampler)
-    settings = asked_sampling(steps=steps, sampler=sampler, guidance=guidance, negative=negative, float32=float32)
+    settings = requested_sampling(steps=steps, sampler=sampler, guidance=guidance, negative=negative, float32=float32)
     records = _read(reference, fs, unit, leads)
     with RecordSetWriter(out, format=format, overwrite=overwrite) as writer:
         pipeline, sampling = _pipeline(checkpoint, settings)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from diffusion.conditions.condition import ConditionBatch
-from diffusion.training.examples import OVERSAMPLE, WINDOW_S, Measure, described, draw_wish, recorded
+from diffusion.training.examples import OVERSAMPLE, WINDOW_S, Measure, described, recorded, sample_condition
 from diffusion.training.latents import Codec, Example, LatentSet, gathered, repeated_weight, write_latents
 from diffusion.twin.pairs import Pairs, Visits, visits_of_cache
 from gen.files import read_json, replace_folder, write_json
@@ -83,7 +83,7 @@ def cohort(hearts: int, visits: int, *, seed: int, block: int = 64) -> Iterator[
     for visit in range(visits):
         for start in range(0, hearts, block):
             indices = range(start, min(start + block, hearts))
-            wishes = [visit_wish(seed, index, visit) for index in indices]
+            wishes = [sample_visit(seed, index, visit) for index in indices]
             yield described(
                 simulate(
                     indices,
@@ -97,12 +97,12 @@ def cohort(hearts: int, visits: int, *, seed: int, block: int = 64) -> Iterator[
             )
 
 
-def visit_wish(seed: int, index: int, visit: int) -> dict[str, Any]:
+def sample_visit(seed: int, index: int, visit: int) -> dict[str, Any]:
     """What one visit of a simulated heart is asked for."""
     from gen.simulate import draw_heart
 
     rng = np.random.default_rng(np.random.SeedSequence((seed, index, visit), spawn_key=(Purpose.VISIT,)))
-    wish = draw_wish(rng)
+    wish = sample_condition(rng)
     if rng.random() < _OTHER_AGE:
         age = draw_heart(seed, index).age + rng.uniform(-_AGE_CHANGE, _AGE_CHANGE)
         wish["age"] = float(np.clip(age, 18, 95))
@@ -117,7 +117,7 @@ def cohort_visits(hearts: int, visits: int, *, seed: int, split: str = "train") 
     ages = np.array([draw_heart(seed, k).age for k in range(hearts)])
     years = []
     for visit in range(visits):
-        pinned = [visit_wish(seed, k, visit).get("age") for k in range(hearts)]
+        pinned = [sample_visit(seed, k, visit).get("age") for k in range(hearts)]
         years += [age + 1.1 * visit if own is None else own for age, own in zip(ages, pinned, strict=True)]
     return visits_of_cohort([f"sim-{seed}-{k}" for k in range(hearts)], visits, np.array(years), split)
 

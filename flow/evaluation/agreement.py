@@ -3,7 +3,7 @@
 import numpy as np
 
 from flow.evaluation.generate import Generated
-from flow.evaluation.scores import coverage, mean_figure, over_hearts
+from flow.evaluation.scores import coverage, mean_estimate, over_hearts
 from flow.pipeline import ECGToCMRPipeline
 from flow.training.pair_cache import Part
 from flow.volumes.intervals import Calibration, ends_of
@@ -27,18 +27,18 @@ def volumes(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, right: Gen
         middle, low, high = interval_of(pipeline, name, getattr(right, name), pipeline.calibration)
         _, raw_low, raw_high = interval_of(pipeline, name, getattr(right, name), None)
         total = ((truth - truth.mean()) ** 2).mean()
-        out[f"mae_{name}"] = mean_figure(np.abs(middle - truth))
-        out[f"bias_{name}"] = mean_figure(middle - truth)
+        out[f"mae_{name}"] = mean_estimate(np.abs(middle - truth))
+        out[f"bias_{name}"] = mean_estimate(middle - truth)
         out |= {f"bland_altman_{name}_{key}": value for key, value in bland_altman(truth, middle).items()}
-        out[f"r2_{name}"] = mean_figure(1 - (middle - truth) ** 2 / total)
+        out[f"r2_{name}"] = mean_estimate(1 - (middle - truth) ** 2 / total)
         held = coverage(low, high, truth)
-        out[f"coverage_90_{name}"] = mean_figure(held)
-        out[f"uncalibrated_90_{name}"] = mean_figure(coverage(raw_low, raw_high, truth))
-        out[f"width_90_{name}"] = mean_figure(high - low)
+        out[f"coverage_90_{name}"] = mean_estimate(held)
+        out[f"uncalibrated_90_{name}"] = mean_estimate(coverage(raw_low, raw_high, truth))
+        out[f"width_90_{name}"] = mean_estimate(high - low)
         group = part.fact("group")[rows].astype(int)
         for number, label in enumerate(GROUPS):
             if (group == number).sum() >= _FEWEST:
-                out[f"coverage_90_{name}_{label}"] = mean_figure(held[group == number])
+                out[f"coverage_90_{name}_{label}"] = mean_estimate(held[group == number])
     return out
 
 

@@ -87,7 +87,7 @@ def evaluate(
         "groups": lambda: figures.groups(part, rows, right),
         "swap": lambda: figures.swap_test(pipeline, part, rows[: min(len(rows), 80)]),
         "realism": lambda: figures.realism(pipeline, part, rows, right, real),
-        "codec": lambda: figures.codec_figures(pipeline, part, rows, real),
+        "codec": lambda: figures.codec_results(pipeline, part, rows, real),
         "speed": lambda: figures.speed(pipeline, told),
     }
     for name in SECTIONS:

@@ -22,7 +22,7 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(pearson(a, b)) if len(a) >= 3 else float("nan")
 
 
-def r_figure(guess: np.ndarray, truth: np.ndarray, seed: int = 0) -> Interval:
+def correlation_estimate(guess: np.ndarray, truth: np.ndarray, seed: int = 0) -> Interval:
     """Correlation of guesses with the truth."""
     return over_hearts(lambda w: weighted_pearson(guess, truth, w), len(truth), seed)
 
@@ -75,7 +75,7 @@ def _of_expectation(samples: np.ndarray, truth: np.ndarray, weights: np.ndarray)
     return weighted_pearson(samples.mean(axis=1), truth, weights) / np.sqrt(_reliability(samples, weights))
 
 
-def expectation_figure(
+def expectation_estimate(
     samples: np.ndarray, truth: np.ndarray, other: np.ndarray | None = None, seed: int = 0
 ) -> Interval:
     """`correlation_of_expectation`, or the share of the other guesses' correlation that it is (paired)."""
@@ -87,7 +87,7 @@ def expectation_figure(
     return over_hearts(statistic, len(truth), seed)
 
 
-def mean_figure(values: np.ndarray, seed: int = 0) -> Interval:
+def mean_estimate(values: np.ndarray, seed: int = 0) -> Interval:
     """Mean over hearts; NaN are left out, and there are no bounds for fewer than two hearts."""
     return bootstrap_mean(values, replicates=REPLICATES, seed=seed, few="unknown")
 

@@ -11,13 +11,13 @@ from flow.evaluation.features import frame_features, loop_features
 from flow.evaluation.generate import Generated
 from flow.evaluation.scores import (
     boosting,
+    correlation_estimate,
     end_systole,
-    expectation_figure,
+    expectation_estimate,
     frame_gap,
     group_table,
-    mean_figure,
+    mean_estimate,
     r_difference,
-    r_figure,
     r_ratio,
     ridge,
 )
@@ -52,18 +52,18 @@ def information(
     for name in QUANTITIES:
         truth = part.fact(name)[rows].astype(float)
         made, control = (getattr(g, name).mean(axis=1) for g in (right, wrong))
-        scores = {k: r_figure(v, truth).value for k, v in regressed[name].items()}
+        scores = {k: correlation_estimate(v, truth).value for k, v in regressed[name].items()}
         best = max(scores, key=lambda k: scores[k])
         baseline = regressed[name][best]
         out[name] = {
-            "r_generated": r_figure(made, truth),
-            "r_single_sample": r_figure(getattr(right, name)[:, 0], truth),
-            "r_best_regressor": r_figure(baseline, truth),
+            "r_generated": correlation_estimate(made, truth),
+            "r_single_sample": correlation_estimate(getattr(right, name)[:, 0], truth),
+            "r_best_regressor": correlation_estimate(baseline, truth),
             "best_regressor": best,
             "share_of_regressor": r_ratio(made, baseline, truth),
-            "r_expectation": expectation_figure(getattr(right, name), truth),
-            "share_of_expectation": expectation_figure(getattr(right, name), truth, baseline),
-            "r_other_ecg": r_figure(control, truth),
+            "r_expectation": expectation_estimate(getattr(right, name), truth),
+            "share_of_expectation": expectation_estimate(getattr(right, name), truth, baseline),
+            "r_other_ecg": correlation_estimate(control, truth),
             "right_minus_other": r_difference(made, control, truth),
             "ceiling_r": float(np.sqrt(CEILINGS[_CEILING[name]])),
         }
@@ -107,16 +107,16 @@ def timing(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, right: Gene
     loops = right.loops.astype(np.float32) / 255.0
     true_loops = part.frames[rows].astype(np.float32) / 255.0
     out: dict[str, Any] = {
-        "end_systole_error_frames": mean_figure(gap.astype(float)),
-        "end_systole_error_frames_single": mean_figure(single),
+        "end_systole_error_frames": mean_estimate(gap.astype(float)),
+        "end_systole_error_frames_single": mean_estimate(single),
         "phase_error_median_deg": ecg_validator(part, len(rows))(pipeline.encoder)["phase_error_median_deg"],
-        "periodicity_gap": mean_figure(periodicity_gap(generated=loops)),
-        "periodicity_gap_truth": mean_figure(periodicity_gap(generated=true_loops)),
+        "periodicity_gap": mean_estimate(periodicity_gap(generated=loops)),
+        "periodicity_gap_truth": mean_estimate(periodicity_gap(generated=true_loops)),
     }
     for name in ("af", "lbbb", "pvc"):
         there = part.fact(name)[rows] > 0
         if there.sum() >= 3:
-            out[f"end_systole_error_frames_{name}"] = mean_figure(gap[there].astype(float))
+            out[f"end_systole_error_frames_{name}"] = mean_estimate(gap[there].astype(float))
     return out
 
 
@@ -135,12 +135,12 @@ def swap_test(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray) -> dict[
     own_share, mixed_share = _share(own), _share(mixed)
     own_ef, mixed_ef = 1 - own_share.min(axis=1), 1 - mixed_share.min(axis=1)
     return {
-        "curve_error_to_motion": mean_figure(np.abs(mixed_share - own_share[partner]).mean(axis=1)),
-        "curve_error_to_anatomy": mean_figure(np.abs(mixed_share - own_share).mean(axis=1)),
-        "r_emptying_with_motion": r_figure(mixed_ef, own_ef[partner]),
-        "r_emptying_with_anatomy": r_figure(mixed_ef, own_ef),
-        "dice_r_peak_with_anatomy": mean_figure(_overlap(mixed[:, 0], own[:, 0])),
-        "dice_r_peak_with_motion": mean_figure(_overlap(mixed[:, 0], own[partner, 0])),
+        "curve_error_to_motion": mean_estimate(np.abs(mixed_share - own_share[partner]).mean(axis=1)),
+        "curve_error_to_anatomy": mean_estimate(np.abs(mixed_share - own_share).mean(axis=1)),
+        "r_emptying_with_motion": correlation_estimate(mixed_ef, own_ef[partner]),
+        "r_emptying_with_anatomy": correlation_estimate(mixed_ef, own_ef),
+        "dice_r_peak_with_anatomy": mean_estimate(_overlap(mixed[:, 0], own[:, 0])),
+        "dice_r_peak_with_motion": mean_estimate(_overlap(mixed[:, 0], own[partner, 0])),
     }
 
 
@@ -207,7 +207,7 @@ def _distance(reference: np.ndarray, generated: np.ndarray, scale: np.ndarray) -
     return float(fid(reference=reference / scale, generated=generated / scale))
 
 
-def codec_figures(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, real: Path | None) -> dict[str, Any]:
+def codec_results(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, real: Path | None) -> dict[str, Any]:
     """PSNR, SSIM and Dice of the codec on unseen simulated hearts and on the held-out real study."""
     few = rows[:60]
     frames = part.frames[few].astype(np.float32) / 255.0

@@ -193,7 +193,7 @@ class PhaseAwareMAE(ModelMixin, ConfigMixin):
         reconstruction = (error * missing).sum() / missing.sum().clamp_min(1.0)
         phase = self._phase_loss(tokens, keep, batch)
         told = self._summary(tokens, batch["beat_mv"], batch["rr_s"])
-        figures = figures_loss(told, self.standardise(batch["targets"]))
+        figures = volumes_loss(told, self.standardise(batch["targets"]))
         a, b, c = self.loss_weights
         total = a * reconstruction + b * phase + c * figures
         return {"loss": total, "reconstruction": reconstruction, "phase": phase, "figures": figures}
@@ -229,7 +229,7 @@ class EncoderBlock(nn.Module):
         return x + self.mlp(self.norm_2(x))
 
 
-def figures_loss(told: EcgFeatures, wanted: torch.Tensor) -> torch.Tensor:
+def volumes_loss(told: EcgFeatures, wanted: torch.Tensor) -> torch.Tensor:
     """Negative log-likelihood of a normal distribution per known figure; ``wanted`` (batch, 4), NaN where unknown."""
     known = torch.isfinite(wanted)
     error = torch.where(known, told.mean - torch.nan_to_num(wanted), torch.zeros_like(told.mean))

@@ -80,7 +80,7 @@ def _pair(named: Mapping[str, Path]) -> tuple[str, dict[str, Any]]:
 
 
 def _board(named: Mapping[str, Path], figures: str | None) -> tuple[str, dict[str, Any]]:
-    from metrics.report.leaderboard import FIGURES, league
+    from metrics.report.leaderboard import FIGURES, leaderboard
     from metrics.report.write import read_report
 
     reports = {name: read_report(path) for name, path in named.items()}
@@ -88,7 +88,7 @@ def _board(named: Mapping[str, Path], figures: str | None) -> tuple[str, dict[st
     chosen = figures.split(",") if figures else [figure for figure in FIGURES if figure in known]
     if not chosen:
         raise InputError(f"--figures: none of the usual ones is there; accepted: {', '.join(sorted(known))}")
-    text = league(reports, chosen)
+    text = leaderboard(reports, chosen)
     facts = {name: {key: report["metrics"].get(key) for key in chosen} for name, report in reports.items()}
     return text + "\n", facts
 

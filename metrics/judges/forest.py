@@ -144,7 +144,7 @@ def judge(
     for name, each in (("real", one), ("generated", two)):
         if len(each) < 4 * folds:
             raise InputError(f"{name}: {len(each)} records; accepted: at least {4 * folds}")
-    kept = usable(one, two)
+    kept = measured_columns(one, two)
     left_out = tuple(name for k, name in enumerate(one.names) if k not in set(kept))
     groups = joint_groups(real_groups, generated_groups, len(one), len(two))
     first, second, floor_groups, floor_name = _floor_sets(one, groups[: len(one)], other, reference_groups, folds, seed)
@@ -164,7 +164,7 @@ def judge(
     return Judgement(verdicts, left_out, skipped, floor_name if floor else "")
 
 
-def usable(*sets: Descriptors) -> list[int]:
+def measured_columns(*sets: Descriptors) -> list[int]:
     """Columns that most records of every set have."""
     missing = np.stack([np.isnan(each.values).mean(axis=0) for each in sets]).max(axis=0)
     return np.flatnonzero(missing <= _MOST_MISSING).tolist()

@@ -24,7 +24,7 @@ FIGURES = (
 )
 
 
-def league(reports: Mapping[str, Mapping[str, Any]], figures: Sequence[str]) -> str:
+def leaderboard(reports: Mapping[str, Mapping[str, Any]], figures: Sequence[str]) -> str:
     """Markdown: a line for each system, a column for each figure with its interval.
 
     Args:

@@ -9,7 +9,7 @@ import torch
 
 from gen.card import NAMELESS
 
-#: Size of the tiny twin pipeline's base vectors.
+#: Size of the tiny twin pipeline's identity embeddings.
 TWIN_BASE = 16
 
 

@@ -82,6 +82,9 @@ def test_the_report_of_an_extractor_that_knows(rng):
 
     report = evaluate(SimpleNamespace(prepare=prepare), records, who)
     assert report["left_out"] == 1
-    assert report["base vector"]["all strangers"]["rank_1"] == 1.0
-    assert report["base vector"]["separation"]["silhouette"][0] > report["classifier"]["separation"]["silhouette"][0]
+    assert report["identity embedding"]["all strangers"]["rank_1"] == 1.0
+    assert (
+        report["identity embedding"]["separation"]["silhouette"][0]
+        > report["classifier"]["separation"]["silhouette"][0]
+    )
     assert set(report["classifier"]) >= {"rate_r2", "age_r2", "sex_auroc", "norm_auroc"}

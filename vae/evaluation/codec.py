@@ -42,7 +42,7 @@ def evaluate(model: EcgCodec, signal_mv: np.ndarray, patients: Sequence[str]) ->
     figures["pearson_median"] = asdict(patient_interval(errors["pearson"], patients, "median"))
     figures["pearson_5_percent"] = float(np.nanquantile(errors["pearson"], 0.05))
     figures["clinical"] = clinical_errors(rebuilt, signal_mv, model.fs_hz, patients)
-    figures["latent"] = latent_figures(model, signal_mv)
+    figures["latent"] = latent_statistics(model, signal_mv)
     return figures
 
 
@@ -83,7 +83,7 @@ def _bias(name: str, pairs: Sequence[tuple[Parameters, Parameters]], true: np.nd
 
 
 @torch.no_grad()
-def latent_figures(model: EcgCodec, signal_mv: np.ndarray, noise: float = 0.05) -> dict[str, float]:
+def latent_statistics(model: EcgCodec, signal_mv: np.ndarray, noise: float = 0.05) -> dict[str, float]:
     """Spread and tails of the latent, and what noise on it does to the decoded signal."""
     signal = torch.from_numpy(signal_mv[:128])
     latent = model.encode(signal)

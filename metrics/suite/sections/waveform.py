@@ -10,7 +10,7 @@ import numpy.typing as npt
 from gen.leads import LEADS_8
 from gen.records import InputError
 from metrics.distribution.manifold import manifold_scores
-from metrics.judges.forest import ALL, Judgement, Verdict, judge, usable
+from metrics.judges.forest import ALL, Judgement, Verdict, judge, measured_columns
 from metrics.report.entries import Entry, entry, skip
 from metrics.statistics.arrays import Array
 from metrics.statistics.bootstrap import Interval
@@ -193,7 +193,7 @@ def support(
     seed: int = 0,
 ) -> dict[str, Support]:
     """Precision and recall (k = 5) on robustly scaled descriptors, with the real halves beside them."""
-    columns = usable(real, fake)
+    columns = measured_columns(real, fake)
     one, two = (robust(each.values, real, columns) for each in (real, fake))
 
     def compute(first: Array, second: Array, seed: int) -> Mapping[str, float]:

@@ -75,11 +75,11 @@ def test_attacks_find_what_is_there_and_nothing_else(rng):
 def test_defences_take_from_every_attack(rng):
     known = people(rng)
     report = audit(known)
-    rank = [report[name]["rank_1"][0] for name in ("base vector", "noise 0.5", "noise 1", "noise 2")]
+    rank = [report[name]["rank_1"][0] for name in ("identity embedding", "noise 0.5", "noise 1", "noise 2")]
     assert rank[0] == 1
     assert rank[1] > rank[2] > rank[3]
     for name in ("noise 2", "4 components"):
-        assert report[name]["beat_r2"][0] < 0.7 * report["base vector"]["beat_r2"][0]
+        assert report[name]["beat_r2"][0] < 0.7 * report["identity embedding"]["beat_r2"][0]
     assert report["conditions alone"]["age_r2"] > 0.9
     assert report["age and sex not told"]["age_r2"] < 0.5
     assert report["conditions alone"]["beat_r2"][0] < 0.4
@@ -123,8 +123,8 @@ def test_the_command_on_simulated_visits(tmp_path, capsys, monkeypatch):
     assert run(asked) == 0
     assert "39 recordings of 20 people" in capsys.readouterr().out
     found = Results.read(tmp_path / "audit.json")
-    assert found["attacks/base vector/rank 1"].value == 1
-    assert found["attacks/base vector/rate R²"].value is None
+    assert found["attacks/identity embedding/rank 1"].value == 1
+    assert found["attacks/identity embedding/rate R²"].value is None
     assert found.settings["weights"] == {"identity": "0"}
     monkeypatch.setattr(persons_audit, "_LEAST", 100)
     assert run(asked) == 2

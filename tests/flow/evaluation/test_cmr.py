@@ -19,7 +19,7 @@ def test_intervals_hold_the_value_and_shrink_with_n() -> None:
     rng = np.random.default_rng(0)
     truth = rng.normal(size=400)
     guess = 0.6 * truth + 0.8 * rng.normal(size=400)
-    many, few = scores.r_figure(guess, truth), scores.r_figure(guess[:40], truth[:40])
+    many, few = scores.correlation_estimate(guess, truth), scores.correlation_estimate(guess[:40], truth[:40])
     assert many.low < many.value < many.high
     assert many.value == pytest.approx(0.6, abs=0.1)
     assert many.high - many.low < few.high - few.low
@@ -47,7 +47,7 @@ def test_few_draws_of_a_perfect_model_are_corrected_to_its_expectation() -> None
         assert scores.correlation(draws.mean(axis=1), truth) < 0.6
         assert scores.correlation_of_expectation(draws, truth) == pytest.approx(0.4**0.5, abs=0.02)
     few, other = draws[:400], known[:400, 0]
-    assert scores.expectation_figure(few, truth[:400], other).value == pytest.approx(1, abs=0.1)
+    assert scores.expectation_estimate(few, truth[:400], other).value == pytest.approx(1, abs=0.1)
     assert np.isnan(scores.reliability(np.zeros((5, 3))))
 
 

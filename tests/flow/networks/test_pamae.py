@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from flow.networks.pamae import EcgFeatures, PhaseAwareMAE, circular_error_deg, figures_loss, targets_of
+from flow.networks.pamae import EcgFeatures, PhaseAwareMAE, circular_error_deg, targets_of, volumes_loss
 from flow.networks.pamae_published import ReferencePAMAE
 
 
@@ -70,7 +70,7 @@ def test_figures_loss_is_the_normal_likelihood() -> None:
     wanted = torch.tensor([[1.5, math.nan]])
     normal = torch.distributions.Normal(0.5, math.exp(0.2))
     expected = -normal.log_prob(torch.tensor(1.5)) - 0.5 * math.log(2 * math.pi)
-    assert figures_loss(told, wanted) == pytest.approx(float(expected), abs=1e-6)
+    assert volumes_loss(told, wanted) == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_circular_error_wraps() -> None:

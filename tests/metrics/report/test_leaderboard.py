@@ -7,7 +7,7 @@ import pytest
 from gen.cli import run
 from gen.records import InputError
 from gen.results import Data, Results, Value
-from metrics.report.leaderboard import league
+from metrics.report.leaderboard import leaderboard
 
 
 def report(digest="a", n=10, **figures):
@@ -18,7 +18,7 @@ def report(digest="a", n=10, **figures):
 def test_lines_and_columns():
     one = report(n=330, fid={"value": 2.0, "ci": [1.5, 2.5], "floor": 1.0}, recall={"value": 0.5, "ci": None})
     two = report(n=20, fid={"value": 9.0, "ci": [8.0, 10.0], "floor": 1.2})
-    lines = league({"ours": one, "theirs": two}, ["fid", "recall"]).splitlines()
+    lines = leaderboard({"ours": one, "theirs": two}, ["fid", "recall"]).splitlines()
     assert lines[2:] == [
         "| two halves of the real records | | 1 |  |",
         "| ours | 330 | 2 [1.5, 2.5] | 0.5 |",
@@ -28,9 +28,9 @@ def test_lines_and_columns():
 
 def test_other_real_records_and_unknown_figures_are_refused():
     with pytest.raises(InputError, match="b: other real records than a"):
-        league({"a": report(), "b": report("z")}, ["fid"])
+        leaderboard({"a": report(), "b": report("z")}, ["fid"])
     with pytest.raises(InputError, match="'nothing': in none of the reports; accepted: fid"):
-        league({"a": report(fid={"value": 1.0})}, ["nothing"])
+        leaderboard({"a": report(fid={"value": 1.0})}, ["nothing"])
 
 
 @pytest.fixture

@@ -87,22 +87,31 @@ def speed(count: int, seed: int) -> dict[str, float]:
     }
 
 
-_UNITS = {"ml": "ml", "g": "g", "index": "per m²", "ef": "%", "shortening": "%"}
+#: Name and unit of each quantity in the results.
+_SHOWN = {
+    "edv_ml": ("EDV", "ml"),
+    "esv_ml": ("ESV", "ml"),
+    "ef": ("EF", "%"),
+    "mass_g": ("LV mass", "g"),
+    "rv_edv_ml": ("RV EDV", "ml"),
+    "edv_index": ("EDV of the body surface", "ml/m²"),
+    "mass_index": ("LV mass of the body surface", "g/m²"),
+    "shortening": ("long-axis shortening", "%"),
+}
 
 
 def run(settings: CineCohort, progress: Progress) -> Results:
     """A line for each group and quantity, the speed, and the contact sheet where one is asked for."""
-    rows: dict[str, dict[str, Value | str]] = {}
+    values: dict[str, Node] = {title: {} for title, _ in _SHOWN.values()}
     for group, row in group_table(settings.number, settings.seed).items():
         for name, (mean, spread) in row.items():
             if name != "n":
-                n, unit = int(row["n"][0]), _UNITS[name.rpartition("_")[2]]
-                rows[f"{group}, {name.replace('_', ' ')}"] = {
+                n, (title, unit) = int(row["n"][0]), _SHOWN[name]
+                values[title][group] = {
                     "mean": Value(mean, n=n, unit=unit),
                     "SD": Value(spread, n=n, unit=unit),
                     "real hearts": REFERENCE.get((group, name), ""),
                 }
-    values: dict[str, Node] = {"hearts": rows}
     if settings.cines:
         progress("hearts drawn; timing cines")
         timing = speed(settings.cines, settings.seed)

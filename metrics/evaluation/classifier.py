@@ -22,13 +22,16 @@ from metrics.statistics.ranking import auroc_interval
 
 #: Positives from which a statement counts as frequent: means over rarer ones are mostly luck.
 FREQUENT = 5
+#: Names of the levels in the results.
+SUPERCLASSES, STATEMENTS = "superclasses", "statements"
+FREQUENT_STATEMENTS = f"statements with at least {FREQUENT} positives"
 
 
 def evaluate(classifier: Classifier, cache: SignalCache, rows: np.ndarray, replicates: int = 1000) -> dict[str, Any]:
     """All figures of a classifier on some records of a cache.
 
     Returns:
-        ``levels`` ('super'; 'all'; 'all_frequent': statements with at least `FREQUENT` positives) ->
+        ``levels`` (`SUPERCLASSES`, `STATEMENTS`, `FREQUENT_STATEMENTS`) ->
         `metrics.judges.classifier.scores.Scores` as JSON values; ``sex_auroc``, ``age_mae_years``, ``records``,
         ``patients`` and the digests of weights and data.
 
@@ -50,9 +53,13 @@ def evaluate(classifier: Classifier, cache: SignalCache, rows: np.ndarray, repli
             min_positives=least,
             replicates=replicates,
         ).to_dict()
-        for name, level, least in (("super", "super", 1), ("all", "all", 1), ("all_frequent", "all", FREQUENT))
+        for name, level, least in (
+            (SUPERCLASSES, "super", 1),
+            (STATEMENTS, "all", 1),
+            (FREQUENT_STATEMENTS, "all", FREQUENT),
+        )
     }
-    levels["all_frequent"].pop("classes")  # the same as of 'all'
+    levels[FREQUENT_STATEMENTS].pop("classes")  # the same as of all
     woman, age = classifier.demographics(signal, cache.fs_hz)
     truth = demographics_of(table).astype(np.float64)
     known = np.isfinite(truth)
@@ -83,7 +90,7 @@ def tables(figures: Mapping[str, Any]) -> dict[str, Any]:
     for level, scores in figures["levels"].items():
         rows = {row["name"]: _class_values(row) for row in scores.get("classes", ()) if row["auroc"] is not None}
         if rows:
-            out[f"classes of '{level}'"] = rows
+            out[level] = rows
     out["person"] = {
         "sex, AUROC": Value.of(figures["sex_auroc"], better="higher"),
         "age, MAE": Value.of(figures["age_mae_years"], n=n, unit="years", better="lower"),
@@ -111,7 +118,7 @@ def run(settings: Settings, progress: Progress) -> Results:
         tables(figures),
         data=[data_of(cache, settings.split)],
         n=figures["records"],
-        notes=[f"'all_frequent': statements with at least {FREQUENT} positives. n of a class: its positives."],
+        notes=["n of a class: its positives."],
         headline=[f"macro means/{level}/{name}" for level in levels for name in ("AUROC", "AUPRC", "F1", "ECE")],
         weights=figures["weights_digest"],
         patients=figures["patients"],

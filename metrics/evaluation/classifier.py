@@ -43,6 +43,7 @@ def evaluate(classifier: Classifier, cache: SignalCache, rows: np.ndarray, repli
     table, signal = cache.table.iloc[rows], cache.batch(rows)
     statements, patients = statements_of(table), table["patient_id"].to_numpy()
     probabilities = classifier.probabilities(signal, cache.fs_hz)
+    kinds = ((SUPERCLASSES, "super", 1), (STATEMENTS, "all", 1), (FREQUENT_STATEMENTS, "all", FREQUENT))
     levels = {
         name: score(
             probabilities[level],
@@ -53,11 +54,7 @@ def evaluate(classifier: Classifier, cache: SignalCache, rows: np.ndarray, repli
             min_positives=least,
             replicates=replicates,
         ).to_dict()
-        for name, level, least in (
-            (SUPERCLASSES, "super", 1),
-            (STATEMENTS, "all", 1),
-            (FREQUENT_STATEMENTS, "all", FREQUENT),
-        )
+        for name, level, least in kinds
     }
     levels[FREQUENT_STATEMENTS].pop("classes")  # the same as of all
     woman, age = classifier.demographics(signal, cache.fs_hz)

@@ -102,16 +102,17 @@ _SHOWN = {
 
 def run(settings: CineCohort, progress: Progress) -> Results:
     """A line for each group and quantity, the speed, and the contact sheet where one is asked for."""
-    values: dict[str, Node] = {title: {} for title, _ in _SHOWN.values()}
+    quantities: dict[str, dict[str, Node]] = {title: {} for title, _ in _SHOWN.values()}
     for group, row in group_table(settings.number, settings.seed).items():
         for name, (mean, spread) in row.items():
             if name != "n":
                 n, (title, unit) = int(row["n"][0]), _SHOWN[name]
-                values[title][group] = {
+                quantities[title][group] = {
                     "mean": Value(mean, n=n, unit=unit),
                     "SD": Value(spread, n=n, unit=unit),
                     "real hearts": REFERENCE.get((group, name), ""),
                 }
+    values: dict[str, Node] = {**quantities}
     if settings.cines:
         progress("hearts drawn; timing cines")
         timing = speed(settings.cines, settings.seed)

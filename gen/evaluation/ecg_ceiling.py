@@ -5,16 +5,24 @@ from gen.evaluations import Progress
 from gen.results import Data, Results, Value
 from gen.simulate.cine.ceiling import Information, measure
 
+#: Names of the quantities in the results.
+_SHOWN = {
+    "lv_mass_g": "LV mass",
+    "lv_edv_ml": "LV EDV",
+    "lv_esv_ml": "LV ESV",
+    "ef_outside_mi_lbbb": "EF outside infarct and LBBB",
+}
+
 
 def run(settings: EcgCeiling, progress: Progress) -> Results:
     """A line for each quantity; the notes name every ceiling that is broken."""
     found = measure(settings.number, settings.seed)
     broken = [name for name, each in found.items() if each.r2 > each.ceiling]
     return settings.results(
-        {"share of variance (R²)": {name: _values(each) for name, each in found.items()}},
+        {"share of variance (R²)": {_SHOWN[name]: _values(each) for name, each in found.items()}},
         data=[Data("simulated hearts")],
         n=settings.number,
-        notes=[f"{name}: above the ceiling of real ECGs." for name in broken] or ["No ceiling is broken."],
+        notes=[f"{_SHOWN[name]}: above the ceiling of real ECGs." for name in broken] or ["No ceiling is broken."],
     )
 
 

@@ -182,8 +182,8 @@ def run(settings: Text, progress: Progress) -> Results:
     if settings.phrases is not None:
         count, right, wrong = score(settings.phrases)
         values["phrases"] = {"right": Value(right / max(1, count), n=count, better="higher")}
-        for row in wrong[: settings.errors]:
-            progress(f"phrase {row['text']!r}: not {row['expected'] or 'unknown'}")
+        for phrase in wrong[: settings.errors]:
+            progress(f"phrase {phrase['text']!r}: not {phrase['expected'] or 'unknown'}")
     values["speed"] = {"reports": Value(len(labelled) / seconds, unit="per s", better="higher")}
     if settings.errors:
         _show_errors(labelled[:: max(1, len(labelled) // settings.errors)], groups, progress)

@@ -58,8 +58,8 @@ def test_cine_cohort_draws_its_sheet(tmp_path):
 def test_ecg_ceiling_has_a_line_for_each_quantity(tmp_path):
     found = evaluated("ecg-ceiling", "-n", "60", out=tmp_path / "e.json")
     (rows,) = found.values.values()
-    assert set(rows) == {"lv_mass_g", "lv_edv_ml", "lv_esv_ml", "ef_outside_mi_lbbb"}
-    assert rows["lv_mass_g"]["ceiling"].value == 0.6
+    assert set(rows) == {"LV mass", "LV EDV", "LV ESV", "EF outside infarct and LBBB"}
+    assert rows["LV mass"]["ceiling"].value == 0.6
     assert found.notes
 
 

@@ -10,6 +10,7 @@ Everything is escaped; the page carries no script and, by its own content policy
 import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,22 @@ _MAGIC = (
     (b"\xff\xd8\xff", "image/jpeg"),
 )
 _NUMBER = re.compile(r"[+\-−]?[\d.,]+([eE][+-]?\d+)?( ?%)?")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A word in a coloured frame, for a cell of a table: the word says it, the colour only helps to find it.
+
+    Attributes:
+        text: the word; nothing is drawn where it is empty.
+        colour: green, amber or red.
+    """
+
+    text: str
+    colour: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Page:
@@ -90,7 +107,8 @@ class Page:
         Raises:
             ValueError: a row is longer or shorter than the headers.
         """
-        cells = [[format_value(value) for value in row] for row in rows]
+        given = [list(row) for row in rows]
+        cells = [[format_value(value) for value in row] for row in given]
         for number, row in enumerate(cells):
             if len(row) != len(headers):
                 raise ValueError(f"row {number} of the table has {len(row)} cells, the headers have {len(headers)}")
@@ -98,8 +116,8 @@ class Page:
         marks = [' class="number"' if mark else "" for mark in numeric]
         head = "".join(f'<th scope="col"{mark}>{escape(text)}</th>' for mark, text in zip(marks, headers, strict=True))
         body = "\n".join(
-            "<tr>" + "".join(f"<td{mark}>{escape(text)}</td>" for mark, text in zip(marks, row, strict=True)) + "</tr>"
-            for row in cells
+            "<tr>" + "".join(f"<td{mark}>{_cell(value)}</td>" for mark, value in zip(marks, row, strict=True)) + "</tr>"
+            for row in given
         )
         title = "" if caption is None else f"<caption>{escape(caption)}</caption>"
         table = f"<table>{title}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
@@ -149,6 +167,11 @@ class Page:
     def _add(self, part: str) -> "Page":
         self._parts.append(part)
         return self
+
+
+def _cell(value: Any) -> str:
+    text = escape(format_value(value))
+    return f'<span class="mark {escape(value.colour)}">{text}</span>' if isinstance(value, Mark) and text else text
 
 
 def format_value(value: Any) -> str:
@@ -238,6 +261,10 @@ th { font-weight: 600; border-bottom: 2px solid #aab2bc; white-space: nowrap; }
 th:first-child, td:first-child { padding-left: .2rem; }
 tbody tr:hover { background: #f6f8fa; }
 .number { text-align: right; }
+.mark { display: inline-block; padding: 0 .45rem; border-radius: .3rem; border-left: .35rem solid;
+  white-space: nowrap; }
+.mark.green { background: #e8f5ea; border-color: #1b7f3b; } .mark.amber { background: #fff4e0; border-color: #c26a00; }
+.mark.red { background: #fdeaea; border-color: #b00020; }
 .facts { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1.2rem 0; }
 .facts div { flex: 1 1 9rem; max-width: 16rem; padding: .8rem 1rem; border: 1px solid var(--line);
   border-radius: .5rem; }

@@ -24,7 +24,7 @@ def benchmark(
         str | None,
         typer.Option(help="What the generator was trained on (DIR or DIR:train), or a file naming its patients."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for report.json, report.md and report.html.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the report: page, tables, figures, report.json.")] = None,
     preset: Annotated[str, typer.Option(help="quick, reconstruction, generation, twin, cine or full.")] = "quick",
     extractor: Annotated[
         list[str] | None, typer.Option(help="Feature extractor; repeat for more. Default: all that are there.")
@@ -96,7 +96,7 @@ def _compare(paths: tuple[Path, Path], json: bool, *, out: Path | None, overwrit
 
 
 def _describe(report: "BenchmarkReport") -> str:
-    from metrics.report.lights import SYMBOLS, light
+    from metrics.report.lights import words
     from metrics.report.tables import interval, number, skipped
 
     lines = [report.headline]
@@ -109,7 +109,7 @@ def _describe(report: "BenchmarkReport") -> str:
         trivial = "" if each.baseline is None else f"  {each.baseline_name} {number(each.baseline)}"
         bounds = f" ({interval(each.ci)})" if each.ci is not None else ""
         value = f"{number(each.value)}{' ' if each.unit else ''}{each.unit}"
-        lines.append(f"{SYMBOLS[light(each)] or '  '} {each.name:28s} {value}{bounds}{floor}{trivial}")
+        lines.append(f"{words(each):14s} {each.name:28s} {value}{bounds}{floor}{trivial}")
     left_out = skipped(report)
     if left_out:
         lines.append("not computed:")

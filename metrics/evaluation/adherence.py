@@ -25,8 +25,7 @@ from metrics.evaluation.settings import Adherence as Settings
 from metrics.measurement.criteria import CRITERIA
 from metrics.measurement.parameters import Parameters
 from metrics.measurement.records import measure_records
-from metrics.statistics.bootstrap import bootstrap_mean
-from metrics.statistics.proportion import wilson
+from metrics.statistics.proportion import bootstrap_share, wilson
 from metrics.suite.sets import open_set
 
 
@@ -116,7 +115,7 @@ def statement_rows(generated: Judged, real: Judged | None, least: int = 5) -> li
         if wanted.sum() < least:
             continue
         met = _met(generated, code)
-        interval = None if met is None else bootstrap_mean(met, replicates=1000, seed=0)
+        interval = None if met is None else bootstrap_share(met, replicates=1000, seed=0)
         real_met = _met(real, code) if real is not None else None
         rows.append(
             StatementRow(

@@ -13,10 +13,11 @@ import numpy as np
 
 from gen.page import format_value
 from gen.records import InputError
+from metrics.report.entries import AS_IN_REAL
 from metrics.report.write import read_report
 from metrics.statistics.bootstrap import bootstrap_difference
 
-Method = Literal["paired bootstrap over patients", "interval overlap", "values only"]
+Method = Literal["paired bootstrap over patients", "interval overlap", "not tested"]
 _ALPHA = 0.05
 _FEWEST = 5
 
@@ -112,7 +113,7 @@ def comparison_markdown(found: Comparison) -> str:
         cells = (
             line.name,
             line.unit,
-            line.better,
+            "as real" if line.name.split("@")[0] in AS_IN_REAL else line.better,
             format_value(line.first),
             format_value(line.second),
             format_value(line.change),
@@ -148,7 +149,8 @@ def _line(
         "first_ci": bounds[0],
         "second_ci": bounds[1],
     }
-    paired = _record_values(name, one, two)
+    goal = a.get("goal")
+    paired = None if goal is not None else _record_values(name, one, two)
     if paired is not None:
         x, y, patients = paired
         found = bootstrap_difference(x, y, groups=patients)
@@ -165,7 +167,14 @@ def _line(
         )
     change = values[1] - values[0]
     if bounds[0] is None or bounds[1] is None:
-        verdict, method = _winner(change, better) + " (untested)", "values only"
+        verdict, method = "not tested", "not tested"
+    elif goal is not None:
+        # Neither less nor more is better: what counts is the distance to the ideal.
+        far = [_distances(bound, float(goal)) for bound in bounds if bound is not None]
+        apart = far[0][1] < far[1][0] or far[1][1] < far[0][0]
+        nearer = "A" if abs(values[0] - goal) < abs(values[1] - goal) else "B"
+        verdict = f"{nearer} nearer to {format_value(float(goal))} (intervals apart)" if apart else "intervals overlap"
+        method = "interval overlap"
     else:
         apart = bounds[0][1] < bounds[1][0] or bounds[1][1] < bounds[0][0]
         verdict = _winner(change, better) + " (intervals apart)" if apart else "intervals overlap"
@@ -179,6 +188,12 @@ def _line(
         records=None,
         verdict=verdict,
     )
+
+
+def _distances(bounds: tuple[float, float], goal: float) -> tuple[float, float]:
+    """Least and largest distance of an interval to a value."""
+    ends = sorted(abs(bound - goal) for bound in bounds)
+    return (0.0 if bounds[0] <= goal <= bounds[1] else ends[0]), ends[1]
 
 
 def _winner(change: float, better: str) -> str:

@@ -26,6 +26,8 @@ WAVEFORM = (
     "waveform_precision",
     "waveform_recall",
 )
+#: Measures whose ideal is what the real set has: crowding, excess variety and too clean a signal are faults, too.
+AS_IN_REAL = frozenset({"density", "spread_ratio", "vendi_score", "drift_power_mv2", "mains_power_mv2"})
 #: Names that every report.json holds, computed or skipped.
 _DEFINED = tuple(DEFINITIONS)
 _SECOND = _DEFINED.index("two_sample_auroc") + 1
@@ -74,6 +76,18 @@ class Entry:
     extra: Mapping[str, Any] = field(default_factory=dict)
     records: npt.NDArray[np.float64] | None = None
 
+    @property
+    def goal(self) -> float | None:
+        """Value that a perfect generator has where neither less nor more is better; None elsewhere."""
+        if self.as_in_real:
+            return self.floor
+        return self.ideal if self.ideal == 0.5 else None
+
+    @property
+    def as_in_real(self) -> bool:
+        """Whether the ideal is what the real set has, on neither side of it."""
+        return self.name.split("@")[0] in AS_IN_REAL
+
     def as_dict(self) -> dict[str, Any]:
         """As in report.json: numbers or null, nothing that JSON cannot hold."""
         out: dict[str, Any] = {
@@ -93,6 +107,7 @@ class Entry:
             "value_at_floor_n": _number(self.at_floor_n),
             "baseline": _number(self.baseline),
             "baseline_name": self.baseline_name or None,
+            "goal": _number(self.goal),
             "skipped": self.skipped,
         }
         out |= {key: value for key, value in optional.items() if value is not None}
@@ -120,12 +135,13 @@ def from_interval(name: str, interval: Interval, **given: Any) -> Entry:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the page: where it stands, what it shows, and its PNG bytes."""
+    """A picture of the page: where it stands, what it shows, its PNG bytes, and as SVG and PDF where it is a plot."""
 
     section: str
     caption: str
     png: bytes
     width: str | None = None
+    drawing: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,52 +6,56 @@ from metrics.report.entries import Entry
 
 Light = Literal["green", "amber", "red", "none"]
 
-SYMBOLS: dict[Light, str] = {"green": "🟢", "amber": "🟡", "red": "🔴", "none": ""}
+#: A light in words; figures with a floor, and paired errors, which have none.
+WORDS: dict[Light, str] = {"green": "as real", "amber": "not as real", "red": "far from real", "none": ""}
+PAIRED_WORDS: dict[Light, str] = {
+    "green": "small",
+    "amber": "middling",
+    "red": "as the mean beat",
+    "none": "",
+}
 LEGEND = (
-    "🟢 as good as real data: inside the spread of real half against real half, or within 5 % of the way from there to "
-    "the trivial generator. 🟡 in between. 🔴 more than half of the way to the trivial generator. Floor and light use "
-    "the value at the floor's number of records (column 'at floor n'), because distances grow as records get fewer. "
-    "Paired errors have no real floor: 🟢 below a quarter of the mean beat's error, 🔴 no better than the mean beat."
+    "'As real' (green): inside the interval of real half against real half, nothing else. 'Not as real' (amber): "
+    "outside of it. 'Far from real' (red): more than half of the way to the trivial generator. Floor and light use the "
+    "value at the floor's number of records (column 'at floor n'), because distances grow as records get fewer. "
+    "Measures that should be as in the real set are judged by their distance to it, on either side. "
+    "Paired errors have no real floor: 'small' (green) is below a quarter of the mean beat's error. "
+    "A judge that learned from the scored generator's data gives no light."
 )
-_NEAR, _FAR = 0.05, 0.5
+_FAR = 0.5
 
 
 def light(each: Entry) -> Light:
     """Light of one figure; ``none`` where there is nothing to compare it with."""
-    if each.value is None or each.extra.get("descriptive"):
+    if each.value is None or each.extra.get("descriptive") or each.extra.get("partial_judge"):
         return "none"
     if each.section == "Privacy":
         return _privacy(each)
     if each.floor is None:
         return _paired(each)
     value = each.value if each.at_floor_n is None else each.at_floor_n
+    low, high = each.floor_ci or _own_interval(each, each.floor)
     sign = 1.0 if each.better == "lower" else -1.0
-    worst = max(sign * bound for bound in each.floor_ci) if each.floor_ci else sign * each.floor
-    worse = sign * value
-    # Without halves, value and floor each have an interval of their own: overlapping ones are no difference.
-    likely = min(sign * bound for bound in each.ci) if each.at_floor_n is None and each.ci else worse
-    if each.name.startswith(("density", "spread_ratio", "vendi_score")):
-        # Crowding and excess variety are faults, too: both sides of the floor count.
-        return _by_share(abs(value - each.floor), 0.0, each, spread=_half_width(each))
-    if min(worse, likely) <= worst + 1e-12:
+    outside = max(low - value, value - high) if each.as_in_real else sign * value - max(sign * low, sign * high)
+    if outside <= 1e-12:
         return "green"
-    return _by_share(worse - sign * each.floor, 0.0, each)
-
-
-def _by_share(distance: float, start: float, each: Entry, spread: float = 0.0) -> Light:
-    if distance <= start + spread + 1e-12:
-        return "green"
-    if each.baseline is None or each.floor is None:
+    if each.baseline is None:
         return "amber"
+    away = abs(value - each.floor) if each.as_in_real else sign * (value - each.floor)
     span = abs(each.baseline - each.floor)
-    share = distance / span if span > 1e-12 else float("inf")
-    return "green" if share <= _NEAR else "amber" if share <= _FAR else "red"
+    return "amber" if span > 1e-12 and away / span <= _FAR else "red"
 
 
-def _half_width(each: Entry) -> float:
-    if each.floor is None or each.floor_ci is None:
-        return 0.0
-    return max(abs(bound - each.floor) for bound in each.floor_ci)
+def words(each: Entry) -> str:
+    """The light of a figure in words; empty where it has none."""
+    return (PAIRED_WORDS if each.floor is None and each.section != "Privacy" else WORDS)[light(each)]
+
+
+def _own_interval(each: Entry, floor: float) -> tuple[float, float]:
+    """For a floor without an interval: the value's own, laid around it."""
+    if each.ci is None or each.value is None:
+        return floor, floor
+    return floor + each.ci[0] - each.value, floor + each.ci[1] - each.value
 
 
 def _paired(each: Entry) -> Light:

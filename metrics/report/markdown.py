@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from metrics.report.entries import BenchmarkReport
 from metrics.report.lights import LEGEND
-from metrics.report.tables import HEADERS, row, sections, settings_rows, skipped
+from metrics.report.tables import HEADERS, origin_rows, row, sections, settings_rows, skipped, title
 
 
 def markdown(report: BenchmarkReport) -> str:
     """The whole file; its first line is the headline."""
-    parts = [report.headline, "", "# Benchmark", ""]
+    parts = [report.headline, "", f"# {title(report)}", "", _table(("", ""), origin_rows(report)), ""]
     parts += [f"> **Warning.** {text}\n" for text in report.warnings]
-    for title, entries in sections(report).items():
-        parts += [f"## {title}", "", _table(HEADERS, [row(each) for each in entries]), ""]
+    for name, entries in sections(report).items():
+        parts += [f"## {name}", "", _table(HEADERS, [row(each) for each in entries]), ""]
     parts += [LEGEND, ""]
     left_out = skipped(report)
     if left_out:
@@ -23,10 +23,10 @@ def markdown(report: BenchmarkReport) -> str:
     return "\n".join(parts)
 
 
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     lines = [headers, ["---"] * len(headers), *rows]
     return "\n".join("| " + " | ".join(_cell(text) for text in line) + " |" for line in lines)
 
 
-def _cell(text: str) -> str:
+def _cell(text: object) -> str:
     return str(text).replace("|", "\\|").replace("\n", " ")

@@ -1,9 +1,22 @@
 """report.html: one self-contained page with the figures, the lights and the pictures."""
 
 from gen.page import Page
+from metrics.report.cite import cite_as
 from metrics.report.entries import CONTRACT, BenchmarkReport
-from metrics.report.lights import LEGEND, SYMBOLS, light
-from metrics.report.tables import HEADERS, interval, number, row, sections, settings_rows, skipped
+from metrics.report.lights import LEGEND
+from metrics.report.tables import (
+    HEADERS,
+    floor,
+    interval,
+    number,
+    origin_rows,
+    row,
+    sections,
+    settings_rows,
+    skipped,
+    title,
+    verdict,
+)
 
 _HEADLINE_FIGURES = 26
 
@@ -11,16 +24,17 @@ _HEADLINE_FIGURES = 26
 def page(report: BenchmarkReport) -> str:
     """The page as HTML text."""
     synthetic = any(each.get("synthetic") for each in report.settings.get("sets", {}).values())
-    out = Page("Benchmark of generated signals", subtitle=report.headline, synthetic=synthetic)
+    out = Page(title(report), subtitle=report.headline, synthetic=synthetic)
     for warning in report.warnings:
         out.note(warning)
+    out.table(("", ""), origin_rows(report))
     _summary(report, out)
-    for title, entries in sections(report).items():
-        out.heading(title)
+    for name_of_section, entries in sections(report).items():
+        out.heading(name_of_section)
         out.table(HEADERS, [row(each) for each in entries])
         for name, leads in _per_lead(entries).items():
             out.table(("measure", *leads), [[name, *leads.values()]], caption="per lead")
-        for picture in [each for each in report.pictures if each.section == title]:
+        for picture in [each for each in report.pictures if each.section == name_of_section]:
             out.figure(picture.png, picture.caption, width=picture.width)
     rest = [each for each in report.pictures if each.section not in sections(report)]
     if rest:
@@ -38,6 +52,7 @@ def page(report: BenchmarkReport) -> str:
     )
     out.heading("Settings")
     out.table(("setting", "value"), settings_rows(report))
+    out.heading("Cite as").code(cite_as(report))
     return out.html()
 
 
@@ -48,16 +63,28 @@ def _summary(report: BenchmarkReport, out: Page) -> None:
         shown = [each for each in report.entries.values() if each.skipped is None][:_HEADLINE_FIGURES]
     out.heading("Summary")
     out.table(
-        ("", "measure", "value", "95 % CI", "real against real", "trivial generator", "n"),
+        (
+            "verdict",
+            "measure",
+            "value",
+            "95 % CI",
+            "n",
+            "at floor n",
+            "real against real",
+            "floor n",
+            "trivial generator",
+        ),
         [
             [
-                SYMBOLS[light(each)],
+                verdict(each),
                 each.name + (f" ({each.unit})" if each.unit else ""),
                 number(each.value),
                 interval(each.ci),
-                number(each.floor),
-                number(each.baseline),
                 "" if each.n is None else str(each.n),
+                number(each.at_floor_n),
+                floor(each),
+                "" if each.floor_n is None else str(each.floor_n),
+                number(each.baseline),
             ]
             for each in shown
         ],

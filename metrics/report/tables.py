@@ -1,13 +1,21 @@
 """Rows of the report's tables, the same for Markdown and HTML."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from gen.page import format_value
+from gen.page import Mark, format_value
 from metrics.report.entries import BenchmarkReport, Entry
-from metrics.report.lights import SYMBOLS, light
+from metrics.report.lights import light, words
 
-HEADERS = ("", "measure", "value", "95 % CI", "n", "unit", "better", "at floor n", "floor", "floor n", "trivial")
+HEADERS = ("verdict", "measure", "value", "95 % CI", "n", "unit", "better", "at floor n", "floor", "floor n", "trivial")
 _ARROWS = {"lower": "↓", "higher": "↑"}
+
+
+def title(report: BenchmarkReport) -> str:
+    """Heading of the page: what was scored against what."""
+    found = report.settings.get("sets", {})
+    names = [found[key]["name"] for key in ("generated", "real") if key in found]
+    return f"{names[0]} against {names[1]}" if len(names) == 2 else "Benchmark of generated signals"
 
 
 def sections(report: BenchmarkReport) -> dict[str, list[Entry]]:
@@ -24,22 +32,34 @@ def skipped(report: BenchmarkReport) -> list[tuple[str, str]]:
     return [(each.name, each.skipped) for each in report.entries.values() if each.skipped is not None]
 
 
-def row(each: Entry) -> list[str]:
+def verdict(each: Entry) -> Mark:
+    """The light of a figure: a word and its colour."""
+    return Mark(words(each), light(each))
+
+
+def row(each: Entry) -> list[Any]:
     """Cells of one figure, in the order of `HEADERS`."""
     trivial = "" if each.baseline is None else f"{number(each.baseline)} ({each.baseline_name})"
     return [
-        SYMBOLS[light(each)],
+        verdict(each),
         each.name,
         number(each.value),
         interval(each.ci),
         "" if each.n is None else str(each.n),
         each.unit,
-        _ARROWS[each.better],
+        direction(each),
         number(each.at_floor_n),
-        _floor(each),
+        floor(each),
         "" if each.floor_n is None else str(each.floor_n),
         trivial,
     ]
+
+
+def direction(each: Entry) -> str:
+    """Arrow of what is better, or the value that is best where that is neither less nor more."""
+    if each.as_in_real:
+        return "as real"
+    return "0.5" if each.goal == 0.5 else _ARROWS[each.better]
 
 
 def number(value: float | None) -> str:
@@ -52,10 +72,25 @@ def interval(bounds: Sequence[float] | None) -> str:
     return "" if bounds is None else f"{number(bounds[0])} to {number(bounds[1])}"
 
 
-def _floor(each: Entry) -> str:
+def floor(each: Entry) -> str:
+    """Value of the floor with its interval; empty where there is none."""
     if each.floor is None:
         return ""
     return number(each.floor) if each.floor_ci is None else f"{number(each.floor)} ({interval(each.floor_ci)})"
+
+
+def origin_rows(report: BenchmarkReport) -> list[tuple[str, str]]:
+    """What was compared, when and by which command, as (name, text)."""
+    found = report.settings
+    rows = []
+    for name, each in found.get("sets", {}).items():
+        digest = f", digest {each['digest'][:16]}" if each.get("digest") else ""
+        rows.append(
+            (f"{name} set", f"{each['name']}, {each['records']} records of {each['patients']} patients{digest}")
+        )
+    rows += [(name, str(found[name])) for name in ("command", "created") if found.get(name)]
+    version = found.get("versions", {}).get("physiogen")
+    return [*rows, ("physiogen", str(version))] if version else rows
 
 
 def settings_rows(report: BenchmarkReport) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
-"""Writes a report's three files, each whole or not at all."""
+"""Writes a report's files, each whole or not at all: page, figures, tables, and report.json last."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from gen.files import write_atomically
 from gen.records import InputError
 from metrics.report.entries import BenchmarkReport
 
-FILES = ("report.json", "report.md", "report.html")
+FILES = ("report.json", "report.md", "report.html", "table.csv", "table.tex")
 
 
 def check_out(out: Path, *, overwrite: bool) -> None:
@@ -25,15 +26,33 @@ def check_out(out: Path, *, overwrite: bool) -> None:
 
 
 def write_report(report: BenchmarkReport, out: Path, *, overwrite: bool = False) -> BenchmarkReport:
-    """Write report.json, report.md and report.html; report.json last, so that it stands for a finished report."""
+    """Write page, tables and pictures; report.json last, so that it stands for a finished report.
+
+    Pictures lie in ``figures/`` as PNG, plots as SVG and PDF too; the table of all figures is there as CSV and LaTeX.
+    """
+    from metrics.report.exports import as_csv, as_latex
     from metrics.report.markdown import markdown
     from metrics.report.page import page
 
     check_out(out, overwrite=overwrite)
+    for name, content in _pictures(report).items():
+        write_atomically(out / "figures" / name, content)
+    write_atomically(out / "table.csv", as_csv(report).encode())
+    write_atomically(out / "table.tex", as_latex(report).encode())
     write_atomically(out / "report.html", page(report).encode())
     write_atomically(out / "report.md", markdown(report).encode())
     write_atomically(out / "report.json", encode(report).encode())
     return report.written_to(out)
+
+
+def _pictures(report: BenchmarkReport) -> dict[str, bytes]:
+    """Content by file name."""
+    found = {}
+    for number, picture in enumerate(report.pictures, 1):
+        words = re.sub(r"[^a-z0-9]+", "-", picture.section.lower()).strip("-")
+        for kind, content in {"png": picture.png, **picture.drawing}.items():
+            found[f"{number:02d}-{words}.{kind}"] = content
+    return found
 
 
 def encode(report: BenchmarkReport) -> str:

@@ -4,11 +4,13 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gen.datasets.scp import SUPERCLASSES
 from gen.leads import LEADS_8
 from gen.records import InputError
 from metrics.definitions import VERSION
@@ -52,6 +54,10 @@ _COST = {
 #: The first that can be made gives the figures without a suffix.
 DEFAULT_EXTRACTORS = ("ptbxl-classifier", "random-conv", "ecg-parameters")
 _QUICK_EXTRACTORS = DEFAULT_EXTRACTORS[:2]
+
+
+#: A superclass whose share differs by more is told.
+_OTHER_MIX = 0.1
 
 
 def ecg_benchmark(
@@ -118,6 +124,7 @@ def ecg_benchmark(
         warnings=warnings,
     )
     _warn_of_dimension(job)
+    _warn_of_class_mix(job)
     entries = _run_sections(job, chosen)
     entries += [skip(f"fid@{name}", reason, "Distribution of features") for name, reason in skipped.items()]
     if listed is not None:
@@ -255,6 +262,21 @@ def _warn_of_dimension(job: Job) -> None:
             )
 
 
+def _warn_of_class_mix(job: Job) -> None:
+    """Sets of other diagnoses differ even where every ECG is perfect."""
+    from metrics.suite.sections.conditioning import label_matrix
+
+    sides = [label_matrix(each, SUPERCLASSES) for each in (job.generated, job.real)]
+    if not all(each.any() for each in sides):
+        return
+    shares = [each.mean(axis=0) for each in sides]
+    if max(abs(mine - theirs) for mine, theirs in zip(*shares, strict=True)) > _OTHER_MIX:
+        text = ", ".join(f"{name} {a:.2f} and {b:.2f}" for name, a, b in zip(SUPERCLASSES, *shares, strict=True))
+        job.warnings.append(
+            f"the sets hold other diagnoses (generated and real share: {text}): distances measure that, too"
+        )
+
+
 def _headline(job: Job) -> str:
     if job.identical:
         return (
@@ -282,9 +304,9 @@ def _settings(
     from gen import __version__
     from metrics.distribution.extractors import digest_of_data
 
-    def about(each: AlignedSet) -> dict[str, Any]:
+    def about(key: str, each: AlignedSet) -> dict[str, Any]:
         return {
-            "name": each.name,
+            "name": called[key],
             "kind": each.kind,
             "records": len(each),
             "patients": len(set(each.patients)),
@@ -294,11 +316,14 @@ def _settings(
         }
 
     names = (("real", job.real), ("generated", job.generated), ("train", job.train))
+    called = short_names({key: each.name for key, each in names if each is not None})
     return {
+        "command": command_of(called, chosen, seed),
+        "created": datetime.now(UTC).isoformat(timespec="minutes"),
         "preset": chosen.name,
         "seed": seed,
-        "sets": {name: about(each) for name, each in names if each is not None},
-        "train": None if train is None else str(train),
+        "sets": {name: about(name, each) for name, each in names if each is not None},
+        "train": None if train is None else Path(train).name,
         "identical": job.identical,
         "paired": None if job.pairs is None else {"pairs": len(job.pairs), "by": job.pairs.by},
         "leads": list(job.real.leads),
@@ -318,6 +343,22 @@ def _settings(
         },
         "wall_s": {**job.progress.wall_s, "total": round(wall_s, 3)},
     }
+
+
+def short_names(names: Mapping[str, str]) -> dict[str, str]:
+    """Last part of each location, or as many parts as tell them apart: a report is no map of somebody's disk."""
+    parts = {key: Path(name).parts for key, name in names.items()}
+    for count in range(1, max(map(len, parts.values())) + 1):
+        short = {key: "/".join(each[-count:]) for key, each in parts.items()}
+        if len(set(short.values())) == len(set(names.values())):
+            break
+    return short
+
+
+def command_of(names: Mapping[str, str], chosen: Preset, seed: int) -> str:
+    """The command that makes this report, with sets by name."""
+    words = ["physiogen benchmark", *(word for key, name in names.items() for word in (f"--{key}", name))]
+    return " ".join([*words, "--preset", chosen.name, "--seed", str(seed), "--out", "REPORT"])
 
 
 def _version(package: str) -> str:

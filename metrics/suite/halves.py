@@ -63,26 +63,33 @@ def halvings(
 ) -> list[Halving]:
     """Random splits by patient; a patient in both sets is on the same side in both.
 
-    Split k depends on (seed, k) alone. All three row sets of a split are equally long, and ascending.
+    Split k depends on (seed, k) alone. All three row sets of a split are equally long, and ascending. The two real
+    halves depend on the real patients and on how many records a side there are, on nothing else of the generated set:
+    the floor of a real set is the same in every report at the same n.
     """
-    people = sorted({*real_patients, *generated_patients})
-    code = {person: i for i, person in enumerate(people)}
-    real = np.array([code[person] for person in real_patients])
-    fake = np.array([code[person] for person in generated_patients])
-    held = np.isin(np.arange(len(people)), real), np.isin(np.arange(len(people)), fake)
+    known, new = sorted(set(real_patients)), sorted(set(generated_patients) - set(real_patients))
     out = []
     for k in range(count):
-        rng = np.random.default_rng(np.random.SeedSequence((seed, k)))
-        order = rng.permutation(len(people))
-        side = np.zeros(len(people), dtype=bool)
-        # Halved apart for each kind of patient, or an unlucky draw would leave one side almost without real ones.
-        for kind in (held[0] & held[1], held[0] & ~held[1], held[1] & ~held[0]):
-            mine = order[kind[order]]
-            side[mine[len(mine) // 2 :]] = True
-        parts = [np.flatnonzero(~side[real]), np.flatnonzero(side[real]), np.flatnonzero(side[fake])]
+        second = _second_half(known, (seed, k, 0)) | _second_half(new, (seed, k, 1))
+        parts = [
+            np.flatnonzero([person not in second for person in real_patients]),
+            np.flatnonzero([person in second for person in real_patients]),
+            np.flatnonzero([person in second for person in generated_patients]),
+        ]
         size = min(map(len, parts))
-        out.append(Halving(*(np.sort(rng.permutation(rows)[:size]) for rows in parts)))
+        # A stream for each: what is drawn of one set must not move what is drawn of another.
+        drawn = (_generator((seed, k, 2 + i)).permutation(rows)[:size] for i, rows in enumerate(parts))
+        out.append(Halving(*(np.sort(rows) for rows in drawn)))
     return out
+
+
+def _second_half(people: Sequence[str], seed: tuple[int, ...]) -> set[str]:
+    order = _generator(seed).permutation(len(people))
+    return {people[i] for i in order[len(people) // 2 :]}
+
+
+def _generator(seed: tuple[int, ...]) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed))
 
 
 def half_scores(real: Array, generated: Array, splits: Sequence[Halving], compute: Compute) -> dict[str, HalfScores]:

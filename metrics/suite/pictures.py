@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from gen.leads import derivable
 from gen.records import EcgRecord
 from metrics.report import figures
 from metrics.report.entries import Picture
@@ -25,16 +26,18 @@ def gather(job: Job) -> tuple[Picture, ...]:
     if job.drawn.spectra is not None:
         real, fake, hz = job.drawn.spectra
         leads = figures.lead_names(real.shape[1], job.real.leads)
-        found.append(_picture("Physics", figures.spectra(real, fake, hz, leads), "Mean power spectrum of each lead."))
+        found.append(
+            _picture("Physics", figures.spectra(real, fake, hz, leads), "Mean power spectrum of each lead.", plot=True)
+        )
         caption = "Distribution of the sample values of each lead."
-        found.append(_picture("Physics", figures.amplitudes(real, fake, leads), caption))
+        found.append(_picture("Physics", figures.amplitudes(real, fake, leads), caption, plot=True))
     if job.drawn.parameters is not None:
         drawn = figures.parameters(job.drawn.parameters)
-        found.append(_picture("ECG parameters", drawn, "Distributions of the measured parameters."))
+        found.append(_picture("ECG parameters", drawn, "Distributions of the measured parameters.", plot=True))
     if job.drawn.waveform is not None:
         drawn = figures.parameters(job.drawn.waveform)
         caption = "Waveform descriptors that tell most: the first three of all, then the first of each family."
-        found.append(_picture("Waveform", drawn, caption))
+        found.append(_picture("Waveform", drawn, caption, plot=True))
     if job.extractors:
         found += _feature_pictures(job)
     if job.pairs is not None:
@@ -74,7 +77,7 @@ def _map(job: Job, real: Array, fake: Array, section: str) -> Picture:
     else:
         points, method = figures.principal_components(real, fake), "PCA"
     drawn = figures.feature_map(*points, method)
-    return _picture(section, drawn, f"{method} map of the features of {job.extractors[0].name}.", "70%")
+    return _picture(section, drawn, f"{method} map of the features of {job.extractors[0].name}.", "70%", plot=True)
 
 
 def _tsne(real: Array, fake: Array, seed: int) -> tuple[Array, Array]:
@@ -119,9 +122,14 @@ def _copy_pictures(job: Job) -> list[Picture]:
     records: list[EcgRecord] = []
     for generated, partner, correlation, lag in pairs[:4]:
         records.append(_titled(job.generated.record(generated), f"generated r={correlation:.4f}"))
-        records.append(_titled(against.record(partner), f"its nearest, lag {lag:+.3f} s"))
+        records.append(_titled(_all_leads(against.record(partner)), f"its nearest, lag {lag:+.3f} s"))
     sheet = contact_sheet(records, columns=2, title="Nearest pairs by cross-correlation")
     return [_picture("Privacy", sheet, "Left: generated; right: the most similar record it may be copied from.")]
+
+
+def _all_leads(record: EcgRecord) -> EcgRecord:
+    """With the leads that follow from those that were kept for the comparison."""
+    return record.select(derivable(record.leads))
 
 
 def _titled(record: EcgRecord, title: str) -> EcgRecord:
@@ -134,7 +142,9 @@ def _standard(real: Array, fake: Array) -> tuple[Array, Array]:
     return (real - centre) / spread, (fake - centre) / spread
 
 
-def _picture(section: str, figure: "Figure", caption: str, width: str | None = None) -> Picture:
+def _picture(section: str, figure: "Figure", caption: str, width: str | None = None, *, plot: bool = False) -> Picture:
+    """A picture of the page; a ``plot`` is kept as drawing, too (a sheet of ECGs would take megabytes)."""
     from gen.plot import render
 
-    return Picture(section, caption, render(figure, "png", dpi=_DPI), width)
+    drawing = {kind: render(figure, kind) for kind in ("svg", "pdf")} if plot else {}
+    return Picture(section, caption, render(figure, "png", dpi=_DPI), width, drawing)

@@ -34,7 +34,7 @@ def benchmark(
             or a folder of ECG files.
         train: what the generator was trained on, for the privacy measures and the leakage guard: a set as above, or
             a file naming its patients (then the guard alone works).
-        out: folder for report.json, report.md and report.html; None writes nothing.
+        out: folder for the page, tables (CSV, LaTeX), figures (PNG, SVG, PDF) and report.json; None writes nothing.
         preset: quick, reconstruction, generation, twin, cine or full; or a `metrics.suite.presets.Preset` of one's own.
         extractors: names of feature extractors; the first one's figures carry no suffix.
         leads: score these leads only.

@@ -8,6 +8,7 @@ from scipy.stats import wasserstein_distance
 from metrics.report.entries import Entry, entry, from_interval, skip
 from metrics.statistics.arrays import Array
 from metrics.statistics.bootstrap import bootstrap_mean
+from metrics.statistics.proportion import bootstrap_share
 from metrics.suite.halves import half_scores
 from metrics.suite.job import Job
 from metrics.suite.measured import Measured
@@ -56,13 +57,17 @@ def difference(name: str, first: Array, second: Array) -> Array:
 
 def _coverage(job: Job, real: Measured, fake: Measured) -> Entry:
     shares = [np.isfinite(each.values["hr_bpm"]).astype(float) for each in (fake, real)]
-    mine = bootstrap_mean(shares[0], groups=job.generated.patients, replicates=1000, seed=job.seed, method="percentile")
+    mine, theirs = (
+        bootstrap_share(share, groups=each.patients, replicates=1000, seed=job.seed)
+        for share, each in zip(shares, (job.generated, job.real), strict=True)
+    )
     return from_interval(
         "measured_share",
         mine,
         better="higher",
         ideal=1.0,
-        floor=float(shares[1].mean()),
+        floor=theirs.value,
+        floor_ci=(theirs.low, theirs.high),
         section=SECTION,
         summary="Share of records in which a heart rate could be measured; the rest enter no parameter.",
         records=shares[0],

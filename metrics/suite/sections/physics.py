@@ -12,6 +12,7 @@ from gen.records import InputError
 from metrics.report.entries import Entry, entry, from_interval, skip
 from metrics.statistics.arrays import Array
 from metrics.statistics.bootstrap import Interval, bootstrap_mean
+from metrics.statistics.proportion import bootstrap_share
 from metrics.suite.aligned import AlignedSet, blocks
 from metrics.suite.halves import half_scores, halvings
 from metrics.suite.job import Job, draw
@@ -54,6 +55,7 @@ PER_RECORD: Mapping[str, tuple[PerRecord, str, str, bool]] = {
     "drift_power_mv2": (_drift, "mV²", "Power below 0.5 Hz; should be as in the real set.", False),
     "mains_power_mv2": (_mains, "mV²", "Power at 50 Hz above its surroundings; should be as in the real set.", False),
 }
+_SHARES = ("above_10_mv_share", "flat_lead_share", "clipped_lead_share")
 _DISTANCES = {
     "log_psd_distance_db": ("dB", "RMS difference of the mean power spectra, 0.5 to 40 Hz."),
     "lead_correlation_distance": ("", "Frobenius distance of the mean lead-by-lead correlation matrices."),
@@ -81,8 +83,8 @@ def _per_record(job: Job, name: str) -> Entry:
         noise = compute(job.noise(np.arange(20), job.real.leads), job.real)
     except (InputError, LeadError) as error:
         return skip(name, str(error), SECTION)
-    mine = _interval(values, job.generated.patients, job.seed)
-    theirs = _interval(real, job.real.patients, job.seed)
+    mine = _interval(values, job.generated.patients, job.seed, share=name in _SHARES)
+    theirs = _interval(real, job.real.patients, job.seed, share=name in _SHARES)
     return from_interval(
         name,
         mine,
@@ -96,7 +98,6 @@ def _per_record(job: Job, name: str) -> Entry:
         baseline_name="noise",
         section=SECTION,
         records=values,
-        extra={} if lower else {"descriptive": True},
     )
 
 
@@ -107,8 +108,10 @@ def _gather(each: AlignedSet, compute: PerRecord) -> Array:
     return np.concatenate([compute(each.block(part), each) for part in blocks(len(each))])
 
 
-def _interval(values: Array, patients: tuple[str, ...], seed: int) -> Interval:
-    return bootstrap_mean(values, groups=patients, replicates=1000, seed=seed, method="percentile")
+def _interval(values: Array, patients: tuple[str, ...], seed: int, *, share: bool) -> Interval:
+    if share:
+        return bootstrap_share(values, groups=patients, replicates=1000, seed=seed)
+    return bootstrap_mean(values, groups=patients, replicates=1000, seed=seed)
 
 
 def distances(first: Array, second: Array, fs_hz: float) -> dict[str, float]:

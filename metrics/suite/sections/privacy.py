@@ -14,6 +14,7 @@ from metrics.privacy.copies import CopySearch, find_copies
 from metrics.report.entries import Entry, from_interval, skip
 from metrics.statistics.arrays import Array
 from metrics.statistics.bootstrap import bootstrap_mean
+from metrics.statistics.proportion import bootstrap_share
 from metrics.suite.aligned import AlignedSet
 from metrics.suite.job import Job
 
@@ -42,8 +43,8 @@ def _copies(job: Job) -> Entry:
     except InputError as error:
         return skip("near_copy_share", str(error), SECTION)
     job.drawn.copies = (against, found.top(6))
-    interval = bootstrap_mean(
-        found.copies.astype(float), groups=job.generated.patients, replicates=1000, method="percentile", seed=job.seed
+    interval = bootstrap_share(
+        found.copies.astype(float), groups=job.generated.patients, replicates=1000, seed=job.seed
     )
     if found.share > 0:
         # The very same recordings were announced in the first line already.

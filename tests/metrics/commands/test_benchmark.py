@@ -10,6 +10,7 @@ from gen.io import write
 from gen.records import InputError
 from gen.simulate import iter_cohort
 from metrics.commands.benchmark import benchmark
+from metrics.report.write import FILES
 
 app = typer.Typer()
 app.command()(benchmark)
@@ -45,7 +46,7 @@ def done(sets):
 def test_json_on_stdout_is_the_file(sets, done):
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout) == json.loads((sets / "R" / "report.json").read_text())
-    assert {path.name for path in (sets / "R").iterdir()} == {"report.json", "report.md", "report.html"}
+    assert {path.name for path in (sets / "R").iterdir()} == {*FILES, "figures"}
 
 
 def test_compare_two_reports(sets, done):

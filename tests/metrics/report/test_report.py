@@ -1,5 +1,6 @@
 """The report's files, the traffic lights, and the comparison of two reports."""
 
+import csv
 import json
 import re
 from dataclasses import replace
@@ -12,6 +13,7 @@ from gen.records import InputError
 from gen.simulate import iter_cohort
 from metrics.report.compare import compare_reports, comparison_markdown
 from metrics.report.entries import CONTRACT, Entry, entry, skip
+from metrics.report.exports import rounded
 from metrics.report.lights import light
 from metrics.report.write import read_report, write_report
 from metrics.suite import BenchmarkReport, benchmark
@@ -98,7 +100,8 @@ def figure(**given):
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(0.5, "green"), (1.1, "green"), (1.4, "green"), (3.0, "amber"), (6.1, "red"), (20.0, "red")]
+    ("value", "expected"),
+    [(0.5, "green"), (1.1, "green"), (1.11, "amber"), (1.4, "amber"), (6.0, "amber"), (6.1, "red"), (20.0, "red")],
 )
 def test_lights_of_a_distance(value, expected):
     assert light(figure(value=value)) == expected
@@ -119,6 +122,75 @@ def test_crowding_is_no_virtue():
     given = {"floor": 1.0, "floor_ci": (0.95, 1.05), "baseline": 0.0, "better": "higher"}
     assert light(Entry("density", value=1.0, **given)) == "green"
     assert light(Entry("density", value=2.0, **given)) == "red"
+
+
+@pytest.mark.parametrize("name", ["drift_power_mv2", "mains_power_mv2@x", "spread_ratio"])
+def test_as_in_the_real_set_is_neither_more_nor_less(name):
+    given = {"floor": 1.0, "floor_ci": (0.9, 1.1), "baseline": 3.0, "better": "lower"}
+    lights = [light(Entry(name, value=value, **given)) for value in (0.91, 1.09, 0.89, 1.11, 0.01, 2.5)]
+    assert lights == ["green", "green", "amber", "amber", "amber", "red"]
+    assert Entry(name, **given).goal == 1.0
+
+
+def test_a_floor_without_interval_takes_the_values_own():
+    near = Entry("x", value=0.85, ci=(0.80, 0.90), floor=0.887, better="higher")
+    assert light(near) == "green"
+    assert light(replace(near, floor=0.95)) == "amber"
+
+
+def test_a_partial_judge_gives_no_light():
+    assert light(figure(value=1.0, extra={"partial_judge": True})) == "none"
+
+
+def test_lights_are_words_too(written):
+    page = (written / "R-worse" / "report.html").read_text()
+    assert '<span class="mark red">far from real</span>' in page
+    assert "far from real" in (written / "R-worse" / "report.md").read_text()
+    assert "worse against real" in page.split("</h1>")[0]
+    assert "physiogen benchmark --real real --generated worse" in page
+    assert str(written) not in page
+
+
+def test_tables_and_drawings_are_files(written):
+    rows = list(csv.DictReader((written / "R-better" / "table.csv").open()))
+    report = read_report(written / "R-better")
+    assert [row["measure"] for row in rows] == list(report["metrics"])
+    assert float(next(r for r in rows if r["measure"] == "mse")["value"]) == report["metrics"]["mse"]["value"]
+    latex = (written / "R-better" / "table.tex").read_text()
+    assert latex.count("\\\\") == 1 + sum(each["value"] is not None for each in report["metrics"].values())
+    assert "limb\\_lead" in latex
+    kinds = {path.suffix for path in (written / "R-better" / "figures").iterdir()}
+    assert kinds == {".png", ".svg", ".pdf"}
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "text"),
+    [
+        (0.83612, (0.801, 0.867), "0.836 [0.801, 0.867]"),
+        (152.47, (122.2, 211.8), "152 [122, 212]"),
+        (12.0, None, "12"),
+    ],
+)
+def test_digits_are_those_that_the_interval_allows(value, interval, text):
+    assert rounded(value, interval) == text
+
+
+def comparable(value, ci, **given):
+    entry = {"value": value, "ci": ci, "n": 9, "unit": "", "better": "lower", "floor": 1.0, **given}
+    return {"metrics": {"drift_power_mv2": entry}, "settings": {"sets": {"real": {"digest": "r"}}}}
+
+
+def test_what_should_be_as_real_is_compared_by_distance(tmp_path):
+    for name, report in {
+        "low": comparable(0.2, [0.1, 0.3], goal=1.0),
+        "near": comparable(1.2, [1.1, 1.3], goal=1.0),
+        "other": comparable(0.9, [0.2, 1.6], goal=1.0),
+    }.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(report))
+    low, near, other = (tmp_path / f"{name}.json" for name in ("low", "near", "other"))
+    assert compare_reports(low, near).lines[0].verdict == "B nearer to 1 (intervals apart)"
+    assert compare_reports(near, low).lines[0].verdict == "A nearer to 1 (intervals apart)"
+    assert compare_reports(other, near).lines[0].verdict == "intervals overlap"
 
 
 def test_lights_without_a_floor():
@@ -142,7 +214,7 @@ def test_compare_tests_pairs_of_records_where_they_are_stored(written):
     assert lines["pcc"].verdict == "A better"
     assert lines["log_psd_distance_db"].method == "interval overlap"
     assert lines["log_psd_distance_db"].p_value is None
-    assert lines["kid"].method == "values only"  # 24 records are too few to halve
+    assert lines["kid"].method == lines["kid"].verdict == "not tested"  # 24 records are too few to halve
     text = comparison_markdown(found)
     assert "no test" in text
     assert "| mse |" in text

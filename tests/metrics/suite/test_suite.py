@@ -314,6 +314,18 @@ def test_a_patient_in_both_sets_never_faces_himself():
         assert not set(split.first) & set(split.generated)
 
 
+def test_the_floor_is_the_real_sets_own():
+    """Whatever is scored: the real halves are the same, as long as they are equally large."""
+    patients = [f"p{i // 2}" for i in range(60)]
+    others = ([f"q{i}" for i in range(80)], [f"a{i // 3}" for i in range(200)], patients)
+    found = [halvings(patients, other, count=4, seed=3) for other in others]
+    for splits in zip(*found, strict=True):
+        assert len({len(split.first) for split in splits}) == 1
+        for split in splits[1:]:
+            assert np.array_equal(split.first, splits[0].first)
+            assert np.array_equal(split.second, splits[0].second)
+
+
 def test_the_interval_of_a_mean_is_that_of_the_textbook():
     """Delete-half jackknife of a mean: standard error s / sqrt(n)."""
     rng = np.random.default_rng(0)

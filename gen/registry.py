@@ -16,6 +16,7 @@ Each package announces itself in ``pyproject.toml`` under an entry-point group; 
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,30 @@ def get(group: str, name: str) -> Any:
     """
     entry = _entries(group).get(name)
     if entry is not None:
-        return entry.load()
+        try:
+            return entry.load()
+        except (ImportError, AttributeError):
+            _check_not_hidden(entry.module.partition(".")[0])
+            raise
     if ":" in name:
         module, _, attribute = name.partition(":")
         return getattr(import_module(module), attribute)
     raise RegistryError(f"unknown name {name!r}; known: {', '.join(names(group)) or 'none'}")
+
+
+def _check_not_hidden(package: str) -> None:
+    """A file of the user that bears the name of one of our packages is found instead of it.
+
+    Raises:
+        RegistryError: it is so; the message names the file.
+    """
+    found, us = find_spec(package), find_spec(__package__)
+    places = [str(place) for place in (found.submodule_search_locations or [found.origin])] if found else []
+    home = Path(str(us.origin)).parent.with_name(package) if us else Path()
+    if (home / "__init__.py").is_file() and places and not any(Path(place).is_relative_to(home) for place in places):
+        raise RegistryError(
+            f"{places[0]}: stands in the way of physiogen's package {package!r}; rename it, or start elsewhere"
+        )
 
 
 def load(name_or_path: str | Path) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("vae", "diffusion", "flow")
-PACKAGES = ("gen", "metrics", *MODELS)
+PACKAGES = ("physiogen", "gen", "metrics", *MODELS)
 #: What must not be loaded by importing these modules.
 FREE_OF_TORCH = (
     "gen",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("gen", "vae", "diffusion", "flow", "metrics")
+PACKAGES = ("physiogen", "gen", "vae", "diffusion", "flow", "metrics")
 
 LIST = """
 import json, os, sys

@@ -23,7 +23,7 @@ from gen.files import (
 from gen.records import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("gen", "vae", "diffusion", "flow", "metrics")
+PACKAGES = ("physiogen", "gen", "vae", "diffusion", "flow", "metrics")
 
 
 def test_a_file_appears_at_the_end(tmp_path):

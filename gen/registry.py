@@ -84,7 +84,7 @@ def _check_not_hidden(package: str) -> None:
         RegistryError: it is so; the message names the file.
     """
     found, us = find_spec(package), find_spec(__package__)
-    places = [str(place) for place in (found.submodule_search_locations or [found.origin])] if found else []
+    places = [] if found is None else list(found.submodule_search_locations or [str(found.origin)])
     home = Path(str(us.origin)).parent.with_name(package) if us else Path()
     if (home / "__init__.py").is_file() and places and not any(Path(place).is_relative_to(home) for place in places):
         raise RegistryError(

@@ -33,6 +33,8 @@ class CineRecord:
             ``metadata["labelled_frames"]`` by omission.
         lv_volume_ml, rv_volume_ml: (frame,) cavity volumes of the whole ventricle, or None.
         lv_mass_g: left-ventricular mass, or None.
+        missing: (slice, frame, row, col) bool, pixels that the source did not hold; ``frames`` has background there.
+            None: there are none.
         patient: whose heart it is.
         synthetic: generated or simulated by software.
         metadata: further facts as JSON values.
@@ -52,6 +54,7 @@ class CineRecord:
     lv_volume_ml: np.ndarray | None = None
     rv_volume_ml: np.ndarray | None = None
     lv_mass_g: float | None = None
+    missing: np.ndarray | None = None
     patient: Patient = field(default_factory=Patient)
     synthetic: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -82,6 +85,10 @@ class CineRecord:
             if masks.min() < 0 or masks.max() > RV_CAVITY:
                 raise ValueError(f"masks hold labels other than 0..{RV_CAVITY}")
             object.__setattr__(self, "masks", masks.astype(np.uint8, copy=False))
+        if self.missing is not None:
+            missing = np.asarray(self.missing, dtype=bool)
+            _check_shape("missing", missing, frames.shape)
+            object.__setattr__(self, "missing", missing if missing.any() else None)
         for name in ("lv_volume_ml", "rv_volume_ml"):
             curve = getattr(self, name)
             if curve is not None:
@@ -144,7 +151,8 @@ class CineRecord:
         """The same record with just these slices, given in ascending order."""
         positions = None if self.slice_positions_mm is None else self.slice_positions_mm[numbers]
         masks = None if self.masks is None else self.masks[numbers]
-        return replace(self, frames=self.frames[numbers], slice_positions_mm=positions, masks=masks)
+        missing = None if self.missing is None else self.missing[numbers]
+        return replace(self, frames=self.frames[numbers], slice_positions_mm=positions, masks=masks, missing=missing)
 
 
 def _check_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
@@ -159,13 +167,14 @@ def robust_scale(frames: np.ndarray) -> np.ndarray:
     """
     frames = np.asarray(frames)
     finite = np.isfinite(frames)
-    if not finite.all():
-        known = frames[finite]
-        return np.where(finite, robust_scale(np.where(finite, frames, known.min() if known.size else 0)), np.float32(0))
-    low, high = np.percentile(frames, SCALE_PERCENTILES)
+    if not finite.any():
+        return np.zeros(frames.shape, dtype=np.float32)
+    low, high = np.percentile(frames if finite.all() else frames[finite], SCALE_PERCENTILES)
     if not high > low:
         return np.zeros(frames.shape, dtype=np.float32)
     scaled = (np.asarray(frames, dtype=np.float32) - np.float32(low)) / np.float32(high - low)
+    if not finite.all():
+        scaled[~finite] = 0.0
     return np.clip(scaled, 0.0, 1.0, out=scaled)
 
 

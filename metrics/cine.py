@@ -13,19 +13,27 @@ _SIGMA, _RADIUS = 1.5, 5  # the Gaussian window of 11 pixels (Wang et al. 2004)
 _K1, _K2 = 0.01, 0.03
 
 
-def psnr(*, reference: npt.ArrayLike, generated: npt.ArrayLike, data_range: float) -> Array:
+def psnr(
+    *, reference: npt.ArrayLike, generated: npt.ArrayLike, data_range: float, known: npt.ArrayLike | None = None
+) -> Array:
     """Peak signal-to-noise ratio of each frame, (...) dB: 10 log10(range^2 / MSE); infinite for equal frames.
 
     Args:
         reference, generated: (..., row, col).
         data_range: largest minus smallest possible value; state it with the figure.
+        known: (..., row, col) bool, pixels that both hold and that count; None for all. A frame without any is NaN.
     """
     x, y = _frames(reference, generated, data_range)
-    error = ((x - y) ** 2).mean(axis=(-2, -1))
+    if known is None:
+        error = ((x - y) ** 2).mean(axis=(-2, -1))
+    else:
+        error = _mean_where((x - y) ** 2, np.broadcast_to(np.asarray(known, dtype=bool), x.shape))
     return 10 * np.log10(np.divide(data_range**2, error, out=np.full(error.shape, np.inf), where=error > 0))
 
 
-def ssim(*, reference: npt.ArrayLike, generated: npt.ArrayLike, data_range: float) -> Array:
+def ssim(
+    *, reference: npt.ArrayLike, generated: npt.ArrayLike, data_range: float, known: npt.ArrayLike | None = None
+) -> Array:
     """Structural similarity of each frame, (...) in [-1, 1]; Gaussian window 11, sigma 1.5, K1 .01, K2 .03.
 
     Averaged where the window lies wholly inside the image (Wang et al. 2004).
@@ -33,8 +41,13 @@ def ssim(*, reference: npt.ArrayLike, generated: npt.ArrayLike, data_range: floa
     Args:
         reference, generated: (..., row, col), at least 11 x 11.
         data_range: largest minus smallest possible value; state it with the figure.
+        known: (..., row, col) bool, pixels that both hold; windows around others do not count, and a pixel that one of
+            them lacks is the same in both for the windows that see it. None for all. A frame without any is NaN.
     """
     x, y = _frames(reference, generated, data_range)
+    if known is not None:
+        known = np.broadcast_to(np.asarray(known, dtype=bool), x.shape)
+        y = np.where(known, y, x)
     if min(x.shape[-2:]) < 2 * _RADIUS + 1:
         raise InputError(f"frames of {x.shape[-2]} x {x.shape[-1]}; accepted: at least 11 x 11 for SSIM")
     c1, c2 = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
@@ -43,7 +56,8 @@ def ssim(*, reference: npt.ArrayLike, generated: npt.ArrayLike, data_range: floa
     joint = _smooth(x * y) - mean_x * mean_y
     local = (2 * mean_x * mean_y + c1) * (2 * joint + c2)
     local /= (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
-    return local[..., _RADIUS:-_RADIUS, _RADIUS:-_RADIUS].mean(axis=(-2, -1))
+    inside = (..., slice(_RADIUS, -_RADIUS), slice(_RADIUS, -_RADIUS))
+    return local[inside].mean(axis=(-2, -1)) if known is None else _mean_where(local[inside], known[inside])
 
 
 def periodicity_gap(*, generated: npt.ArrayLike) -> Array:
@@ -119,6 +133,12 @@ def _frames(reference: npt.ArrayLike, generated: npt.ArrayLike, data_range: floa
     if not data_range > 0 or not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise InputError(f"data_range={data_range}; accepted: above 0, with finite frames")
     return x, y
+
+
+def _mean_where(values: Array, known: npt.NDArray[np.bool_]) -> Array:
+    count = known.sum(axis=(-2, -1))
+    total = np.where(known, values, 0.0).sum(axis=(-2, -1))
+    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
 
 
 def _smooth(x: Array) -> Array:

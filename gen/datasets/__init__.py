@@ -11,6 +11,8 @@ from pathlib import Path
 from gen.datasets import alivecor, code15, ludb, mimic, ptbxl, record_set, wfdb_folder
 from gen.datasets.base import Source, SourceInfo
 from gen.datasets.cache import ReadSpeed, SignalCache, benchmark_read, prepare
+from gen.datasets.scp import check_level
+from gen.files import one_line
 from gen.records import InputError
 
 # The first that recognises a folder opens it; the general ones are last.
@@ -24,6 +26,7 @@ _KINDS = (
     (wfdb_folder.detect, wfdb_folder.open_wfdb_folder),
     (record_set.detect_files, record_set.open_record_set),
 )
+_BROKEN = (OSError, ValueError, TypeError, LookupError, OverflowError, SyntaxError)
 __all__ = ["ReadSpeed", "SignalCache", "Source", "SourceInfo", "benchmark_read", "open_source", "prepare"]
 
 
@@ -42,9 +45,17 @@ def open_source(path: str | Path, *, fs_hz: float | None = 500, label_level: str
     root = Path(path)
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; accepted: the folder of a data set")
-    for detect, opener in _KINDS:
-        if detect(root):
-            return opener(root, fs_hz=fs_hz, label_level=label_level)
+    check_level(label_level)
+    try:
+        for detect, opener in _KINDS:
+            if detect(root):
+                return opener(root, fs_hz=fs_hz, label_level=label_level)
+    except InputError as error:
+        raise error if str(root) in str(error) else InputError(f"{root}: {error}") from error
+    except _BROKEN as error:  # a table with other bytes or cells than its set has
+        raise InputError(
+            f"{root}: its table cannot be read ({one_line(error)}); accepted: the set as published"
+        ) from error
     raise InputError(
         f"{root}: no data set in it; accepted: PTB-XL, MIMIC-IV-ECG, CODE-15 %, LUDB, AliveCor, WFDB, record set"
     )

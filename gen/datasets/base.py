@@ -159,6 +159,9 @@ def complete_table(table: pd.DataFrame, label_level: str) -> pd.DataFrame:
     source states itself wins.
     """
     table = table.reset_index(drop=True).copy()
+    nameless = table[["record_id", "path"]].isna().any(axis=1) if "path" in table else table["record_id"].isna()
+    if nameless.any():
+        raise InputError(f"row {int(nameless.to_numpy().argmax()) + 1} of the set's table names no record or file")
     for column in ("height_cm", "weight_kg", "age"):
         table[column] = pd.to_numeric(table.get(column, pd.Series(np.nan, table.index)), errors="coerce")
         table[column] = table[column].astype("float64")

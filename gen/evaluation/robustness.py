@@ -1,41 +1,45 @@
-"""Reads thousands of damaged files: ``python -m gen.evaluation.robustness --files SEEDS --count 20000 --seed 0``.
+"""Reads thousands of damaged files: ``physiogen evaluate robustness -n 20000 --seed 0``.
 
-Every file of a folder (or, without ``--files``, one simulated record in every format that is written) is damaged at
-random: bytes changed, cut, doubled or lost, numbers in its text replaced by extreme ones, lines exchanged. A reader may
-read the result or refuse it with one `InputError`; anything else is counted: another exception, more than ``--limit``
-seconds, more memory than ``--memory`` GiB, or a file half-written when what was read is written again.
+One small file in every format that is read (and those of ``--files``) is damaged at random: bytes changed, cut, doubled
+or lost, numbers in its text replaced by extreme ones, lines exchanged. A reader may read the result or refuse it with
+one `InputError`; anything else is counted: another exception, more than ``--limit`` seconds, more memory than
+``--memory`` GiB, or a file half-written when what was read is written again.
 """
 
-import argparse
-import json
 import re
 import resource
 import shutil
 import signal
-import sys
 import tempfile
 import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 
+from gen.evaluation.seed_files import Seed, ecg_seed, written_seeds
+from gen.evaluation.settings import Robustness
+from gen.evaluations import Progress, silent
 from gen.files import one_line
 from gen.leads import LeadError
 from gen.records import EcgRecord, InputError
+from gen.results import Data, Node, Results, Value
 
 _EXTREMES = (b"0", b"-1", b"1e308", b"-1e308", b"nan", b"inf", b"99999999999", b"2147483648", b"1e-7", b"65536", b"")
 _TEXT = (".hea", ".csv", ".txt", ".tsv", ".xml", ".json")
 _WRITTEN = ("wfdb", "edf", "dicom", "csv", "npz", "parquet", "webdataset")
+_EXAMPLES = 20
+_REPORTED_EVERY = 200
 
 
-class _TooLongError(Exception):
-    """A reader did not end in time."""
+class _TooLongError(BaseException):
+    """A reader did not end in time; no `Exception`, so that no reader can take it for a fault of the file."""
 
 
 @dataclass
@@ -43,14 +47,14 @@ class Tally:
     """What became of the damaged files.
 
     Attributes:
-        read, refused: files read whole, and files refused in one line.
-        failures: anything else, by kind and place, with how often.
+        read, refused: files read whole, and files refused in one line, by format.
+        failures: anything else, by kind, with how often.
         examples: the first failures, as ``kind: file: what``.
         slowest_s, largest_gib: longest reading and peak memory of the process.
     """
 
-    read: int = 0
-    refused: int = 0
+    read: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     slowest_s: float = 0.0
@@ -64,7 +68,7 @@ class Tally:
     def add(self, kind: str, where: str) -> None:
         """Count a failure."""
         self.failures[kind] += 1
-        if len(self.examples) < 20:
+        if len(self.examples) < _EXAMPLES:
             self.examples.append(f"{kind}: {where}")
 
 
@@ -106,69 +110,58 @@ def _other_lines(data: bytes, rng: np.random.Generator) -> bytes:
     return b"\n".join(lines)
 
 
-def written_seeds(folder: Path) -> list[Path]:
-    """One small simulated record in every format that is written, and as other programs write tables."""
-    from gen.io import write, write_record
-    from gen.simulate import simulate
-
-    record = simulate([0], seed=0, noise="light", fs_hz=250, duration_s=2).records()[0]
-    files = [write_record(record, folder / f"seed{suffix}") for suffix in (".hea", ".edf", ".dcm", ".csv", ".npz")]
-    files += [write([record], folder / f"seed{suffix}") for suffix in (".parquet", ".tar")]
-    rows = "\n".join(f"{4 * i},{value:.4f},ok" for i, value in enumerate(record.lead("II")))
-    (folder / "table.csv").write_text(f"time,II_mV,note\n{rows}\n", encoding="utf-8")
-    lone = "\n".join(f"{1000 * value:.3f}".replace(".", ",") for value in record.lead("I"))
-    head = "Aufzeichnungsdatum,2024-05-30\nMessrate,512 Hertz\nAbleitung,Ableitung I\nEinheit,µV\n\n"
-    (folder / "watch.csv").write_text(head + lone + "\n", encoding="utf-8")
-    reading = {"waveformSamples": [1, 2, 3], "samplingFrequencyHz": "250", "scalingFactor": 10922}
-    (folder / "reading.json").write_text(json.dumps({"ecgReadings": [reading]}), encoding="utf-8")
-    return [*files, *(folder / name for name in ("table.csv", "watch.csv", "reading.json"))]
-
-
 def campaign(
-    files: Sequence[Path], count: int, *, seed: int = 0, limit_s: float = 10.0, memory_gib: float = 2.0
+    seeds: Sequence[Seed],
+    count: int,
+    *,
+    seed: int = 0,
+    limit_s: float = 10.0,
+    memory_gib: float = 2.0,
+    progress: Progress = silent,
 ) -> Tally:
     """Damage files and read them, ``count`` times; file k of a seed is the same whatever the number.
 
     Raises:
         InputError: no file was given.
     """
-    if not files:
+    if not seeds:
         raise InputError("no files to damage; accepted: at least one readable file")
     tally = Tally()
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _memory_limit(memory_gib):
         warnings.simplefilter("ignore")
         for number in range(count):
             rng = np.random.default_rng((seed, number))
-            source = files[int(rng.integers(len(files)))]
+            source = seeds[int(rng.integers(len(seeds)))]
             room = Path(folder) / "room"
             shutil.rmtree(room, ignore_errors=True)
             room.mkdir()
-            _one(source, room, rng, tally, f"{source.name} ({seed}, {number})", limit_s)
+            name = f"{source.file.name} ({seed}, {number})"
+            _one(source, room, rng, tally, name, limit_s)
             tally.largest_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
             if tally.largest_gib > memory_gib:
-                tally.add("memory", f"{source.name} ({seed}, {number}): {tally.largest_gib:.1f} GiB")
+                tally.add("memory", f"{name}: {tally.largest_gib:.1f} GiB")
                 break  # the peak stays: what came after could not be judged
+            if (number + 1) % _REPORTED_EVERY == 0:
+                progress(f"{number + 1} of {count} files, {sum(tally.failures.values())} failures")
     return tally
 
 
-def _one(source: Path, room: Path, rng: np.random.Generator, tally: Tally, name: str, limit_s: float) -> None:
-    """Damage one file (of a header and its signal either), read it, and write what was read."""
-    from gen.io import read_set
-
-    for companion in source.parent.glob(f"{source.stem}.*") if source.suffix in (".hea", ".mat") else [source]:
-        shutil.copyfile(companion, room / companion.name)
+def _one(source: Seed, room: Path, rng: np.random.Generator, tally: Tally, name: str, limit_s: float) -> None:
+    """Damage one file (or one that belongs to it), read it, and write what was read."""
+    for part in (source.file, *source.parts):
+        shutil.copyfile(part, room / part.name)
     parts = sorted(room.iterdir())
     victim = parts[int(rng.integers(len(parts)))]
     victim.write_bytes(damaged(victim.read_bytes(), rng, text=victim.suffix.lower() in _TEXT))
+    given: dict[str, Any] = {"fs_hz": 250.0, "unit": "mV"} if rng.random() < 0.3 else {}
+    records: list[Any] = []
     start = time.perf_counter()
-    given = {"fs_hz": 250.0, "unit": "mV"} if rng.random() < 0.3 else {}
-    records: list[EcgRecord] = []
     try:
         with _time_limit(limit_s):
-            records = list(read_set(room / source.name, **given))  # type: ignore[arg-type]
-        tally.read += 1
+            records = source.read(room / source.file.name, given)
+        tally.read[source.name] += 1
     except InputError as error:
-        tally.refused += 1
+        tally.refused[source.name] += 1
         if "\n" in str(error):
             tally.add("message of several lines", name)
     except _TooLongError:
@@ -178,7 +171,7 @@ def _one(source: Path, room: Path, rng: np.random.Generator, tally: Tally, name:
     except Exception as error:
         tally.add(type(error).__name__, f"{name}: {one_line(error)}")
     tally.slowest_s = max(tally.slowest_s, time.perf_counter() - start)
-    if records and records[0].num_samples < 100_000:
+    if records and isinstance(records[0], EcgRecord) and records[0].num_samples < 100_000:
         _write_again(records[:1], room / "out", rng, tally, name)
 
 
@@ -221,28 +214,67 @@ def _time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; 0 where nothing went wrong, 1 where something did, 2 for bad input."""
-    parser = argparse.ArgumentParser(prog="python -m gen.evaluation.robustness", description=__doc__)
-    parser.add_argument("--files", type=Path, help="folder of readable files; simulated ones by default")
-    parser.add_argument("--count", type=int, default=20000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--limit", type=float, default=10.0, help="seconds a reader may take")
-    parser.add_argument("--memory", type=float, default=2.0, help="GiB the process may take")
-    chosen = parser.parse_args(arguments)
+@contextmanager
+def _memory_limit(gib: float) -> Iterator[None]:
+    """Let the process address so much more than it does now: what asks for more gets a MemoryError, and is counted."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        most = pages * resource.getpagesize() + int(gib * 2**30)
+        resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
+    except (OSError, ValueError):  # no such system, or a lower limit is set already
+        yield
+        return
+    try:
+        yield
+    finally:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def run(settings: Robustness, progress: Progress) -> Results:
+    """A line for each format, and what went wrong in all.
+
+    Raises:
+        InputError: a folder given holds nothing readable.
+    """
     from gen.io import expand_inputs
 
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            files = written_seeds(Path(folder)) if chosen.files is None else expand_inputs([chosen.files])
-            tally = campaign(files, chosen.count, seed=chosen.seed, limit_s=chosen.limit, memory_gib=chosen.memory)
-    except InputError as error:
-        print(f"robustness: {error}", file=sys.stderr)
-        return 2
-    result = {**asdict(tally), "failures": dict(tally.failures), "count": chosen.count, "seed": chosen.seed}
-    print(json.dumps(result, indent=1))
-    return 0 if tally.clean else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    with tempfile.TemporaryDirectory() as folder:
+        seeds = written_seeds(Path(folder))
+        given = [ecg_seed(file, "files given") for file in expand_inputs(settings.files)] if settings.files else []
+        start = time.perf_counter()
+        tally = campaign(
+            [*seeds, *given],
+            settings.number,
+            seed=settings.seed,
+            limit_s=settings.limit,
+            memory_gib=settings.memory,
+            progress=progress,
+        )
+        seconds = time.perf_counter() - start
+    names = list(dict.fromkeys(seed.name for seed in [*seeds, *given]))
+    formats: dict[str, Node] = {
+        name: {
+            "read": Value(tally.read[name]),
+            "refused in one line": Value(tally.refused[name]),
+        }
+        for name in names
+    }
+    halves, long = tally.failures["half-written"], tally.failures["too long"]
+    memory = tally.failures["memory"] + tally.failures["MemoryError"]
+    others = sum(tally.failures.values()) - halves - long - memory
+    values: dict[str, Node] = {
+        "all files": {
+            "tracebacks and other faults": Value(others, better="lower"),
+            f"longer than {settings.limit:g} s": Value(long, better="lower"),
+            "half-written": Value(halves, better="lower"),
+            f"more than {settings.memory:g} GiB": Value(memory, better="lower"),
+            "longest reading": Value(tally.slowest_s, unit="s", better="lower"),
+            "peak memory": Value(tally.largest_gib, unit="GiB", better="lower"),
+            "files per second": Value(settings.number / seconds, better="higher"),
+        },
+        "formats": formats,
+    }
+    data = [Data("one simulated file per format")] + ([Data("files given")] if given else [])
+    return settings.results(values, data=data, n=settings.number, notes=tally.examples)

@@ -108,3 +108,22 @@ class Speed(Evaluation):
     threads: int = setting("of the processor", 2, least=1)
     sizes: tuple[int, ...] = setting("batch sizes of models; sample counts of measures", (), least=1)
     only: tuple[str, ...] = setting("these measures only", (), metavar="MEASURE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Robustness(Evaluation):
+    """Damaged files of every format: read, or refused in one line; tracebacks, hangs, half-written files and memory.
+
+    Damaged: bytes changed, cut, doubled or lost, numbers in text replaced by extreme ones, lines exchanged. What could
+    be read is written again in a format drawn at random and read back.
+    """
+
+    name = "robustness"
+    function = "gen.evaluation.robustness:run"
+    example = "-n 200"
+
+    number: int = setting("damaged files", 20000, least=1, short="-n")
+    seed: int = setting("of the damage; file k of a seed is the same whatever the number", 0, least=0)
+    files: tuple[Path, ...] = setting("also damage these files (or folders, searched through)", (), metavar="FILES")
+    limit: float = setting("seconds a reader may take", 10.0, least=0)
+    memory: float = setting("GiB that the process may take", 2.0, least=0)

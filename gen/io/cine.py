@@ -9,6 +9,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from gen.cine import LABELS, CineRecord
 from gen.files import atomic_files
 from gen.io.cine_dicom import write_dicom_zip
-from gen.io.common import dump_json, library, reading
+from gen.io.common import dump_json, library, quiet, reading
 from gen.io.nifti import load_cine
 from gen.records import InputError, Patient
 
@@ -175,14 +176,16 @@ def _nifti_bytes(record: CineRecord, array: np.ndarray, name: str) -> bytes:
 
 def _read_nifti(path: Path) -> CineRecord:
     nib = library("nibabel", "cmr")
-    with reading(path, "NIfTI"):
+    with reading(path, "NIfTI"), quiet("nibabel.global"):
         facts = next((f for f in map(_extension, nib.load(path).header.extensions) if f), None)
-    data, zooms, filled = load_cine(path)
+    data, zooms, missing = load_cine(path)
     if data.shape[3] < 2 <= data.shape[2] and facts is None:
         data = data.transpose(0, 1, 3, 2)  # three axes: one slice over time
+        missing = None if missing is None else missing.transpose(0, 1, 3, 2)
     if data.shape[3] < 2:
         raise InputError(f"{path}: shape {data.shape}; accepted: a cine (col, row, slice, frame)")
     frames = data.astype(np.float32).transpose(2, 3, 1, 0)
+    missing = None if missing is None else missing.transpose(2, 3, 1, 0)
     companion = path.with_name(path.name.replace(".nii", "_gt.nii"))
     masks = None
     if facts is not None:
@@ -190,24 +193,30 @@ def _read_nifti(path: Path) -> CineRecord:
             with reading(companion, "NIfTI"):
                 masks = np.asarray(nib.load(companion).dataobj, dtype=np.uint8).transpose(2, 3, 1, 0)
         with reading(path, "NIfTI"):
-            return _record(frames, masks, facts)
+            return replace(_record(frames, masks, facts), missing=missing)
     from gen.cine import robust_scale
 
     if min(zooms[:3]) <= 0:
         raise InputError(f"{path}: pixel size {zooms[:3]} mm; accepted: above 0")
     rr = zooms[3] * frames.shape[1]
     metadata: dict[str, Any] = {"path": str(path), "order": "as stored"}
-    if filled:
-        metadata["filled_voxels"] = filled
+    if missing is not None:
+        metadata["filled_voxels"] = int(missing.sum())
+    scaled = frames if _is_scaled(frames) else robust_scale(frames if missing is None else _holed(frames, missing))
     return CineRecord(
-        frames=frames if _is_scaled(frames) else robust_scale(frames),
+        frames=scaled,
         spacing_mm=(zooms[1], zooms[0]),
         rr_s=rr if 0.3 <= rr <= 2.5 else None,  # many converters leave 1 s, which is no heartbeat
         record_id=path.name.split(".")[0],
         slice_thickness_mm=zooms[2],
         slice_positions_mm=np.arange(len(frames)) * zooms[2],
+        missing=missing,
         metadata=metadata,
     )
+
+
+def _holed(frames: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    return np.where(missing, np.float32(np.nan), frames)
 
 
 def _is_scaled(frames: np.ndarray) -> bool:

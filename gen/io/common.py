@@ -1,8 +1,10 @@
 """What every reader and writer shares: errors, what the caller supplied, facts about a record as JSON."""
 
 import json
+import logging
 import math
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +39,19 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise InputError(f"{path}: not found") from error
     except Exception as error:
         raise InputError(f"{path}: not a readable {what} file ({one_line(error)})") from error
+
+
+@contextmanager
+def quiet(logger_name: str) -> Iterator[None]:
+    """Keep a library from printing every oddity of a file, whole broken values included, beside our one line."""
+    logger = logging.getLogger(logger_name)
+    before, logger.disabled = logger.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = before
 
 
 def library(name: str, extra: str) -> ModuleType:

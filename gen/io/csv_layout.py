@@ -30,6 +30,8 @@ _UNIT_IN_NAME = re.compile(r"(.*?)[ _]*[\[(_ ]\s*(mv|uv|µv|μv|nv|v|microvolts?
 _INDEX_NAMES = ("", "index", "sample", "samples", "sample #", "sample number", "n", "#", "no", "nr", "id")
 #: Rows looked at to tell how cells are separated.
 _PROBED = 400
+#: Lines looked at to say why there are none of numbers.
+_SEARCHED = 200
 
 
 @dataclass
@@ -59,7 +61,7 @@ def find_layout(path: Path, lines: list[str], *, single: bool = False) -> Layout
     above: list[str] = []
     start = _first_of_data(lines)
     if start is None:
-        raise InputError(f"{path}: no samples (no line of numbers)")
+        raise InputError(f"{path}: no samples ({_why_no_numbers(lines)})")
     layout.first_row = start
     for line in lines[:start]:
         text = line.strip()
@@ -99,6 +101,24 @@ def _first_of_data(lines: list[str]) -> int | None:
             if len(cells) == len(values) > 1 and known and any(_NUMBER.fullmatch(value) for value in values):
                 return number
     return None
+
+
+def _why_no_numbers(lines: list[str]) -> str:
+    """The row that comes nearest to one of numbers, and its first cell that is none, with the name above it."""
+    best: tuple[int, int, list[str]] | None = None
+    for number, line in enumerate(lines[:_SEARCHED]):
+        cells = [cell.strip().strip('"') for cell in re.split(r"[;\t,]", line)]
+        count = sum(bool(_NUMBER.fullmatch(cell)) for cell in cells)
+        if len(cells) > 1 and count > (best[0] if best else 0):
+            best = count, number, cells
+    if best is None:
+        return "no line of numbers"
+    _, number, cells = best
+    known = (bool(_NUMBER.fullmatch(cell) or MOMENT.fullmatch(cell)) or cell.lower() in _EMPTY for cell in cells)
+    column = next((k for k, fine in enumerate(known) if not fine), 0)
+    above = re.split(r"[;\t,]", lines[number - 1]) if number else []
+    name = above[column].strip().strip('"')[:40] if len(above) == len(cells) else ""
+    return f"row {number + 1}, column {name or column + 1}: {cells[column][:40]!r} is not a number"
 
 
 def _is_long_header(text: str, row: str) -> bool:

@@ -8,10 +8,6 @@ all facts stand as text annotations. The patient's name and birth date are never
 import hashlib
 import io
 import json
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +27,7 @@ from gen.io.common import (
     number_text,
     parse_age,
     parse_sex,
+    quiet,
     reading,
     to_int16_microvolt,
 )
@@ -52,7 +49,7 @@ _PIECE = 1000  #: characters per annotation; the standard allows 1024
 def read_dicom(path: Path, given: Given) -> EcgRecord:
     """The ECG of a waveform object; see `gen.io.read`."""
     pydicom = library("pydicom", "dicom")
-    with reading(path, "DICOM"), _quiet():
+    with reading(path, "DICOM"), quiet("pydicom"):
         # From memory: a file's read(n) reserves n bytes, and a damaged length says gigabytes.
         dataset = pydicom.dcmread(io.BytesIO(path.read_bytes()))
         groups = list(dataset.get("WaveformSequence") or [])
@@ -72,19 +69,6 @@ def read_dicom(path: Path, given: Given) -> EcgRecord:
         facts["metadata"]["group_starts_s"] = sorted(starts)
     signal, leads = chosen.finish(signal)
     return make_record(path, signal, given.rate(path, fs_hz), leads, facts)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep pydicom from printing every oddity of a file, whole broken values included, beside our one line."""
-    logger = logging.getLogger("pydicom")
-    before, logger.disabled = logger.disabled, True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.disabled = before
 
 
 def _facts(dataset: Any) -> dict[str, Any]:

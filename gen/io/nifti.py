@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.io.common import library, reading
+from gen.io.common import library, quiet, reading
 from gen.records import InputError
 
 #: Codes of xyzt_units (nifti1.h): the lower three bits are the spatial unit, the next three the unit of time.
@@ -14,8 +14,10 @@ _SECOND_PER = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 MOST_MISSING = 0.5
 
 
-def load_cine(path: Path) -> tuple[np.ndarray, list[float], int]:
-    """(col, row, slice, frame) voxels, the header's pixdim (col mm, row mm, step mm, frame time s), voxels filled.
+def load_cine(path: Path) -> tuple[np.ndarray, list[float], np.ndarray | None]:
+    """(col, row, slice, frame) voxels, the header's pixdim (col mm, row mm, step mm, frame time s), missing voxels.
+
+    The last one is a bool array like the voxels, or None where none is missing.
 
     Voxels that are not finite count as background: they take the smallest value there is. Axes of length 1 beyond the
     fourth, or in its place, are dropped. A header without units is read as mm and s.
@@ -24,7 +26,7 @@ def load_cine(path: Path) -> tuple[np.ndarray, list[float], int]:
         InputError: missing, broken, of another shape, or mostly not finite.
     """
     nib = library("nibabel", "cmr")
-    with reading(path, "NIfTI"):
+    with reading(path, "NIfTI"), quiet("nibabel.global"):
         image = nib.load(path)
         data = np.asarray(image.dataobj)
         # The spacing is pixdim's: ACDC's affine is a unit matrix.
@@ -40,10 +42,8 @@ def load_cine(path: Path) -> tuple[np.ndarray, list[float], int]:
         raise InputError(f"{path}: shape {data.shape}; accepted: a cine (col, row, slice, frame)")
     pixdim = [*(v * _MILLIMETRE_PER.get(space, 1.0) for v in pixdim[:3]), pixdim[3] * _SECOND_PER.get(time, 1.0)]
     missing = ~np.isfinite(data)
-    filled = int(missing.sum())
-    if filled:
-        if filled > MOST_MISSING * data.size:
-            share = 100 * filled / data.size
-            raise InputError(f"{path}: {share:.0f} % of its voxels are not finite; accepted: at most half")
-        data = np.where(missing, data[~missing].min(), data)
-    return data, pixdim, filled
+    if not missing.any():
+        return data, pixdim, None
+    if missing.mean() > MOST_MISSING:
+        raise InputError(f"{path}: {100 * missing.mean():.0f} % of its voxels are not finite; accepted: at most half")
+    return np.where(missing, data[~missing].min(), data), pixdim, missing

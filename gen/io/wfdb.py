@@ -57,7 +57,7 @@ def read_wfdb(path: Path, given: Given) -> EcgRecord:
     signal, fs_hz, slower = on_one_clock(part.signals, part.rates, part.chosen.leads)
     note_resampled(facts, slower, fs_hz)
     signal, leads = part.chosen.finish(signal)
-    stated = None if header.fs_hz is None else fs_hz
+    stated = fs_hz if header.frames_hz is not None else header.fs_hz
     return make_record(header.path, signal, given.rate(header.path, stated), leads, facts)
 
 
@@ -67,7 +67,7 @@ def _single(header: WfdbHeader, given: Given) -> _Part:
         raise InputError(f"{header.path}: no samples in it (the header announces 0 signals)")
     chosen = _choose(header, given)
     # Without a rate of its own the record has the caller's; only the ratio between its signals matters here.
-    frames_hz = (given.fs_hz or 1.0) if header.fs_hz is None else header.fs_hz
+    frames_hz = header.frames_hz or given.fs_hz or 1.0
     part = _Part(chosen, [], [])
     for lead, position, digital in zip(chosen.leads, chosen.rows, read_samples(header, chosen.rows), strict=True):
         line = header.signals[position]
@@ -127,7 +127,7 @@ def _segmented(header: WfdbHeader, given: Given) -> _Part:
             inner = read_header(header.path.parent / Path(name).name)
             if inner.segments:
                 raise InputError(f"{inner.path}: a segment of segments; accepted: records of signals")
-            inner = replace(inner, num_samples=inner.num_samples or length, fs_hz=inner.fs_hz or header.fs_hz)
+            inner = replace(inner, num_samples=inner.num_samples or length, fs_hz=inner.frames_hz or header.frames_hz)
             names = [line.name for line in inner.signals]
             if any(lead_names(names)) or not any(lead_names([n for _, p in parts for n in p.chosen.leads])):
                 parts.append((at, _single(inner, loose)))
@@ -140,7 +140,7 @@ def _segmented(header: WfdbHeader, given: Given) -> _Part:
 
 def _joined(header: WfdbHeader, parts: list[tuple[int, _Part]], total: int, given: Given) -> _Part:
     rates: dict[str, float] = {}
-    frames_hz = header.fs_hz or given.fs_hz or 1.0
+    frames_hz = header.frames_hz or given.fs_hz or 1.0
     for _, part in parts:
         for lead, rate in zip(part.chosen.leads, part.rates, strict=True):
             rates[lead] = max(rate, rates.get(lead, 0.0))

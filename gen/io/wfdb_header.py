@@ -45,6 +45,11 @@ class WfdbHeader:
     comments: tuple[str, ...]
     segments: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def frames_hz(self) -> float | None:
+        """The stated rate where it is one that time can be told by."""
+        return self.fs_hz if self.fs_hz is not None and 0 < self.fs_hz < float("inf") else None
+
 
 def header_path(path: Path) -> Path:
     """The ``.hea`` file that belongs to a header, a signal file or a bare record name."""

@@ -37,6 +37,7 @@ class Loop:
         mask: of the same shape, or None.
         voxel_ml: volume of a voxel; NaN where the file does not say.
         labelled: (frame,) bool, frames the mask covers; None for all of them.
+        missing: like ``frames``, pixels that the file does not hold; None where it holds all.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Loop:
     mask: npt.NDArray[np.integer] | None
     voxel_ml: float
     labelled: npt.NDArray[np.bool_] | None = None
+    missing: npt.NDArray[np.bool_] | None = None
 
     @property
     def covered(self) -> npt.NDArray[np.bool_]:
@@ -97,7 +99,7 @@ def read_loop(name: str, path: Path) -> Loop:
     step_mm = record.slice_step_mm or record.slice_thickness_mm
     voxel_ml = np.prod(record.spacing_mm) * step_mm / 1000 if step_mm else float("nan")
     labelled = None if record.masks is None else labelled_frames(record)
-    return Loop(name, record.frames.astype(np.float64), record.masks, float(voxel_ml), labelled)
+    return Loop(name, record.frames.astype(np.float64), record.masks, float(voxel_ml), labelled, record.missing)
 
 
 def cine_benchmark(
@@ -137,13 +139,15 @@ def _scores(truth: Loop, made: Loop) -> dict[str, float]:
     span = float(np.ptp(truth.frames))
     if span == 0:
         raise InputError(f"{truth.name}: the real cine is one grey; accepted: an image")
-    given: dict[str, Any] = {"reference": truth.frames, "generated": made.frames, "data_range": span}
+    holes = [loop.missing for loop in (truth, made) if loop.missing is not None]
+    known = ~np.logical_or.reduce(holes) if holes else None
+    given: dict[str, Any] = {"reference": truth.frames, "generated": made.frames, "data_range": span, "known": known}
     still: dict[str, Any] = {**given, "generated": np.broadcast_to(_mean_frame(truth.frames), truth.frames.shape)}
     scores = {
-        "psnr_db": float(np.minimum(cine.psnr(**given), 100).mean()),
-        "psnr_db:still": float(np.minimum(cine.psnr(**still), 100).mean()),
-        "ssim": float(cine.ssim(**given).mean()),
-        "ssim:still": float(cine.ssim(**still).mean()),
+        "psnr_db": _mean(np.minimum(cine.psnr(**given), 100)),
+        "psnr_db:still": _mean(np.minimum(cine.psnr(**still), 100)),
+        "ssim": _mean(cine.ssim(**given)),
+        "ssim:still": _mean(cine.ssim(**still)),
         "periodicity_gap": float(cine.periodicity_gap(generated=made.frames).mean()),
         "periodicity_gap:real": float(cine.periodicity_gap(generated=truth.frames).mean()),
     }
@@ -156,6 +160,10 @@ def _scores(truth: Loop, made: Loop) -> dict[str, float]:
     if curves[0] is not None and curves[1] is not None:
         scores |= _volumes(curves[0], curves[1])
     return scores
+
+
+def _mean(values: Array) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
 def _mean_frame(frames: Array) -> Array:

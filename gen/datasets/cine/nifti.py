@@ -26,9 +26,9 @@ def read_volume(path: Path, dtype: Any = np.float32) -> tuple[np.ndarray, list[f
     Raises:
         InputError: missing, broken or of another shape.
     """
-    data, pixdim, filled = load_cine(path)
-    if filled and np.dtype(dtype).kind in "ui":
-        raise InputError(f"{path}: {filled} labels are not finite; accepted: whole numbers")
+    data, pixdim, missing = load_cine(path)
+    if missing is not None and np.dtype(dtype).kind in "ui":
+        raise InputError(f"{path}: {int(missing.sum())} labels are not finite; accepted: whole numbers")
     if min(pixdim[:3]) <= 0:
         raise InputError(f"{path}: pixel size {pixdim[:3]} mm; accepted: above 0")
     return data.transpose(2, 3, 1, 0).astype(dtype), pixdim

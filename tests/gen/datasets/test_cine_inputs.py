@@ -12,7 +12,7 @@ from gen.datasets.cine import open_cine, read_dicom_folder
 from gen.datasets.cine.nifti import read_volume
 from gen.io.cine import read_cine, write_cine
 from gen.records import InputError
-from metrics.suite.cine import Loop, _scores
+from metrics.suite.cine import Loop, _scores, read_loop
 
 nib = pytest.importorskip("nibabel")
 pydicom = pytest.importorskip("pydicom")
@@ -29,7 +29,7 @@ def cine():
     wall = (radius < 14) & ~cavity
     masks = np.where(cavity, LV_CAVITY, np.where(wall, 2, 0)).astype(np.uint8)
     return CineRecord(
-        frames=0.2 + 0.6 * cavity + 0.1 * wall, spacing_mm=(2.0, 2.0), rr_s=0.8, record_id="ring", masks=masks,
+        frames=0.05 + 0.9 * cavity + 0.2 * wall, spacing_mm=(2.0, 2.0), rr_s=0.8, record_id="ring", masks=masks,
         slice_thickness_mm=8.0, slice_positions_mm=np.array([0.0, 10.0, 20.0]),
     )  # fmt: skip
 
@@ -67,9 +67,31 @@ def test_missing_voxels_are_background(tmp_path, cine):
     assert record.metadata["filled_voxels"] == 3 * FRAMES
     np.testing.assert_allclose(record.frames, whole.frames, atol=1e-6)
     assert np.isfinite(read_volume(tmp_path / "holes.nii")[0]).all()
+    assert record.missing.sum() == 3 * FRAMES
+    assert record.missing[:, :, 0, 0].all()
+    assert record.select_slices([1]).missing.sum() == FRAMES
+    assert whole.missing is None
     array[:30] = np.nan
     with pytest.raises(InputError, match="62 % of its voxels are not finite"):
         read_cine(nifti(tmp_path / "empty.nii", array))
+
+
+def test_the_benchmark_passes_over_missing_voxels(tmp_path, cine, rng):
+    # The corner is bright in the real loop, so that filling it would count.
+    frames = cine.frames.copy()
+    frames[:, :, 0, 0] = 0.9
+    truth = read_loop("x", write_cine(replace(cine, frames=frames), tmp_path / "x.npz"))
+    array = frames.transpose(3, 2, 0, 1).copy()
+    array[0, 0] = np.nan
+    made = read_loop("x", nifti(tmp_path / "x.nii", array))
+    scores = _scores(truth, made)
+    assert scores["psnr_db"] == 100
+    assert scores["ssim"] == 1
+    array[2, 2] += 0.1  # and what was recorded still counts
+    assert 40 < _scores(truth, read_loop("x", nifti(tmp_path / "y.nii", array)))["psnr_db"] < 60
+    lost = np.zeros(frames.shape, dtype=bool)
+    lost[:, 0] = True  # a frame that one of them does not hold at all
+    assert _scores(truth, replace(made, frames=frames.astype(np.float64), missing=lost))["psnr_db"] == 100
 
 
 def test_the_scale_ignores_what_is_not_finite(rng):
@@ -79,6 +101,9 @@ def test_the_scale_ignores_what_is_not_finite(rng):
     scaled = robust_scale(holes)
     assert scaled[0, 0] == scaled[1, 1] == 0
     np.testing.assert_allclose(scaled[2:], robust_scale(frames)[2:], atol=0.02)
+    half = np.concatenate([frames, np.full((40, 50), np.nan)])
+    np.testing.assert_allclose(robust_scale(half)[:50], robust_scale(frames), atol=1e-6)
+    assert not robust_scale(np.full((3, 3), np.nan)).any()
 
 
 # --- DICOM ----------------------------------------------------------------------------------------------------------

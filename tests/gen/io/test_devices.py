@@ -1,19 +1,15 @@
 """Files of devices: scale, origin, unit, rate, who it was; nothing of a name or a date of birth."""
 
-# ruff: noqa: E501
-import base64
-import binascii
 import json
-import struct
 
 import numpy as np
 import pytest
 
+from gen.evaluation.device_files import cardiosoft, fitbit_reading, ishne, kardia, muse
 from gen.io import expand_inputs, read, read_set
 from gen.io.devices import _without_calibration
+from gen.leads import LEADS_8
 from gen.records import InputError
-
-LEADS8 = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 
 
 @pytest.fixture
@@ -50,12 +46,12 @@ def test_aecg_unit_origin_and_increment(tmp_path, digital, scale, origin, unit, 
     needs_library()
     leads = "".join(
         LEAD.format(lead=lead, scale=scale, origin=origin, unit=unit, digits=" ".join(map(str, row)))
-        for lead, row in zip(LEADS8, digital, strict=True)
+        for lead, row in zip(LEADS_8, digital, strict=True)
     )
     file = tmp_path / "a.xml"
     file.write_text(AECG.format(step=step, unit=time_unit, leads=leads))
     record = read(file)
-    assert (record.fs_hz, record.leads) == (pytest.approx(fs_hz), LEADS8)
+    assert (record.fs_hz, record.leads) == (pytest.approx(fs_hz), LEADS_8)
     expected = digital * 0.0025 + (0 if unit == "uV" else 0.1)
     np.testing.assert_allclose(record.signal_mv, expected, atol=1e-5)
     assert (record.patient.sex, record.patient.age) == ("F", 62)  # the day before the birthday
@@ -63,50 +59,18 @@ def test_aecg_unit_origin_and_increment(tmp_path, digital, scale, origin, unit, 
     assert "1961" not in repr(record)
 
 
-def muse(digital, units_per_bit="4.88"):
-    waves = "".join(
-        f"<LeadData><LeadByteCountTotal>{2 * row.size}</LeadByteCountTotal><LeadTimeOffset>0</LeadTimeOffset>"
-        f"<LeadSampleCountTotal>{row.size}</LeadSampleCountTotal>"
-        f"<LeadAmplitudeUnitsPerBit>{units_per_bit}</LeadAmplitudeUnitsPerBit>"
-        f"<LeadAmplitudeUnits>MICROVOLTS</LeadAmplitudeUnits><LeadID>{lead}</LeadID>"
-        f"<WaveFormData>{base64.b64encode(row.astype('<i2').tobytes()).decode()}</WaveFormData></LeadData>"
-        for lead, row in zip(LEADS8, digital, strict=True)
-    )
-    wave = "<Waveform><WaveformType>{}</WaveformType><SampleBase>500</SampleBase><SampleExponent>0</SampleExponent>{}</Waveform>"
-    return (
-        '<?xml version="1.0" encoding="ISO-8859-1"?><RestingECG><PatientDemographics><PatientID>P9</PatientID>'
-        "<PatientAge>63</PatientAge><AgeUnits>YEARS</AgeUnits><Gender>FEMALE</Gender>"
-        "<PatientLastName>DOE</PatientLastName></PatientDemographics>"
-        "<Diagnosis><DiagnosisStatement><StmtText>Sinus rhythm</StmtText></DiagnosisStatement></Diagnosis>"
-        + wave.format("Median", "") + wave.format("Rhythm", waves) + "</RestingECG>"
-    )  # fmt: skip
-
-
 def test_muse_reads_the_rhythm(tmp_path, digital):
     needs_library()
     (tmp_path / "m.xml").write_text(muse(digital))
     record = read(tmp_path / "m.xml")
     assert record.fs_hz == 500
-    rows = [record.leads.index(lead) for lead in LEADS8]
+    rows = [record.leads.index(lead) for lead in LEADS_8]
     np.testing.assert_allclose(record.signal_mv[rows], digital * 0.00488, atol=1e-5)
     assert (record.patient.id, record.patient.age, record.patient.sex) == ("P9", 63, "F")
     assert "Sinus rhythm" in record.report
     assert "DOE" not in repr(record)
     one = read(tmp_path / "m.xml", leads="V1")
     np.testing.assert_allclose(one.signal_mv[0], digital[2] * 0.00488, atol=1e-5)
-
-
-def ishne(digital, resolution_nv=2500, fs_hz=257):
-    codes = {"I": 5, "II": 6, "V1": 11}
-    head = struct.pack("<IIIIH", 0, digital.shape[1], 522, 522, 1)
-    head += b"JANE".ljust(40, b"\0") + b"DOE".ljust(40, b"\0") + b"H3".ljust(20, b"\0")
-    head += struct.pack("<hh", 2, 1) + struct.pack("<hhh", 5, 3, 1961) + struct.pack("<hhh", 4, 3, 2024)
-    head += struct.pack("<hhh", 4, 3, 2024) + struct.pack("<hhh", 12, 0, 0) + struct.pack("<h", len(digital))
-    head += struct.pack("<12h", *list(codes.values()), *[-9] * 9) + struct.pack("<12h", *[2] * 3, *[-9] * 9)
-    head += struct.pack("<12h", *[resolution_nv] * 3, *[-9] * 9) + struct.pack("<h", 0) + b"analog".ljust(40, b"\0")
-    head += struct.pack("<h", fs_hz) + b"\0" * (80 + 80 + 88)
-    assert len(head) == 512
-    return b"ISHNE1.0" + struct.pack("<H", binascii.crc_hqx(head, 0xFFFF)) + head + digital.T.astype("<i2").tobytes()
 
 
 def test_ishne_holter(tmp_path, digital):
@@ -120,27 +84,14 @@ def test_ishne_holter(tmp_path, digital):
 
 def test_kardia(tmp_path, digital):
     needs_library()
-    data = {
-        "id": "x", "recordedAt": "2024-03-04T12:00:00Z", "algorithmDetermination": "normal", "duration": 3333,
-        "data": {"raw": {"frequency": 300, "mainsFrequency": 50, "amplitudeResolution": 500,
-                         "samples": {"leadI": digital[0].tolist()}}},
-    }  # fmt: skip
-    (tmp_path / "k.json").write_text(json.dumps(data))
+    (tmp_path / "k.json").write_text(kardia(digital[0]))
     record = read(tmp_path / "k.json")
     assert (record.fs_hz, record.leads) == (300, ("I",))
     np.testing.assert_allclose(record.signal_mv[0], digital[0] * 500e-6, atol=1e-6)
 
 
-def reading(samples, **changed):
-    one = {
-        "startTime": "2024-03-04T12:00:00.000", "averageHeartRate": 70, "resultClassification": "Normal Sinus Rhythm",
-        "waveformSamples": samples, "samplingFrequencyHz": "250", "scalingFactor": 10922, "leadNumber": 1,
-    }  # fmt: skip
-    return {**one, **changed}
-
-
 def test_fitbit_holds_several_readings(tmp_path, digital):
-    (tmp_path / "f.json").write_text(json.dumps({"ecgReadings": [reading(digital[k].tolist()) for k in (0, 1)]}))
+    (tmp_path / "f.json").write_text(json.dumps({"ecgReadings": [fitbit_reading(digital[k].tolist()) for k in (0, 1)]}))
     records = list(read_set(tmp_path / "f.json"))
     assert [record.record_id for record in records] == ["f_001", "f_002"]
     for record, row in zip(records, digital, strict=False):
@@ -148,32 +99,16 @@ def test_fitbit_holds_several_readings(tmp_path, digital):
         np.testing.assert_allclose(record.signal_mv[0], row / 10922, atol=1e-6)
     with pytest.raises(InputError, match="holds several recordings"):
         read(tmp_path / "f.json")
-    (tmp_path / "g.json").write_text(json.dumps(reading([1, 2, 3], scalingFactor=None)))
+    (tmp_path / "g.json").write_text(json.dumps(fitbit_reading([1, 2, 3], scalingFactor=None)))
     with pytest.raises(InputError, match=r"g\.json: no scalingFactor"):
         read(tmp_path / "g.json")
-
-
-def cardiosoft(digital, strip=True):
-    waves = "".join(
-        f'<WaveformData lead="{lead}">{",".join(map(str, row))}\n</WaveformData>'
-        for lead, row in zip(LEADS8, digital, strict=True)
-    )
-    median = f'<MedianSamples><WaveformData lead="I">{",".join("0" * 600)}</WaveformData></MedianSamples>'
-    body = f'<StripData><NumberOfLeads>8</NumberOfLeads><SampleRate units="Hz">500</SampleRate><Resolution units="uVPerLsb">5</Resolution>{waves}</StripData>'
-    return (
-        '<?xml version="1.0" encoding="ISO-8859-1"?><CardiologyXML><PatientInfo><PID>U1</PID>'
-        "<Name><FamilyName>Doe</FamilyName></Name><Age units=\"years\">63</Age><Gender>FEMALE</Gender>"
-        '<Height units="cm">170</Height><Weight units="kg">70</Weight></PatientInfo>'
-        "<Interpretation><Diagnosis><DiagnosisText>Sinus rhythm</DiagnosisText></Diagnosis></Interpretation>"
-        f"<RestingECGMeasurements>{median}</RestingECGMeasurements>{body if strip else ''}</CardiologyXML>"
-    )  # fmt: skip
 
 
 def test_cardiosoft_reads_the_strip(tmp_path, digital):
     pytest.importorskip("defusedxml")
     (tmp_path / "c.xml").write_text(cardiosoft(digital))
     record = read(tmp_path / "c.xml")
-    assert (record.fs_hz, record.leads) == (500, LEADS8)
+    assert (record.fs_hz, record.leads) == (500, LEADS_8)
     np.testing.assert_allclose(record.signal_mv, digital * 0.005, atol=1e-5)
     assert (record.patient.age, record.patient.sex, record.patient.height_cm) == (63, "F", 170)
     assert record.report == "Sinus rhythm"
@@ -199,7 +134,7 @@ def test_a_folder_holds_device_files_and_others(tmp_path, digital):
     (tmp_path / "c.xml").write_text(cardiosoft(digital))
     (tmp_path / "page.xml").write_text("<html><body>nothing</body></html>")
     (tmp_path / "settings.json").write_text('{"a": 1}')
-    (tmp_path / "f.json").write_text(json.dumps(reading([1, 2, 3])))
+    (tmp_path / "f.json").write_text(json.dumps(fitbit_reading([1, 2, 3])))
     assert [path.name for path in expand_inputs([tmp_path])] == ["c.xml", "f.json"]
     needs_library()
     with pytest.raises(InputError, match=r"page\.xml: not a recording in a known format; accepted: HL7 aECG"):

@@ -97,7 +97,8 @@ def _first_of_data(lines: list[str]) -> int | None:
         for separator in ";\t,":
             cells = [cell.strip().strip('"') for cell in names.split(separator)]
             values = [cell.strip().strip('"') for cell in row.split(separator)]
-            known = any(is_lead(split_unit(cell)[0]) or is_unnamed_ecg(split_unit(cell)[0]) for cell in cells if cell)
+            heads = [split_unit(cell)[0] for cell in cells if cell and not _NUMBER.fullmatch(cell)]
+            known = any(is_lead(head) or is_unnamed_ecg(head) for head in heads)
             if len(cells) == len(values) > 1 and known and any(_NUMBER.fullmatch(value) for value in values):
                 return number
     return None

@@ -46,6 +46,15 @@ def test_links_of_pages_lead_somewhere():
     assert broken == []
 
 
+def test_every_situation_names_a_test_that_is_there():
+    text = (ROOT / "docs" / "guide" / "situations.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "| test |" not in line]
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert len(named) == len(rows) > 50
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{name}"
+
+
 def test_every_page_is_in_the_site(tmp_path):
     pytest.importorskip("mkdocs")
     run = subprocess.run(

@@ -355,3 +355,16 @@ def test_real_alivecor_strips(data_dir):
     assert record.duration_s == 30
     assert source.table["rhythm_class"].value_counts().to_dict() == {"N": 150, "O": 70, "A": 50, "~": 30}
     assert set(LEADS_8) >= set(record.leads)
+
+
+def test_a_broken_table_is_named(tmp_path):
+    (tmp_path / "record_list.csv").write_bytes(b"subject_id,study_id,file_name,ecg_time,path\n1,2,x\xff,2180-01-01,x\n")
+    with pytest.raises(InputError, match="its table cannot be read .*utf-8"):
+        open_source(tmp_path)
+    (tmp_path / "record_list.csv").write_text(
+        "subject_id,study_id,file_name,ecg_time,path\n3,4,y,2180-01-01,y\n1,2,x,2180-01-01,\n"
+    )
+    with pytest.raises(InputError, match="row 2 of the set's table names no record or file"):
+        open_source(tmp_path)
+    with pytest.raises(ValueError, match="label level"):
+        open_source(tmp_path, label_level="none")

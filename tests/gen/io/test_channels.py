@@ -110,6 +110,17 @@ def test_segments_of_other_leads_and_rates(tmp_path, ecg):
     assert not np.isnan(record.lead("V1")[2000:]).any()
 
 
+@pytest.mark.parametrize("rate", ["0", "-inf", "nan", "-250"])
+def test_a_record_of_segments_without_a_usable_rate(tmp_path, ecg, rate):
+    frames(tmp_path / "s.hea", ["I", "II"], ecg[:2], 1, FS, slow=False)
+    (tmp_path / "s.hea").write_text((tmp_path / "s.hea").read_text().replace(f" {FS} ", f" {rate} ", 1))
+    file = tmp_path / "m.hea"
+    file.write_text(f"m/2 2 {rate} 10000\ns 5000\ns 5000\n")
+    with pytest.raises(InputError, match=r"m\.hea: sampling rate .* is no ECG's"):
+        read(file)
+    assert read(file, fs_hz=250).num_samples == 10000
+
+
 def test_folders_in_names_are_no_segments(tmp_path, ecg):
     digital = ecg * 6344 - 184296602
     digital.T.astype("<i4").tofile(tmp_path / "00001_medians.dat")

@@ -130,3 +130,13 @@ def test_other_tables_are_no_ecg(tmp_path, data_dir):
     assert not looks_like_ecg(save(tmp_path, "ecg_id,age,sex\n1,2,3\n"))
     assert not looks_like_ecg(data_dir("ptb-xl") / "ptbxl_database.csv")
     assert not looks_like_ecg(data_dir("alivecor") / "REFERENCE.csv")
+
+
+def test_the_nearest_row_is_named_where_none_holds_numbers(tmp_path):
+    file = tmp_path / "x.csv"
+    file.write_text("number of;place;note\n" + "\n".join(f"{i};left-{i};{i} a" for i in range(5)))
+    with pytest.raises(InputError, match=r"x\.csv: no samples \(row 2, column place: 'left-0' is not a number\)"):
+        read(file)
+    file.write_text("nothing here\nat all\n")
+    with pytest.raises(InputError, match=r"no line of numbers"):
+        read(file)

@@ -21,6 +21,8 @@ from gen.signals import resample
 
 #: Holes may make up this share of a recording; more means that its time stamps are no clock.
 MOST_MISSING = 0.95
+#: Ratio of rates: the slowest recorder beside the fastest (125 and 8,000 Hz) is a factor of 64.
+MOST_APART = 100
 #: Electrodes of the brain's record use the same letters as the IEC's chest leads C1-C6.
 _BRAIN = re.compile(r"(?:eeg )?(?:fp|af|fc|ft|tp|cp|po|[fotpam])(?:z|\d{1,2})(?:\b.*)?", re.IGNORECASE)
 _IEC_CHEST = re.compile(r"c[1-6]", re.IGNORECASE)
@@ -184,24 +186,43 @@ def _by_position(
 
 
 def on_one_clock(
-    signals: Sequence[np.ndarray], rates: Sequence[float], leads: Sequence[str]
+    path: Path, signals: Sequence[np.ndarray], rates: Sequence[float], leads: Sequence[str]
 ) -> tuple[np.ndarray, float, dict[str, float]]:
     """Leads of several rates at the highest one; those that are faster than the rest keep every sample.
 
     Args:
+        path: for messages.
         signals: one (time,) array per lead, all from the same start.
         rates: of each, in Hz.
         leads: their names.
 
     Returns:
         (lead, time), the rate in Hz, and the stored rate of every lead that was resampled.
+
+    Raises:
+        InputError: rates of which one is no ECG's.
     """
+    check_rates(path, dict(zip(leads, rates, strict=True)))
     fs_hz = max(rates)
     slower = {lead: rate for lead, rate in zip(leads, rates, strict=True) if rate != fs_hz}
     if not slower:
         return _stacked(signals, max(len(signal) for signal in signals)), fs_hz, {}
     length = max(len(signal) for signal, rate in zip(signals, rates, strict=True) if rate == fs_hz)
     return _stacked([resample(s, rate, fs_hz) for s, rate in zip(signals, rates, strict=True)], length), fs_hz, slower
+
+
+def check_rates(path: Path, rates: Mapping[str, float]) -> None:
+    """Refuse rates that lie so far apart that bringing one to the other would make up nearly all of it.
+
+    Raises:
+        InputError: the slowest lead has less than a `MOST_APART`-th of the fastest one's rate.
+    """
+    slow, fast = min(rates, key=lambda lead: rates[lead]), max(rates, key=lambda lead: rates[lead])
+    if not rates[slow] * MOST_APART >= rates[fast]:
+        raise InputError(
+            f"{path}: lead {slow} at {rates[slow]:g} Hz beside lead {fast} at {rates[fast]:g} Hz; accepted: rates "
+            f"within a factor of {MOST_APART}, or --leads without one of them"
+        )
 
 
 def _stacked(signals: Sequence[np.ndarray], length: int) -> np.ndarray:

@@ -97,7 +97,7 @@ def _with_library(path: Path, given: Given) -> EcgRecord:
             samples = np.asarray(lead.samples, dtype=np.float64)
             rows.append(samples * given.factor(path, None if i in faults else lead.units))
         facts = _facts(found)
-    signal, fs_hz, slower = on_one_clock(rows, rates, chosen.leads)
+    signal, fs_hz, slower = on_one_clock(path, rows, rates, chosen.leads)
     note_resampled(facts, slower, fs_hz)
     if found.source_format == "sierra_xml":
         signal = _without_calibration(signal, fs_hz, facts)

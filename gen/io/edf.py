@@ -57,7 +57,7 @@ def read_edf(path: Path, given: Given) -> EcgRecord:
             signal[digital == INVALID_INT16] = np.nan
         rates.append(file.fs_hz(number))
         rows.append(blocks.placed(signal, rates[-1], onsets))
-    signal_mv, fs_hz, slower = on_one_clock(rows, rates, chosen.leads)
+    signal_mv, fs_hz, slower = on_one_clock(path, rows, rates, chosen.leads)
     if ours:
         signal_mv = signal_mv[:, : facts.pop("num_samples", signal_mv.shape[1])]
         fs_hz = float(facts.pop("fs_hz", fs_hz))

@@ -1,6 +1,8 @@
 """NIfTI files as cines: what both readers (single files, published sets) take from header and voxels."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +14,16 @@ _MILLIMETRE_PER = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 _SECOND_PER = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 #: Voxels that may be missing (NaN): the corners that resampling and masking leave, not the picture.
 MOST_MISSING = 0.5
+#: Bytes that one byte of a gzip file can stand for, at most.
+_MOST_DEFLATED = 1032
+
+
+def _check_size(path: Path, image: Any) -> None:
+    """Refuse a header that announces more than the file can hold, before memory is asked for."""
+    announced = math.prod(int(n) for n in image.shape) * image.get_data_dtype().itemsize
+    held = path.stat().st_size * (_MOST_DEFLATED if path.name.endswith(".gz") else 1)
+    if announced > held:
+        raise InputError(f"{path}: truncated: its header announces {announced} bytes of voxels")
 
 
 def load_cine(path: Path) -> tuple[np.ndarray, list[float], np.ndarray | None]:
@@ -28,6 +40,7 @@ def load_cine(path: Path) -> tuple[np.ndarray, list[float], np.ndarray | None]:
     nib = library("nibabel", "cmr")
     with reading(path, "NIfTI"), quiet("nibabel.global"):
         image = nib.load(path)
+        _check_size(path, image)
         data = np.asarray(image.dataobj)
         # The spacing is pixdim's: ACDC's affine is a unit matrix.
         pixdim = [float(v) for v in image.header["pixdim"][1:8]]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gen.io.annotations import write_beats
-from gen.io.channels import Channels, assume, choose, lead_names, note_resampled, on_one_clock
+from gen.io.channels import Channels, assume, check_holes, check_rates, choose, lead_names, note_resampled, on_one_clock
 from gen.io.comments import from_comments, to_comments
 from gen.io.common import Given, make_record, number_text, to_int16_microvolt
 from gen.io.wfdb_header import WfdbHeader, WfdbSignal, read_header
@@ -54,7 +54,7 @@ def read_wfdb(path: Path, given: Given) -> EcgRecord:
     part.chosen.note(facts["metadata"])
     for text in dict.fromkeys(part.assumed):
         assume(facts, text)
-    signal, fs_hz, slower = on_one_clock(part.signals, part.rates, part.chosen.leads)
+    signal, fs_hz, slower = on_one_clock(header.path, part.signals, part.rates, part.chosen.leads)
     note_resampled(facts, slower, fs_hz)
     signal, leads = part.chosen.finish(signal)
     stated = fs_hz if header.frames_hz is not None else header.fs_hz
@@ -145,6 +145,11 @@ def _joined(header: WfdbHeader, parts: list[tuple[int, _Part]], total: int, give
         for lead, rate in zip(part.chosen.leads, part.rates, strict=True):
             rates[lead] = max(rate, rates.get(lead, 0.0))
     chosen = choose(header.path, list(rates), given)
+    for _, part in parts:
+        for lead, rate in zip(part.chosen.leads, part.rates, strict=True):
+            check_rates(header.path, {lead: rate, f"{lead} (elsewhere)": rates[lead]})
+    recorded = max(sum(p.signals[0].size / p.rates[0] for _, p in parts) * frames_hz, 1)
+    check_holes(header.path, total, round(recorded))
     signals: dict[str, np.ndarray] = {}
     for lead in chosen.leads:
         signals[lead] = np.full(round(total * rates[lead] / frames_hz), np.nan)

@@ -70,6 +70,13 @@ def manifold_scores(*, reference: npt.ArrayLike, generated: npt.ArrayLike, k: in
     )
 
 
+def zero_radii(values: npt.ArrayLike, k: int = 5) -> int:
+    """Points with at least k exact copies, whose ball has radius 0: only copies can lie in it."""
+    array = np.asarray(values, dtype=np.float64)
+    _, place, count = np.unique(array, axis=0, return_inverse=True, return_counts=True)
+    return int((count[place.reshape(-1)] > k).sum())
+
+
 def precision(*, reference: npt.ArrayLike, generated: npt.ArrayLike, k: int = 5) -> float:
     """Share of generated points inside the real support; see `manifold_scores`."""
     return manifold_scores(reference=reference, generated=generated, k=k).precision

@@ -79,6 +79,7 @@ def find_copies(
     max_lag_s: float = 1.0,
     candidates: int = 8,
     threshold: float = COPY_THRESHOLD,
+    exclude_self: bool = False,
 ) -> CopySearch:
     """Nearest training ECG of each generated one by cross-correlation.
 
@@ -89,15 +90,19 @@ def find_copies(
         max_lag_s: largest shift searched, either way; at most half the length.
         candidates: partners kept by the first stage.
         threshold: see `COPY_THRESHOLD`.
+        exclude_self: the two are one set, and ECG k is no partner of itself.
 
     Raises:
-        InputError: other shapes, values that are not finite, or ECGs shorter than two seconds.
+        InputError: a set of one ECG that has no other, other shapes, values that are not finite, or ECGs shorter than
+            two seconds.
     """
     train, fake = np.asarray(reference), np.asarray(generated)
     if train.ndim != 3 or fake.ndim != 3 or train.shape[1:] != fake.shape[1:] or 0 in (*train.shape, *fake.shape):
         raise InputError(
             f"signals of shapes {train.shape} and {fake.shape}; accepted: (m, lead, time), (n, lead, time)"
         )
+    if exclude_self and (train.shape != fake.shape or len(train) < 2):
+        raise InputError(f"{len(train)} and {len(fake)} ECGs; accepted: the same set twice, of two ECGs or more")
     duration = train.shape[-1] / fs_hz
     if duration < 2:
         raise InputError(f"signals of {duration:g} s; accepted: at least 2 s for a copy search")
@@ -105,7 +110,8 @@ def find_copies(
     (slow_train, fine_train), (slow_fake, fine_fake) = (
         _search_copies(x, fs_hz, name) for x, name in ((train, "reference"), (fake, "generated"))
     )
-    chosen = _candidates(slow_train, slow_fake, round(reach * _COARSE_HZ), min(candidates, len(train)))
+    count = min(candidates, len(train) - int(exclude_self))
+    chosen = _candidates(slow_train, slow_fake, round(reach * _COARSE_HZ), count, exclude_self)
     correlation, lag = _refine(fine_train, fine_fake, chosen, reach)
     cut = np.sort(correlation.reshape(len(fake), -1), axis=1)[:, -_JUDGED:][:, :1, None]
     for i, j, k in zip(*np.nonzero((correlation > _ALIKE) & (correlation >= cut)), strict=True):
@@ -147,7 +153,7 @@ def _limited(x: Array) -> npt.NDArray[np.float32]:
 
 
 def _candidates(
-    train: npt.NDArray[np.float32], fake: npt.NDArray[np.float32], reach: int, count: int
+    train: npt.NDArray[np.float32], fake: npt.NDArray[np.float32], reach: int, count: int, exclude_self: bool
 ) -> npt.NDArray[np.int64]:
     """(n, count) training indices with the highest coarse correlation at any lag up to ``reach`` samples."""
     chosen = np.empty((len(fake), count), dtype=np.int64)
@@ -160,6 +166,8 @@ def _candidates(
             parts = [late[..., step:], early[..., : early.shape[-1] - step]]
             parts = [_unit(part) for part in (parts if lag >= 0 else parts[::-1])]
             np.maximum(best, parts[0] @ parts[1].T, out=best)
+        if exclude_self:
+            best[np.arange(len(block)), np.arange(start, start + len(block))] = -np.inf
         chosen[start : start + 1024] = np.argpartition(-best, count - 1, axis=1)[:, :count]
     return chosen
 

@@ -214,7 +214,8 @@ def _to_target(record: EcgRecord, target: Target, name: str, changes: set[str]) 
     if record.fs_hz != target.fs_hz:
         changes.add(f"{record.fs_hz:g} Hz resampled to {target.fs_hz:g} Hz")
     signal = record.select(target.leads).at(target.fs_hz).signal_mv
-    if target.seconds is not None:
+    if target.seconds is not None and signal.shape[1] > target.num_samples:
+        changes.add(f"{record.duration_s:g} s cut to {target.num_samples / target.fs_hz:g} s")
         signal = signal[:, : target.num_samples]
     if signal.shape[1] != target.num_samples:
         raise InputError(

@@ -107,7 +107,7 @@ def ecg_benchmark(
             names = ", ".join(aligned[key].excluded[:5])
             warnings.append(f"{each.name}: {len(aligned[key].excluded)} records hold NaN and were left out ({names})")
     _refuse_copied_evaluation(aligned)
-    pairs = find_pairs(aligned["real"], aligned["generated"])
+    pairs = find_pairs(aligned["real"], aligned["generated"], warnings, seed=seed)
     if pairs is not None:
         aligned["generated"] = with_patients_of(aligned["real"], aligned["generated"], pairs)
     identical = sorted(aligned["real"].fingerprints) == sorted(aligned["generated"].fingerprints)

@@ -14,6 +14,10 @@ from metrics.suite.aligned import AlignedSet
 
 #: PTB-XL writes the rate behind the number of a file.
 _RATE_SUFFIX = re.compile(r"_[hl]r$")
+#: Pairs whose likeness is looked at, and from how many on their spread says what chance gives.
+_COMPARED, _ENOUGH = 200, 8
+#: Partners must be so much more alike than strangers, whatever chance gives; fewer pairs than enough, so much.
+_LEAST_GAP, _GAP_OF_FEW = 0.05, 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +37,19 @@ class Pairs:
         return len(self.real)
 
 
-def find_pairs(real: AlignedSet, generated: AlignedSet) -> Pairs | None:
-    """Pairs by equal record ids, else by equal file names; None where fewer than half of the generated set match."""
+def find_pairs(
+    real: AlignedSet, generated: AlignedSet, warnings: list[str] | None = None, *, seed: int = 0
+) -> Pairs | None:
+    """Pairs by equal record ids, else by equal file names; None where fewer than half of the generated set match.
+
+    A name alone is a counter in many sets. Pairs need more: the generated records say what was observed or which file
+    they were made from, or both sets name the same patients, or partners are more alike than strangers are.
+
+    Args:
+        real, generated: the sets.
+        warnings: gets a line where names match and nothing else does.
+        seed: of the records that are compared.
+    """
     for by, key in (("record id", _record_id), ("file name", _file_name)):
         place: dict[str, int] = {}
         for row, record in enumerate(real.facts):
@@ -45,8 +60,46 @@ def find_pairs(real: AlignedSet, generated: AlignedSet) -> Pairs | None:
                 found.setdefault(place[key(record)], row)
         if len(found) >= max(2, len(generated) / 2):
             rows = sorted(found.items())
-            return Pairs(np.array([a for a, _ in rows]), np.array([b for _, b in rows]), by)
+            pairs = Pairs(np.array([a for a, _ in rows]), np.array([b for _, b in rows]), by)
+            if _stated(real, generated, pairs):
+                return pairs
+            own, other, alike = _alike(real, generated, pairs, seed)
+            if alike:
+                return pairs
+            if warnings is not None:
+                warnings.append(
+                    f"{len(pairs)} records of both sets have the same {by}, but are no more alike (correlation "
+                    f"{own:.2f}) than strangers ({other:.2f}): not taken for pairs"
+                )
+            return None
     return None
+
+
+def _stated(real: AlignedSet, generated: AlignedSet, pairs: Pairs) -> bool:
+    """Whether the generated records say what they were made from, or are of the patients of their partners."""
+    facts = [generated.facts[j].metadata for j in pairs.generated]
+    if all("observed_leads" in each or "source_file" in each for each in facts):
+        return True
+    return all(real.patients[i] == generated.patients[j] for i, j in zip(pairs.real, pairs.generated, strict=True))
+
+
+def _alike(real: AlignedSet, generated: AlignedSet, pairs: Pairs, seed: int) -> tuple[float, float, bool]:
+    """Mean correlation of partners and of strangers, and whether the former is higher beyond chance."""
+    few = np.sort(np.random.default_rng((seed, 71)).permutation(len(pairs))[:_COMPARED])
+    leads = independent_leads(real.leads)
+    one, two = _units(real, pairs.real[few], leads), _units(generated, pairs.generated[few], leads)
+    own, other = (one * two).sum(axis=1), (one * np.roll(two, 1, axis=0)).sum(axis=1)
+    gap = own - other
+    chance = 3 * gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) >= _ENOUGH else _GAP_OF_FEW
+    return float(own.mean()), float(other.mean()), bool(gap.mean() > max(_LEAST_GAP, chance))
+
+
+def _units(each: AlignedSet, rows: npt.NDArray[np.int64], leads: Sequence[str]) -> npt.NDArray[np.float64]:
+    """(row, lead times time) without each lead's mean, of unit length; zeros where nothing moves."""
+    x = each.block(rows, leads).astype(np.float64)
+    flat = (x - x.mean(axis=-1, keepdims=True)).reshape(len(x), -1)
+    norm = np.linalg.norm(flat, axis=1, keepdims=True)
+    return np.divide(flat, norm, out=np.zeros_like(flat), where=norm > 0)
 
 
 def with_patients_of(real: AlignedSet, generated: AlignedSet, pairs: Pairs) -> AlignedSet:

@@ -26,7 +26,7 @@ class EcgSet:
     Attributes:
         name: as the user wrote it.
         kind: what the folder was recognised as.
-        ids, patients: of each record; a record without a patient counts as a patient of its own.
+        ids, patients: of each record; a record without a patient counts as a patient of its own, whom no other set has.
         read: record by row number of the source.
         rows: row numbers that are in the set, ascending.
         file_leads: what the first file itself holds; records come with the leads that follow from them as well.
@@ -71,8 +71,11 @@ def open_set(location: str | Path) -> EcgSet:
     chosen = table.iloc[rows]
     ids = tuple(str(value) for value in chosen["record_id"])
     _refuse_duplicates(ids, location)
+    # Sources name a record's own patient after the record; counters such as r000 would then meet in unrelated sets.
     patients = tuple(
-        f"record {record}" if patient is None or patient != patient else str(patient)
+        f"record {record} of {location}"
+        if patient is None or patient != patient or patient == f"record {record}"
+        else str(patient)
         for patient, record in zip(chosen["patient_id"], ids, strict=True)
     )
     return EcgSet(str(location), kind, ids, patients, read, tuple(int(row) for row in rows), file_leads(int(rows[0])))

@@ -145,6 +145,16 @@ def _parse(name: str, content: bytes) -> _Image | str:
         raise InputError(f"{name}: not a readable DICOM image (no DICOM header)") from None
     except Exception as error:
         raise InputError(f"{name}: not a readable DICOM image ({one_line(error)})") from error
+    try:
+        return _as_image(name, data)
+    except InputError:
+        raise
+    except Exception as error:  # values are decoded when they are asked for
+        raise InputError(f"{name}: not a readable DICOM image ({one_line(error)})") from error
+
+
+def _as_image(name: str, data: Any) -> _Image | str:
+    """The image of a parsed file, or in words what else it is."""
     if "PixelData" not in data and ("Rows" not in data or data.get("Modality") != "MR"):
         kind = getattr(data.get("SOPClassUID") or data.file_meta.get("MediaStorageSOPClassUID"), "name", "no image")
         return f"{name}: {kind}; accepted: MR images"

@@ -9,7 +9,7 @@ from gen.records import InputError
 from metrics.definitions import ALL, Role
 from metrics.distribution.extractors import Extractor
 from metrics.distribution.frechet import fd_infinity
-from metrics.distribution.manifold import manifold_scores
+from metrics.distribution.manifold import manifold_scores, zero_radii
 from metrics.distribution.two_sample import two_sample_test
 from metrics.report.entries import Entry, entry, skip
 from metrics.statistics.arrays import Array
@@ -112,6 +112,7 @@ def _scores(job: Job, extractor: Extractor, measures: Sequence[Measure], suffix:
     noise = job.features(extractor, "noise")
     rows = job.equal_rows
     _warn_of_outliers(job, real, extractor)
+    _warn_of_duplicates(job, real, fake, extractor)
     out: list[Entry] = []
     for measure in measures:
         size = len(rows[0])
@@ -138,6 +139,19 @@ def _warn_of_outliers(job: Job, real: Array, extractor: Extractor) -> None:
             f"{extractor.name}: {few} of {len(real)} real records hold {share:.0%} of the feature variance; fid, kid "
             "and fid_infinity on these features measure those records, read precision to coverage instead"
         )
+
+
+def _warn_of_duplicates(job: Job, real: Array, fake: Array, extractor: Extractor) -> None:
+    """Nearest-neighbour measures see nothing around a point that is there more often than neighbours are looked at."""
+    for name, values, hurt in (("real", real, "precision, density and coverage"), ("generated", fake, "recall")):
+        for k in (5, 3):
+            count = zero_radii(values, k)
+            if count:
+                job.warnings.append(
+                    f"{extractor.name}: {count} of {len(values)} {name} records have {k} exact copies or more in their "
+                    f"set: their neighbourhood (k = {k}) is a point, which lowers {hurt} down to 0"
+                )
+                break
 
 
 def _halves(job: Job, real: Array, fake: Array, measure: Measure) -> dict[str, HalfScores]:

@@ -19,7 +19,7 @@ from metrics.waveform.paired import ErrorSums, error_sums, lead_errors, pearson,
 SECTION = "Paired waveform error"
 _BASELINE_RECORDS = 200
 _BEAT_HZ = 100.0
-_NOT_PAIRED = "the sets are not paired: fewer than half of the generated record ids are ids of the real set"
+_NOT_PAIRED = "the sets are not paired: fewer than half of the generated records belong to one of the real set"
 
 #: name -> (unit, direction, ideal, summary); mse, mae and pcc are described in `metrics.definitions`.
 _FURTHER = {

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gen.leads import LeadError, limb_lead_residual
+from gen.leads import LEADS_8, LeadError, limb_lead_residual
 from gen.records import InputError
 from metrics.report.entries import Entry, entry, from_interval, skip
 from metrics.statistics.arrays import Array
@@ -58,10 +58,15 @@ PER_RECORD: Mapping[str, tuple[PerRecord, str, str, bool]] = {
 _SHARES = ("above_10_mv_share", "flat_lead_share", "clipped_lead_share")
 _DISTANCES = {
     "log_psd_distance_db": ("dB", "RMS difference of the mean power spectra, 0.5 to 40 Hz."),
+    "log_psd_distance_high_db": ("dB", "The same from 40 Hz to 0.8 of the Nyquist frequency, at the sets' own rate."),
     "lead_correlation_distance": ("", "Frobenius distance of the mean lead-by-lead correlation matrices."),
     "amplitude_wasserstein_mv": ("mV", "Wasserstein distance of the sample values, mean over leads."),
     "autocorrelation_distance": ("", "RMS difference of the mean autocorrelation up to 2 s."),
 }
+
+
+#: The upper spectrum begins here and ends at this share of the Nyquist frequency, where filters of resampling begin.
+_UPPER_HZ, _TOP_SHARE = 40.0, 0.8
 
 
 def physics_section(job: Job) -> list[Entry]:
@@ -127,6 +132,13 @@ def distances(first: Array, second: Array, fs_hz: float) -> dict[str, float]:
     return out
 
 
+def upper_spectra(first: Array, second: Array, fs_hz: float) -> dict[str, float]:
+    """Distance of the spectra from `_UPPER_HZ` up, of signals (n, lead, time) at the sets' own rate."""
+    given: dict[str, Any] = {"reference": first, "generated": second, "fs_hz": fs_hz}
+    value = physics.log_psd_distance(**given, low_hz=_UPPER_HZ, high_hz=_TOP_SHARE * fs_hz / 2)
+    return {"log_psd_distance_high_db": value}
+
+
 def _distances(job: Job) -> list[Entry]:
     size = min(job.size, job.preset.distance_records)
     if size < 8:
@@ -143,11 +155,23 @@ def _distances(job: Job) -> list[Entry]:
 
     values, trivial = compute(real, fake, 0), compute(real, noise, 0)
     halves = half_scores(real, fake, splits, compute)
+    skipped = {"lead_correlation_distance": "one lead has no other lead to correlate with"}
+    if _TOP_SHARE * job.real.fs_hz / 2 > _UPPER_HZ + 5:
+        whole = [_whole(job, which, part) for which, part in zip(("real", "generated"), rows, strict=True)]
+
+        def compute_upper(first: Array, second: Array, seed: int) -> Mapping[str, float]:
+            return upper_spectra(first, second, job.real.fs_hz)
+
+        values |= compute_upper(whole[0], whole[1], 0)
+        halves |= half_scores(whole[0], whole[1], splits, compute_upper)
+        trivial |= compute_upper(whole[0], _whole(job, "noise", np.arange(min(40, size // 2))), 0)
+    else:
+        skipped["log_psd_distance_high_db"] = f"at {job.real.fs_hz:g} Hz nothing is left above {_UPPER_HZ:g} Hz"
     job.drawn.spectra = (real, fake, job.slow_hz)
-    out = []
+    out: list[Entry] = []
     for name, (unit, summary) in _DISTANCES.items():
         if name not in values:
-            out.append(skip(name, "one lead has no other lead to correlate with", SECTION))
+            out.append(skip(name, skipped[name], SECTION))
             continue
         half = halves[name]
         made = entry(name, value=values[name], ci=half.interval(values[name], 0.0), n=size, unit=unit, better="lower")
@@ -166,3 +190,12 @@ def _distances(job: Job) -> list[Entry]:
             )
         )
     return out
+
+
+def _whole(job: Job, which: str, rows: npt.NDArray[np.int64]) -> Array:
+    """(row, lead, time) of some records at the sets' own rate."""
+    leads = LEADS_8 if job.real.has_8 else job.real.leads
+    if which == "noise":
+        return job.noise(rows, leads).astype(np.float64)
+    each = job.real if which == "real" else job.generated
+    return np.concatenate([each.block(rows[part], leads) for part in blocks(len(rows))]).astype(np.float64)

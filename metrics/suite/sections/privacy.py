@@ -24,7 +24,7 @@ _NO_TRAIN = "no training set was given (--train)"
 
 def privacy_section(job: Job) -> list[Entry]:
     """Near copies by waveform, nearest-neighbour distances and the black-box membership attack."""
-    out = [_copies(job)]
+    out = [_copies(job), _repeats(job)]
     job.progress.advance(0.5)
     names = ("nearer_to_train_share", "membership_auroc", "nndr_mean")
     if job.train is None or not job.extractors:
@@ -68,6 +68,39 @@ def _copies(job: Job) -> Entry:
                 for i, j, correlation, lag in found.top(10)
             ],
         },
+    )
+
+
+def _repeats(job: Job) -> Entry:
+    """Records of the generated set that are near-copies of another one of it."""
+    name = "repeated_share"
+    try:
+        found = find_copies(
+            reference=_eight(job.generated), generated=_eight(job.generated), fs_hz=job.real.fs_hz, exclude_self=True
+        )
+    except InputError as error:
+        return skip(name, str(error), SECTION)
+    equal = len(job.generated) - len(set(job.generated.fingerprints))
+    real = len(job.real) - len(set(job.real.fingerprints))
+    if found.share > 0:
+        i, j, _, _ = found.top(1)[0]
+        job.warnings.append(
+            f"{int(found.copies.sum())} of {len(job.generated)} generated records are near-copies of another generated "
+            f"one, {equal} of them repeat it sample for sample; the first: {job.generated.ids[i]} = "
+            f"{job.generated.ids[j]}: measures of spread see fewer records than there are"
+        )
+    interval = bootstrap_mean(
+        found.copies.astype(float), groups=job.generated.patients, replicates=1000, method="percentile", seed=job.seed
+    )
+    return from_interval(
+        name,
+        interval,
+        better="lower",
+        ideal=0.0,
+        section=SECTION,
+        summary="Share of generated records that are near-copies of another generated one.",
+        records=found.copies.astype(np.float64),
+        extra={"threshold": found.threshold, "equal": equal, "equal_in_real": real},
     )
 
 

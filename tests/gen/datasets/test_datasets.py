@@ -359,7 +359,7 @@ def test_real_alivecor_strips(data_dir):
 
 def test_a_broken_table_is_named(tmp_path):
     (tmp_path / "record_list.csv").write_bytes(b"subject_id,study_id,file_name,ecg_time,path\n1,2,x\xff,2180-01-01,x\n")
-    with pytest.raises(InputError, match="its table cannot be read .*utf-8"):
+    with pytest.raises(InputError, match=r"its table cannot be read .*utf-8"):
         open_source(tmp_path)
     (tmp_path / "record_list.csv").write_text(
         "subject_id,study_id,file_name,ecg_time,path\n3,4,y,2180-01-01,y\n1,2,x,2180-01-01,\n"

@@ -1,11 +1,14 @@
 """What bad input gets: one line that names the file, what is wrong and what is accepted."""
 
+import gzip
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gen.io import count_set, expand_inputs, read, read_set, write, write_record
+from gen.io.cine import read_cine
 from gen.records import EcgRecord, InputError
 
 SUFFIXES = (
@@ -211,3 +214,24 @@ def test_values_and_formats_that_cannot_be_written(tmp_path, record):
         with pytest.raises(InputError):
             write([record], target)
     assert not list(tmp_path.glob(".*"))
+
+
+def test_no_header_makes_a_reader_ask_for_more_than_its_file_holds(tmp_path, record):
+    write_record(record, tmp_path / "s.hea")
+    file = tmp_path / "m.hea"
+    file.write_text("m/2 3 500 99999999999\ns 1000\ns 1000\n")
+    refuses(file, "its time stamps span 99999999999 samples")
+    file.write_text("m/2 3 1e-7 2000\ns 1000\ns 1000\n")
+    refuses(file, "its time stamps span 2000 samples")
+    nib = pytest.importorskip("nibabel")
+    for name in ("x.nii", "x.nii.gz"):
+        nib.save(nib.Nifti1Image(np.ones((8, 8, 1, 8), np.float32), np.eye(4)), tmp_path / name)
+        opened = gzip.open if name.endswith("gz") else open
+        with opened(tmp_path / name, "rb") as handle:
+            data = bytearray(handle.read())
+        data[42:44] = (30000).to_bytes(2, "little")
+        data[44:46] = (30000).to_bytes(2, "little")
+        with opened(tmp_path / name, "wb") as handle:
+            handle.write(data)
+        with pytest.raises(InputError, match="truncated: its header announces"):
+            read_cine(tmp_path / name)

@@ -28,7 +28,7 @@ def reconstruct(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
     method: Annotated[str, typer.Option(help="default, wearecg, least-squares, fir, nearest or dower.")] = "default",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights of your own instead of the shipped ones.")] = None,
-    format: Annotated[str, typer.Option(help="wfdb, edf, dicom, csv, npz, parquet or webdataset.")] = "wfdb",
+    format: Annotated[str, typer.Option(help="wfdb, edf, dicom, csv, npz, parquet, webdataset, aecg, fhir.")] = "wfdb",
     plot: Annotated[bool, typer.Option("--plot", help="Draw every record on ECG paper into OUT/plots.")] = False,
     layout: Annotated[str, typer.Option(help="Paper layout of the plots: 3x4, 6x2 or 12x1.")] = "3x4",
     allow_bad_leads: Annotated[

@@ -42,7 +42,7 @@ def twin(
         str | None, typer.Option(help="How strongly to follow: 3, or by group: text=4,rate=2,reference=1.5.")
     ] = None,
     negative: Annotated[str | None, typer.Option(help="Findings to stay away from.")] = None,
-    format: Annotated[str, typer.Option(help="wfdb, edf, dicom, csv, npz, parquet or webdataset.")] = "wfdb",
+    format: Annotated[str, typer.Option(help="wfdb, edf, dicom, csv, npz, parquet, webdataset, aecg, fhir.")] = "wfdb",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights of your own instead of the shipped ones.")] = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw twins over the reference into OUT/plots.")] = False,
     leads: Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gen.commands.convert import convert
 from gen.progress import Progress
 from gen.records import InputError
 
@@ -21,9 +22,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
-    help="Prepare recordings for training, or simulate a cohort.",
+    help="Prepare recordings for training, convert them, or simulate a cohort.",
 )
 _SHOWN_SKIPS = 20
+app.command()(convert)
 
 
 @app.command()

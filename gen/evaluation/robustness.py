@@ -33,7 +33,7 @@ from gen.results import Data, Node, Results, Value
 
 _EXTREMES = (b"0", b"-1", b"1e308", b"-1e308", b"nan", b"inf", b"99999999999", b"2147483648", b"1e-7", b"65536", b"")
 _TEXT = (".hea", ".csv", ".txt", ".tsv", ".xml", ".json")
-_WRITTEN = ("wfdb", "edf", "dicom", "csv", "npz", "parquet", "webdataset")
+_WRITTEN = ("wfdb", "edf", "dicom", "csv", "npz", "parquet", "webdataset", "aecg", "fhir")
 _EXAMPLES = 20
 _REPORTED_EVERY = 200
 

@@ -100,7 +100,7 @@ def _required(data: Any, record: CineRecord) -> None:
     data.Manufacturer = "physiogen"
     data.ScanningSequence, data.SequenceVariant = "GR", "SS"
     data.ScanOptions, data.MRAcquisitionType = "CG", "2D"
-    data.PatientPosition = "HFS"
+    data.PatientPosition, data.BodyPartExamined = "HFS", "HEART"
     data.RepetitionTime = round(1e3 * record.rr_s / record.num_frames, 4)
     empty = ("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "PatientBirthDate")
     for name in (*empty, "PositionReferenceIndicator", "EchoTime", "EchoTrainLength"):

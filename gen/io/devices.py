@@ -16,15 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from gen.io.aecg import MARK
 from gen.io.channels import assume, choose, note_resampled, on_one_clock
-from gen.io.common import Given, body_height_cm, library, make_record, parse_age, parse_sex, reading
+from gen.io.common import INVALID_INT16, Given, body_height_cm, library, make_record, parse_age, parse_sex, reading
 from gen.records import EcgRecord, InputError
 
 SUFFIXES = (".xml", ".scp", ".ecg", ".json")
 _SNIFFED = 4096
 #: Marks of the formats in a file's first bytes; XML may be UTF-16.
 _XML_MARKS = ("annotatedecg", "<restingecg", "<museinfo", "<cardiologyxml", "<ecg ", "<ecg>")
-_JSON_MARKS = ("ecgreadings", "waveformsamples", "recordedat")
+_JSON_MARKS = ("ecgreadings", "waveformsamples", "recordedat", "resourcetype")
 #: Philips' carts append a calibration pulse of 1 mV to every lead; it begins no earlier than this.
 _CALIBRATION_AFTER_S = 10.0
 
@@ -59,7 +60,11 @@ def iter_device(path: Path, given: Given) -> Iterator[EcgRecord]:
     with reading(path, "device"), path.open("rb") as handle:
         head = handle.read(_SNIFFED)
     text = _text(head).lower()
-    if path.suffix.lower() == ".json" and '"waveformsamples"' in _text(path.read_bytes()).lower():
+    if path.suffix.lower() == ".json" and '"resourcetype"' in text:
+        from gen.io.fhir import iter_fhir
+
+        yield from iter_fhir(path, given)
+    elif path.suffix.lower() == ".json" and '"waveformsamples"' in _text(path.read_bytes()).lower():
         yield from _fitbit(path, given)
     elif "<cardiologyxml" in text:
         yield _cardiosoft(path, given)
@@ -97,8 +102,13 @@ def _with_library(path: Path, given: Given) -> EcgRecord:
             samples = np.asarray(lead.samples, dtype=np.float64)
             rows.append(samples * given.factor(path, None if i in faults else lead.units))
         facts = _facts(found)
+    ours = _our_facts(path) if found.source_format == "hl7_aecg" else None
+    if ours is not None:
+        rows = [np.where(np.rint(row * 1000) == INVALID_INT16, np.nan, row) for row in rows]
+        facts = {"metadata": {}, **ours}
     signal, fs_hz, slower = on_one_clock(path, rows, rates, chosen.leads)
     note_resampled(facts, slower, fs_hz)
+    fs_hz = float(facts.pop("fs_hz", fs_hz))
     if found.source_format == "sierra_xml":
         signal = _without_calibration(signal, fs_hz, facts)
     chosen.note(facts["metadata"])
@@ -108,6 +118,17 @@ def _with_library(path: Path, given: Given) -> EcgRecord:
         assume(facts, f"the reader says: {' '.join(text.split())[:200]}")
     signal, leads = chosen.finish(signal)
     return make_record(path, signal, given.rate(path, fs_hz), leads, facts)
+
+
+def _our_facts(path: Path) -> dict[str, Any] | None:
+    """Facts that `gen.io.aecg` writes into the document's text; None for another's document."""
+    library("defusedxml", "devices")
+    from defusedxml.ElementTree import fromstring
+
+    with reading(path, "HL7 aECG"):
+        text = fromstring(path.read_bytes()).findtext("{urn:hl7-org:v3}text") or ""
+        _, mark, facts = text.partition(MARK)
+        return dict(json.loads(facts)) if mark else None
 
 
 def _exact_rate(path: Path, kind: str, rounded: float) -> float:

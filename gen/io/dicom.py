@@ -32,16 +32,15 @@ from gen.io.common import (
     to_int16_microvolt,
 )
 from gen.io.dicom_groups import merge, read_groups
+from gen.io.mdc import CODES
 from gen.records import EcgRecord, InputError
 
 _TWELVE_LEAD_ECG = "1.2.840.10008.5.1.4.1.1.9.1.1"
 _GENERAL_ECG = "1.2.840.10008.5.1.4.1.1.9.1.2"
 _AMBULATORY_ECG = "1.2.840.10008.5.1.4.1.1.9.1.3"
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
-#: Lead -> number of its code: MDC 2:N and SCPECG 5.6.3-9-N (PS3.16 CID 3001).
-_CODES = {"I": 1, "II": 2, "V1": 3, "V2": 4, "V3": 5, "V4": 6, "V5": 7, "V6": 8}
-_CODES |= {"III": 61, "aVR": 62, "aVL": 63, "aVF": 64}
-_LEAD_OF_CODE = {f"{prefix}{number}": lead for lead, number in _CODES.items() for prefix in ("2:", "5.6.3-9-")}
+#: Codes of channel sources -> lead.
+_LEAD_OF_CODE = {f"{prefix}{number}": lead for lead, number in CODES.items() for prefix in ("2:", "5.6.3-9-")}
 _MARK = "physiogen "
 _PIECE = 1000  #: characters per annotation; the standard allows 1024
 
@@ -195,7 +194,7 @@ def _channel(lead: str) -> Any:
 
     channel = Dataset()
     channel.ChannelLabel = lead
-    channel.ChannelSourceSequence = [code(f"2:{_CODES[lead]}", "MDC", None, f"Lead {lead}")]
+    channel.ChannelSourceSequence = [code(f"2:{CODES[lead]}", "MDC", None, f"Lead {lead}")]
     channel.ChannelSensitivity = "1"
     channel.ChannelSensitivityUnitsSequence = [code("uV", "UCUM", "1.4", "microvolt")]
     channel.ChannelSensitivityCorrectionFactor = "1"

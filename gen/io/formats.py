@@ -46,18 +46,39 @@ FORMATS = {
         Format("csv", (".csv", ".tsv", ".txt"), "gen.io.csv:read_csv", "gen.io.csv:write_csv"),
         Format("npz", (".npz", ".npy"), "gen.io.npz:read_npz", "gen.io.npz:write_npz"),
         Format("mat", (".mat",), "gen.io.mat:read_mat"),
-        Format("device", (".xml", ".scp", ".ecg", ".json"), "gen.io.devices:read_device"),
+        Format("aecg", (".xml",), "gen.io.devices:read_device", "gen.io.aecg:write_aecg"),
+        Format("fhir", (".json",), "gen.io.devices:read_device", "gen.io.fhir:write_fhir"),
+        Format("device", (".scp", ".ecg"), "gen.io.devices:read_device"),
     )
 }
 #: Many records per file.
 SHARD_SUFFIXES = {".parquet": "parquet", ".tar": "webdataset"}
 #: What `gen.io.write` accepts.
-WRITABLE = ("wfdb", "edf", "dicom", "csv", "npz", "parquet", "webdataset")
+WRITABLE = ("wfdb", "edf", "dicom", "csv", "npz", "parquet", "webdataset", "aecg", "fhir")
+
+#: What of a record other programs find in files of each format, and what they do not.
+HELD = {
+    "wfdb": "Signals are whole microvolt; a missing sample is -32768, WFDB's invalid value. Facts stand in comments.",
+    "edf": "Signals are whole microvolt. EDF has no word for a missing sample: it is -32.768 mV for other programs. "
+    "The sampling rate is that of a data record whose duration has eight characters, good to a millionth. Facts stand "
+    "in the header and as annotations.",
+    "dicom": "Signals are whole microvolt; a missing sample is the padding value -32768. SyntheticData (0008,001C) "
+    "marks what software made. Facts stand as annotations.",
+    "csv": "Time is in s, a missing sample is an empty cell. Facts stand in lines that begin with #.",
+    "npz": "Every value is kept; a missing sample is NaN.",
+    "parquet": "Every value is kept; a missing sample is NaN. Patient, statements and metadata are JSON text.",
+    "webdataset": "KEY.npy is (lead, time) in mV, a missing sample is NaN; KEY.json has rate, leads and facts. "
+    "Patient, statements and metadata are JSON text.",
+    "aecg": "Signals are whole microvolt. aECG has no word for a missing sample: it is -32.768 mV for other programs. "
+    "The device says what is synthetic; facts stand in the text.",
+    "fhir": "Signals are whole microvolt, a missing sample is E. Resources of what software made carry the security "
+    "label HTEST; facts stand in an extension. A DocumentReference leads to a file of the same name beside it.",
+}
 
 ACCEPTED = (
     "WFDB (.hea/.dat), EDF/EDF+ (.edf), DICOM waveform (.dcm), CSV (.csv), NPZ (.npz, .npy), MATLAB (.mat), "
     "Parquet (.parquet), WebDataset (.tar), device files (aECG, MUSE, Sierra, CardioSoft: .xml, SCP-ECG: .scp, "
-    "ISHNE: .ecg, Kardia, Fitbit: .json)"
+    "ISHNE: .ecg, Kardia, Fitbit, FHIR R4: .json)"
 )
 
 

@@ -186,7 +186,8 @@ class RecordSetWriter:
             "# ECG record set\n\n"
             + (origin if self.synthetic else "")
             + f"{self.count} records, format {self.format}; `metadata.csv` has one row per record "
-            "(column `synthetic` marks what software made), signals are in mV.\n"
+            "(column `synthetic` marks what software made), signals are in mV.\n\n"
+            f"{formats.HELD[self.format]}\n"
         )
 
 

@@ -153,7 +153,7 @@ def _distances(job: Job) -> list[Entry]:
     def compute(first: Array, second: Array, seed: int) -> Mapping[str, float]:
         return distances(first, second, job.slow_hz)
 
-    values, trivial = compute(real, fake, 0), compute(real, noise, 0)
+    values, trivial = dict(compute(real, fake, 0)), dict(compute(real, noise, 0))
     halves = half_scores(real, fake, splits, compute)
     skipped = {"lead_correlation_distance": "one lead has no other lead to correlate with"}
     if _TOP_SHARE * job.real.fs_hz / 2 > _UPPER_HZ + 5:

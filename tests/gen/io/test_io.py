@@ -25,7 +25,8 @@ from gen.io.formats import WRITABLE
 from gen.leads import LEADS_12
 from gen.records import EcgRecord, InputError, Patient
 
-SUFFIX = {"wfdb": ".hea", "edf": ".edf", "dicom": ".dcm", "csv": ".csv", "npz": ".npz"}
+SUFFIX = {"wfdb": ".hea", "edf": ".edf", "dicom": ".dcm", "csv": ".csv", "npz": ".npz", "aecg": ".xml"}
+SUFFIX |= {"fhir": ".json"}
 
 
 def make_record(rng, record_id="r1", leads=LEADS_12, num_samples=1000, fs_hz=500.0, **changes):

@@ -1,0 +1,147 @@
+"""``physiogen data convert``: recordings of any format as a record set of another one."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gen.commands.output import counted, finish
+from gen.progress import Progress
+from gen.records import EcgRecord, InputError, Patient
+
+if TYPE_CHECKING:
+    from gen.io import RecordSetWriter
+
+#: Columns of a patient table beside the record's name.
+PATIENT_COLUMNS = ("patient_id", "age", "sex", "height_cm", "weight_kg")
+
+
+def convert(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="ECG files, globs, folders, record sets.")],
+    out: Annotated[Path, typer.Option(help="Folder of the record set.")],
+    format: Annotated[
+        str, typer.Option(help="wfdb, edf, dicom, csv, npz, parquet, webdataset, aecg or fhir.")
+    ] = "wfdb",
+    attach: Annotated[
+        str | None,
+        typer.Option(help="With fhir: also write wfdb, edf, dicom or aecg, as document references; with commas."),
+    ] = None,
+    patients: Annotated[
+        Path | None, typer.Option(help="CSV: record_id and any of patient_id, age, sex, height_cm, weight_kg.")
+    ] = None,
+    leads: Annotated[str | None, typer.Option(help="Leads to read, such as II,V1.")] = None,
+    fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record set in --out.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Write recordings in another format, as they are: rate, leads, missing samples and the synthetic mark stay.
+
+    Example: physiogen data convert recordings/ --format fhir --attach wfdb,edf,dicom --out SET
+
+    The README of the set says what its format cannot hold.
+    """
+    from gen.io import RecordSetWriter, expand_inputs
+    from gen.io.blocks import read_files
+    from gen.io.formats import writable
+    from gen.leads import parse_leads
+
+    writable(format)
+    companions = _companions(format, attach)
+    known = None if patients is None else read_patients(patients)
+    bad: list[str] = []
+    files = expand_inputs(inputs)
+    records = read_files(files, bad, fs_hz=fs, unit=unit, leads=None if leads is None else parse_leads(leads))
+    with RecordSetWriter(out, format=format, overwrite=overwrite) as writer, Progress("records", len(files)) as bar:
+        for record in records:
+            named = record if known is None else with_patient(record, known)
+            try:
+                _add(writer, named, companions)
+            except InputError as error:
+                bad.append(str(error))
+            bar.update(writer.count)
+        if not writer.count:
+            raise InputError("; ".join(bad[:3]))
+    lines = [f"{counted(writer.count, 'record')} in {out}, format {format}"]
+    facts = {"out": str(out), "records": writer.count, "format": format, "attached": list(companions)}
+    finish(lines, facts, bad, json=json)
+
+
+def _companions(format: str, attach: str | None) -> tuple[str, ...]:
+    from gen.io.fhir import ATTACHED
+    from gen.io.formats import FORMATS
+
+    names = tuple(dict.fromkeys(part.strip() for part in (attach or "").split(",") if part.strip()))
+    possible = [name for name, one in FORMATS.items() if one.writer and one.suffixes[0] in ATTACHED]
+    if names and format != "fhir":
+        raise InputError(f"--attach {attach}: belongs to --format fhir")
+    for name in names:
+        if name not in possible:
+            raise InputError(f"--attach {name}: accepted: {', '.join(possible)}")
+    return names
+
+
+def _add(writer: "RecordSetWriter", record: EcgRecord, companions: tuple[str, ...]) -> None:
+    """One record with the files that belong to it; none of them, if one cannot hold it."""
+    from gen.io.formats import FORMATS
+    from gen.io.webdataset import safe_name
+
+    stem = writer.folder / safe_name(record.record_id)
+    try:
+        for name in companions:
+            FORMATS[name].write(record, stem.with_name(stem.name + FORMATS[name].suffixes[0]))
+        writer.add(record)
+    except InputError:
+        for name in companions:
+            for suffix in FORMATS[name].suffixes:
+                stem.with_name(stem.name + suffix).unlink(missing_ok=True)
+        raise
+
+
+def read_patients(path: Path) -> dict[str, dict[str, str]]:
+    """Rows of a patient table by record.
+
+    Raises:
+        InputError: it cannot be read, has no column ``record_id``, an unknown column, or a record twice.
+    """
+    from gen.io.common import reading
+
+    with reading(path, "CSV"):
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+    columns = list(rows[0]) if rows else []
+    unknown = [name for name in columns if name not in ("record_id", *PATIENT_COLUMNS)]
+    if "record_id" not in columns or unknown or len(columns) < 2:
+        fault = f"unknown column {unknown[0]}" if unknown else "no column record_id, or nothing beside it"
+        raise InputError(f"{path}: {fault}; accepted: record_id, {', '.join(PATIENT_COLUMNS)}")
+    found: dict[str, dict[str, str]] = {}
+    for number, row in enumerate(rows, 2):
+        if row["record_id"] in found or None in row.values():
+            raise InputError(f"{path}: row {number} names a record again, or lacks cells")
+        found[row["record_id"]] = row
+    return found
+
+
+def with_patient(record: EcgRecord, known: Mapping[str, Mapping[str, str]]) -> EcgRecord:
+    """The record with what the table says of its patient; what it does not say stays.
+
+    Raises:
+        InputError: a number that is none.
+    """
+    from gen.io.common import parse_age, parse_sex
+
+    row = {name: value.strip() for name, value in known.get(record.record_id, {}).items() if value.strip()}
+    was = record.patient
+    try:
+        patient = Patient(
+            id=row.get("patient_id", was.id),
+            age=parse_age(row["age"]) if "age" in row else was.age,
+            sex=parse_sex(row["sex"]) if "sex" in row else was.sex,
+            height_cm=float(row["height_cm"]) if "height_cm" in row else was.height_cm,
+            weight_kg=float(row["weight_kg"]) if "weight_kg" in row else was.weight_kg,
+        )
+    except ValueError as error:
+        raise InputError(f"{record.record_id}: patient table: {error}") from error
+    return replace(record, patient=patient)

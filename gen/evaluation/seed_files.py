@@ -101,7 +101,10 @@ def _sources(folder: Path, record: EcgRecord) -> list[Seed]:
 
 
 def _ours(folder: Path, record: EcgRecord) -> list[Seed]:
-    files = [write_record(record, folder / f"seed{suffix}") for suffix in (".hea", ".edf", ".dcm", ".csv", ".npz", ".xml", ".json")]
+    files = [
+        write_record(record, folder / f"seed{suffix}")
+        for suffix in (".hea", ".edf", ".dcm", ".csv", ".npz", ".xml", ".json")
+    ]
     files += [write([record], folder / f"seed{suffix}") for suffix in (".parquet", ".tar")]
     digital = np.rint(record.signal_mv * 1000).astype("<i2")
     frames = digital[0].reshape(-1, 4)

@@ -120,7 +120,7 @@ class ECGTwinPipeline(DiffusionPipeline):
         ready, notes = zip(*(usable(record, self.fs_hz) for record in many), strict=True)
         measured = measure_records(ready)
         for record, found in zip(ready, measured, strict=True):
-            failure = found.failure or ("noise" if found.quality < _ALIKE else None)
+            failure = found.failure or ("noise" if found.alike < _ALIKE else None)
             if failure is not None:
                 raise InputError(f"{record.source_name}: not usable as a reference: {_FAILURES.get(failure, failure)}")
         conditions = [

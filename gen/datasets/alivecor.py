@@ -15,7 +15,8 @@ INFO = SourceInfo(
 _REFERENCE = "REFERENCE.csv"
 #: N normal rhythm, A atrial fibrillation, O other rhythm, ~ too noisy; the last two name no statement.
 _CODES = {"N": {"SR": 100.0}, "A": {"AFIB": 100.0}}
-_REPORTS = {"N": "sinus rhythm", "A": "atrial fibrillation", "O": "other rhythm", "~": "too noisy to read"}
+NOISY = "too noisy to read"
+_REPORTS = {"N": "sinus rhythm", "A": "atrial fibrillation", "O": "other rhythm", "~": NOISY}
 
 
 def detect(root: Path) -> bool:

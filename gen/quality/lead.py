@@ -1,10 +1,13 @@
 """One lead at a time: whether there is a usable signal, and how clean it is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
+from gen.quality.acceptance import Acceptance
+from gen.quality.features import LEAD_FEATURES
 from gen.records import EcgRecord
 from gen.signals import fill_gaps
 
@@ -27,6 +30,19 @@ LARGEST_RANGE_MV = 20.0
 #: The median range over the leads is 0.3-5 mV in adults; a factor 1000 either way is a mistaken unit.
 UNIT_MICROVOLT_MV = 100.0
 UNIT_VOLT_MV = (0.0002, 0.01)
+#: Log odds from which a lead is unusable, and from which it is doubtful.
+UNUSABLE, DOUBTFUL = 0.0, -2.0
+#: Beats that resemble their median beat less than this in the lead's median stretch are doubtful too.
+LEAST_ALIKE = 0.45
+#: Share of the other leads' beats that a lead shows too, if it shows any.
+BEATS_SHARED = 0.7
+#: Signs of movement: a baseline that steps (mV) or wanders (mV) by more; half seconds of over 3 mV; and stretches that
+#: move so many times more than the usual one.
+STEP_MV, DRIFT_MV, WILD_SHARE, UNSTEADY = 1.0, 2.0, 0.05, 2.5
+#: Mains and noise drown the beats from these shares of their height.
+MAINS_SHARE, NOISE_SHARE = 0.1, 0.05
+#: Mains (RMS) of more than this share of the beats' height make a lead unusable, whatever else it is.
+MAINS_DROWNS = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,6 +59,8 @@ class LeadQuality:
     drift_mv: float  #: peak to peak below 0.5 Hz
     noise_mv: float  #: standard deviation of broadband noise; strong mains add to it
     problem: str | None  #: why the lead is unusable
+    score: float = float("nan")  #: log odds that readers would not accept it; NaN where not judged
+    doubt: str | None = None  #: why it should be read with care
 
 
 def lead_qualities(record: EcgRecord, max_nan_share: float) -> dict[str, LeadQuality]:
@@ -79,6 +97,40 @@ def lead_qualities(record: EcgRecord, max_nan_share: float) -> dict[str, LeadQua
             problem=missing or _problem(flat_share / max(1 - nan_share[i], 1e-9), span, saturated / fs_hz, peak_mv),
         )
     return out
+
+
+def with_verdicts(leads: Mapping[str, LeadQuality], judged: Acceptance) -> dict[str, LeadQuality]:
+    """The same leads, in the order they were ``judged`` in, with what is wrong by that."""
+    return {name: _with(lead, *judged.lead(row)) for row, (name, lead) in enumerate(leads.items())}
+
+
+def _with(lead: LeadQuality, score: float, features: np.ndarray) -> LeadQuality:
+    """The same with the verdict of `gen.quality.acceptance`."""
+    found = dict(zip(LEAD_FEATURES, features.tolist(), strict=True))
+    unlike = found["alike"] < LEAST_ALIKE
+    mains = found["log_mains_share"] > np.log(MAINS_DROWNS)
+    if lead.problem is not None or not (score > DOUBTFUL or unlike or mains):
+        return replace(lead, score=score)
+    if score > UNUSABLE or mains:
+        return replace(lead, score=score, problem=fault(found))
+    return replace(lead, score=score, doubt=fault(found))
+
+
+def fault(features: Mapping[str, float]) -> str:
+    """What is wrong with a lead that is not acceptable, in words, from its features."""
+    step, drift, unsteady, mains, noise = (
+        float(np.exp(features[f"log_{name}"])) for name in ("step", "drift", "unsteady", "mains_share", "noise_share")
+    )
+    beats = features["alike"] >= LEAST_ALIKE or features["agrees"] >= BEATS_SHARED
+    if features["still"] >= FLAT_SHARE:
+        return "is flat most of the time"
+    if mains > MAINS_SHARE and mains > 0.5 * noise:  # a sine has 1.5 times as much noise by the median as its RMS
+        return "drowns in mains interference" if beats else "is off: mains and no beats"
+    if features["wild"] > WILD_SHARE or step > STEP_MV or drift > DRIFT_MV or unsteady > UNSTEADY:
+        return "is mostly movement"
+    if not beats:
+        return "is off: it shows no beats"
+    return "drowns in noise" if noise > NOISE_SHARE else "shows beats that do not resemble each other"
 
 
 def _problem(flat_share: float, range_mv: float, saturated_s: float, peak_mv: float) -> str | None:

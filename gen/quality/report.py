@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gen.leads import LIMB_LEADS
+from gen.quality.acceptance import judge
 from gen.quality.electrodes import arms_reversed, breaks_law, limb_law
 from gen.quality.lead import (
     FLAT_SHARE,
@@ -14,14 +15,17 @@ from gen.quality.lead import (
     UNIT_VOLT_MV,
     LeadQuality,
     lead_qualities,
+    with_verdicts,
     without_amplitude_problems,
 )
 from gen.records import EcgRecord
+from gen.signals import fill_gaps, highpass
 
 SHORTEST_S = 1.0
 #: A lead that is missing for more than half the time says little about the heart.
 MOSTLY_MISSING = 0.5
 MAINS_WARNING_MV = 0.03  #: RMS; the line becomes visibly thick
+BASELINE_HZ = 0.5  #: below, the limb-lead law is not asked for
 DRIFT_WARNING_MV = 2.0  #: peak to peak below 0.5 Hz; the trace leaves its row on paper (20 mm)
 NOISE_WARNING_MV = 0.05  #: standard deviation of broadband noise; P waves (0.1 mV) drown in it
 
@@ -39,6 +43,7 @@ class QualityReport:
     unit_suspected: str | None  #: the unit the values seem to be in, if not mV
     record_reasons: tuple[str, ...]  #: what is wrong with the record as a whole
     warnings: tuple[str, ...]
+    acceptance: float = float("nan")  #: probability that readers accept the recording; NaN where too short to judge
 
     @property
     def lead_reasons(self) -> dict[str, str]:
@@ -74,11 +79,13 @@ def quality_report(record: EcgRecord, most_missing: float = MOSTLY_MISSING) -> Q
     """
     leads = lead_qualities(record, most_missing)
     unit = _unit(leads)
+    judged = judge(_finite(record), record.fs_hz) if unit is None else None
+    if judged is not None:
+        leads = with_verdicts(leads, judged)
     if unit is not None:
         leads = without_amplitude_problems(leads)
     limb = [name for name in record.leads if name in LIMB_LEADS and leads[name].problem is None]
-    signal = record.select(limb).signal_mv.astype(np.float64)
-    signal = signal[:, np.isfinite(signal).all(axis=0)]  # the law says nothing where a lead is missing
+    signal = _limb_signal(record.select(limb), record.fs_hz)
     residual, exchanged = limb_law(signal, limb) if unit is None and signal.size else (None, None)
     usable = all(lead.problem is None for lead in leads.values())
     reversed_arms = usable and unit is None and exchanged is None and arms_reversed(record)
@@ -104,17 +111,35 @@ def quality_report(record: EcgRecord, most_missing: float = MOSTLY_MISSING) -> Q
         unit_suspected=unit,
         record_reasons=tuple(reasons),
         warnings=tuple(warnings),
+        acceptance=judged.probability if judged is not None else float("nan"),
     )
 
 
 def bad_leads(record: EcgRecord, *, max_nan_share: float = 0.0) -> dict[str, str]:
-    """Leads that must not be taken as observed, with the reason (missing samples, flat, saturated, out of range).
+    """Leads that must not be taken as observed, with the reason (missing samples, flat, off, saturated, movement, ...).
 
     Args:
         record: what was recorded.
         max_nan_share: share of missing samples a lead may have (paper layouts have holes on purpose).
     """
-    return {name: lead.problem for name, lead in lead_qualities(record, max_nan_share).items() if lead.problem}
+    leads = with_verdicts(lead_qualities(record, max_nan_share), judge(_finite(record), record.fs_hz))
+    return {name: lead.problem for name, lead in leads.items() if lead.problem}
+
+
+def _limb_signal(record: EcgRecord, fs_hz: float) -> np.ndarray:
+    """Limb leads (lead, time) where all were recorded: the law says nothing where one is missing.
+
+    Each without its baseline: amplifiers without a high-pass have an offset and a drift of their own in every channel,
+    which no other shares.
+    """
+    signal = _finite(record).astype(np.float64)
+    known = np.isfinite(signal).all(axis=0)
+    return highpass(fill_gaps(signal), fs_hz, BASELINE_HZ)[:, known] if known.any() else signal[:, known]
+
+
+def _finite(record: EcgRecord) -> np.ndarray:
+    """Signal with NaN for infinite samples."""
+    return np.where(np.isfinite(record.signal_mv), record.signal_mv, np.nan)
 
 
 def _unit(leads: Mapping[str, LeadQuality]) -> str | None:
@@ -131,11 +156,13 @@ def _warnings(leads: Mapping[str, LeadQuality]) -> list[str]:
 
     good = {name: lead for name, lead in leads.items() if lead.problem is None}
     mains = {n for n, lead in good.items() if max(lead.mains_50_mv, lead.mains_60_mv) > MAINS_WARNING_MV}
+    noisy = {n for n, lead in good.items() if lead.noise_mv > NOISE_WARNING_MV} - mains
     return [
         *named("missing samples", [n for n, lead in good.items() if lead.nan_share > 0]),
         *named("flat stretches", [n for n, lead in good.items() if lead.flat_share > 0]),
         *named("50 Hz mains", [n for n, lead in good.items() if lead.mains_50_mv > MAINS_WARNING_MV]),
         *named("60 Hz mains", [n for n, lead in good.items() if lead.mains_60_mv > MAINS_WARNING_MV]),
         *named("baseline drift", [n for n, lead in good.items() if lead.drift_mv > DRIFT_WARNING_MV]),
-        *named("noise", [n for n, lead in good.items() if lead.noise_mv > NOISE_WARNING_MV and n not in mains]),
+        *named("noise", [n for n in good if n in noisy]),
+        *(f"lead {n} {lead.doubt}" for n, lead in good.items() if lead.doubt and n not in mains | noisy),
     ]

@@ -26,7 +26,7 @@ TYPICAL: dict[str, tuple[float, float]] = {
     "s_mv_V2": (1.25, 0.6), "s_mv_V3": (0.95, 0.55), "s_mv_V5": (0.25, 0.22), "p_mv_II": (0.1, 0.05),
     "p_mv_V1": (0.03, 0.05), "t_mv_I": (0.16, 0.13), "t_mv_II": (0.22, 0.15), "t_mv_V2": (0.4, 0.3),
     "t_mv_V5": (0.3, 0.22), "st_mv_II": (0.02, 0.06), "st_mv_V2": (0.08, 0.1), "st_mv_V5": (0.02, 0.08),
-    "quality": (0.97, 0.05),
+    "alike": (0.97, 0.05),
 }  # fmt: skip
 #: Names of the numbers in `parameter_vector`.
 VECTOR_NAMES = tuple(TYPICAL)

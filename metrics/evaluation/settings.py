@@ -122,6 +122,25 @@ class Measurement(Evaluation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Quality(Evaluation):
+    """Signal quality against the graders of CinC 2011, on the third of its recordings that nothing has learned from.
+
+    Also whether faults that are put on one lead are found and named; strips of a hand-held device that its readers
+    called too noisy; and how many recordings that cardiologists read would be refused.
+    """
+
+    name = "quality"
+    function = "metrics.evaluation.quality:run"
+    needs = "CinC 2011, set-a"
+    example = "--data .data/cinc2011 --alivecor .data/alivecor --clinical .data/ptb-xl"
+
+    data: Path = setting("folder of CinC 2011's set-a with its labels", metavar="CINC2011")
+    alivecor: Path | None = setting("also strips of CinC 2017", None, metavar="ALIVECOR")
+    clinical: Path | None = setting("also PTB-XL, or another set with a training split", None, metavar="PTB-XL")
+    seed: int = setting("of the faults put on leads", 0, least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Utility(Evaluation):
     """What synthetic records are worth as training data: classifiers trained with and without them.
 

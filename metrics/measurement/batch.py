@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gen.leads import LEADS_12, derivable, to_leads
+from gen.quality.acceptance import judge
 from gen.signals import fill_gaps
 from metrics.measurement.amplitudes import amplitudes, axis, resemblance
 from metrics.measurement.beats import MIN_BEATS, Beats, associate, connected, intervals
@@ -25,7 +26,7 @@ SHORTEST_S = 1.5
 #: After QRS a beat needs so much of the record for its QT, seconds.
 REPOLARISATION_S = 0.45
 #: Below this resemblance of the beats to their median, what was found is not believed.
-LEAST_QUALITY = 0.35
+LEAST_ALIKE = 0.35
 
 
 def measure_group(
@@ -119,9 +120,10 @@ def _measure(
     filled = signal if present.all() else fill_gaps(signal)
     rows = whole_leads(present)
     like = resemblance(filled[rows], fs_hz, beats) if len(rows) else _alike_in_parts(filled, present, fs_hz, beats)
-    quality = float(np.clip(np.nanmedian(like), 0, 1)) if np.isfinite(like).any() else 0.0
-    if quality < LEAST_QUALITY:
-        return Parameters(beats=len(beats), quality=quality, failure="noise")
+    alike = float(np.clip(np.nanmedian(like), 0, 1)) if np.isfinite(like).any() else 0.0
+    quality = judge(signal, fs_hz).probability
+    if alike < LEAST_ALIKE:
+        return Parameters(beats=len(beats), quality=quality, alike=alike, failure="noise")
     dominant = _dominant(beats, np.nan_to_num(like, nan=-1.0))
     complete = ~crossed(dominant.qrs_on, dominant.qrs_off + REPOLARISATION_S, gaps)
     dominant = dominant.take(complete) if complete.any() else dominant
@@ -131,7 +133,7 @@ def _measure(
     area = values.pop("area_mvs")
     values |= intervals(beats, dominant, connected(beats, gaps))
     failure = None if np.isfinite(values["hr_bpm"]) else "missing"
-    parameters = Parameters(quality=quality, axis_deg=axis(area), failure=failure, **values)
+    parameters = Parameters(quality=quality, alike=alike, axis_deg=axis(area), failure=failure, **values)
     kinds = beat_kinds(beats, np.nan_to_num(like, nan=1.0), pacing_spikes(filled, fs_hz, beats))
     rhythm = rhythm_of(parameters, beats, waves.consensus[0], kinds)
     return replace(parameters, rhythm=rhythm, beat_kinds=tuple(zip(beats.qrs_on.tolist(), kinds, strict=True)))

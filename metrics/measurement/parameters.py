@@ -66,7 +66,8 @@ class Parameters:
         st_mv: (12,) level 60 ms after the end of QRS.
         sokolow_mv: S(V1) + max(R(V5), R(V6)); 3.5 and above speaks for left ventricular hypertrophy.
         cornell_mv: R(aVL) + S(V3); so does above 2.8 in men, 2.0 in women.
-        quality: 0 to 1, median correlation of the beats with their median beat.
+        quality: 0 to 1, probability that readers accept the recording; see `gen.quality.acceptance`.
+        alike: 0 to 1, median correlation of the beats with their median beat.
         failure: key of `FAILURES`, or None.
         rhythm: what the beats and P waves make; see `metrics.measurement.rhythm`.
         beat_kinds: (QRS onset in seconds, kind) of every beat; kinds are normal, ventricular, atrial, paced, unknown.
@@ -94,6 +95,7 @@ class Parameters:
     t_mv: Array = field(default_factory=_unknown)
     st_mv: Array = field(default_factory=_unknown)
     quality: float = nan
+    alike: float = nan
     failure: str | None = None
     rhythm: Rhythm = Rhythm(None, "not measurable")
     beat_kinds: tuple[tuple[float, str], ...] = ()
@@ -148,7 +150,7 @@ class Parameters:
 SCALARS = (
     "beats", "hr_bpm", "rr_ms", "rr_sd_ms", "rmssd_ms", "rr_cv", "pnn50", "rr_lag1", "p_present", "pr_ms", "qrs_ms",
     "qt_ms", "qtcb_ms", "qtcf_ms", "qtcfra_ms", "qtch_ms", "p_ms", "t_ms", "axis_deg", "sokolow_mv", "cornell_mv",
-    "quality",
+    "quality", "alike",
 )  # fmt: skip
 
 

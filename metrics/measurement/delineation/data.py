@@ -205,6 +205,9 @@ class DelineationSource:
         real_share: of the samples drawn from ``real``.
         rows: leads per sample.
         samples: length of a sample, cut anywhere from the record; a multiple of the network's stride.
+        taught: recordings marked by a network, or None; see `metrics.measurement.delineation.taught`.
+        taught_share: of the samples drawn from ``taught``.
+        alone: share of the samples in which one lead must do without the others.
     """
 
     def __init__(
@@ -216,10 +219,14 @@ class DelineationSource:
         real_share: float = 0.0,
         rows: int = 6,
         samples: int = SAMPLES,
+        taught: LabelledEcgs | None = None,
+        taught_share: float = 0.0,
+        alone: float = 0.2,
     ) -> None:
         self.simulated, self.real, self.noise = simulated_ecgs, real, noise
         self.real_share, self.rows = real_share if real is not None else 0.0, rows
-        self.samples = samples
+        self.samples, self.alone = samples, alone
+        self.taught, self.taught_share = taught, taught_share if taught is not None else 0.0
 
     def batch(self, numbers: np.ndarray, seed: int) -> Batch:
         """The samples of these global numbers; see `metrics.measurement.delineation.network.Delineator.loss`."""
@@ -227,13 +234,13 @@ class DelineationSource:
         order = shuffled_indices(numbers, len(self.simulated), seed)
         for number, index in zip(numbers.tolist(), order.tolist(), strict=True):
             rng = sample_generator(seed, number)
-            real = self.real if self.real is not None and rng.random() < self.real_share else None
+            real = self._recordings(rng)
             ecgs, row = (real, int(rng.integers(len(real)))) if real is not None else (self.simulated, index)
             leads = rng.permutation(12)[: self.rows]
             start = int(rng.integers(SAMPLES - self.samples + 1))
             cut = slice(start, start + self.samples)
             signals.append(self._signal(ecgs, row, leads, rng, noisy=real is None))
-            pools.append(_draw_pool(self.rows, rng))
+            pools.append(_draw_pool(self.rows, rng, self.alone))
             cuts.append(cut)
             lead_labels.append(ecgs.lead_label[row, leads, cut])
             labels.append(ecgs.label[row, cut])
@@ -250,6 +257,15 @@ class DelineationSource:
             "lead_weight": lead_weight,
         }
 
+    def _recordings(self, rng: np.random.Generator) -> LabelledEcgs | None:
+        """Recordings that a sample is drawn from; None for a simulated one."""
+        if self.real is None and self.taught is None:
+            return None
+        draw = rng.random()
+        if draw < self.real_share:
+            return self.real
+        return self.taught if draw < self.real_share + self.taught_share else None
+
     def _signal(
         self, ecgs: LabelledEcgs, row: int, leads: np.ndarray, rng: np.random.Generator, *, noisy: bool
     ) -> npt.NDArray[np.float32]:
@@ -264,12 +280,12 @@ class DelineationSource:
         return signal + LEADS_8_TO_12[leads].astype(np.float32) @ disturbance
 
 
-def _draw_pool(rows: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """All rows in 7 of 10 samples, one row in 2, some rows otherwise."""
+def _draw_pool(rows: int, rng: np.random.Generator, alone: float) -> npt.NDArray[np.float32]:
+    """One row in the share ``alone`` of the samples, some rows in a tenth, all rows otherwise."""
     pool = np.ones(rows, dtype=np.float32)
     draw = rng.random()
-    if draw < 0.3:
-        keep = 1 if draw < 0.2 else int(rng.integers(2, rows))
+    if draw < alone + 0.1:
+        keep = 1 if draw < alone else int(rng.integers(2, rows))
         pool[keep:] = 0
     return pool
 

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -18,14 +19,17 @@ import torch
 
 from gen.card import SIMULATED, Source
 from gen.checkpoint import load_checkpoint, load_weights
+from gen.datasets import open_source
 from gen.precision import reduced_precision
 from gen.records import InputError
 from gen.training import BatchSource, Job, Recipe, TrainingConfig
 from gen.training.declared import Declared
 from gen.training.trainer import Validate
 from metrics.measurement.delineation.data import DelineationSource, LabelledEcgs, annotated, noise_bank, simulated
+from metrics.measurement.delineation.delineator import ready
 from metrics.measurement.delineation.ludb import read_ludb
 from metrics.measurement.delineation.network import Delineator
+from metrics.measurement.delineation.taught import taught
 
 #: LUDB's records for learning and for the choice of weights; none of them is in the test (51 to 200).
 LEARN, CHOOSE = (1, 42), (43, 50)
@@ -38,6 +42,12 @@ LUDB = Source(
     licence="ODC-By 1.0",
     citation="Kalyakulina AI et al. LUDB: open-access validation tool for ECG delineation. IEEE Access 8:186181 (2020)",
     split=f"records {LEARN[0]}-{LEARN[1]} learned from, {CHOOSE[0]}-{CHOOSE[1]} chosen on; 51-200 never seen",
+)
+PTB_XL = Source(
+    name="PTB-XL 1.0.3",
+    licence="CC BY 4.0",
+    citation="Wagner et al., Sci Data 2020;7:154",
+    split="folds 1-8, marked by the weights that training started from",
 )
 
 
@@ -57,13 +67,19 @@ class DelineatorRecipe:
     dropout: float = 0.05
     init: str = ""
     """Checkpoint folder to start from; empty starts from random weights."""
+    recordings: str = ""
+    """PTB-XL folder whose folds 1-8 are marked by the weights of ``init`` and learned from too; see `taught`."""
+    taught_share: float = 0.0
+    """Share of the samples that are such recordings."""
+    alone: float = 0.2
+    """Share of the samples in which one lead must do without the others."""
 
 
 class _Delineator(Job[DelineatorRecipe]):
     """Trained on simulated truth alone."""
 
     needs: ClassVar[str | None] = None
-    places = ("init",)
+    places = ("init", "recordings")
 
     def build_model(self) -> torch.nn.Module:
         model = Delineator(dropout=self.settings.dropout)
@@ -103,7 +119,17 @@ class _DelineatorLudb(_Delineator):
     def build_source(self, model: torch.nn.Module) -> BatchSource:
         settings = self.settings
         made = simulated(settings.simulated_records, settings.training.seed + 1, margins=True)
-        return _source(settings, made, self.annotated[0])
+        return _source(settings, made, self.annotated[0], self._taught())
+
+    def _taught(self) -> LabelledEcgs | None:
+        settings = self.settings
+        if not settings.recordings:
+            return None
+        if not settings.init:
+            raise InputError("recordings: are marked by the weights of init, which is not given")
+        source = open_source(Path(settings.recordings))
+        records = [source[int(row)] for row in source.split("train")]
+        return taught(records, ready(settings.init))
 
     def build_validator(self, model: torch.nn.Module) -> Validate:
         chosen = self.annotated[1]
@@ -111,7 +137,8 @@ class _DelineatorLudb(_Delineator):
 
     def sources(self) -> list[Source]:
         made = f"{self.settings.simulated_records} ECGs; started from simulated truth"
-        return [replace(LUDB, digest=self.inputs()["data"]), replace(SIMULATED, split=made)]
+        found = [replace(LUDB, digest=self.inputs()["data"]), replace(SIMULATED, split=made)]
+        return [*found, PTB_XL] if self.settings.recordings else found
 
 
 def _ludb_settings() -> DelineatorRecipe:
@@ -132,9 +159,20 @@ def _digest(parts: tuple[LabelledEcgs, ...]) -> str:
     return digest.hexdigest()
 
 
-def _source(recipe: DelineatorRecipe, ecgs: LabelledEcgs, real: LabelledEcgs | None) -> DelineationSource:
-    bank = noise_bank(recipe.noise_records, recipe.training.seed)
-    return DelineationSource(ecgs, real, bank, real_share=recipe.real_share, rows=recipe.rows, samples=recipe.samples)
+def _source(
+    recipe: DelineatorRecipe, ecgs: LabelledEcgs, real: LabelledEcgs | None, marked: LabelledEcgs | None = None
+) -> DelineationSource:
+    return DelineationSource(
+        ecgs,
+        real,
+        noise_bank(recipe.noise_records, recipe.training.seed),
+        real_share=recipe.real_share,
+        rows=recipe.rows,
+        samples=recipe.samples,
+        taught=marked,
+        taught_share=recipe.taught_share,
+        alone=recipe.alone,
+    )
 
 
 def _validator(source: DelineationSource, count: int) -> Callable[[torch.nn.Module], Mapping[str, float]]:

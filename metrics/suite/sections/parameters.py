@@ -28,6 +28,8 @@ UNITS = {
 }
 #: Fewer measured records than this on a side give no distribution worth comparing.
 _FEWEST = 10
+#: Below this probability a record would rather be refused by readers; see `gen.quality`.
+_ACCEPTED = 0.5
 
 
 def parameters_section(job: Job) -> list[Entry]:
@@ -39,6 +41,12 @@ def parameters_section(job: Job) -> list[Entry]:
     real, fake = found["real"], found["generated"]
     assert not isinstance(real, str)
     assert not isinstance(fake, str)
+    for each, found_in in ((job.real, real), (job.generated, fake)):
+        poor = int((found_in.values["quality"] < _ACCEPTED).sum())
+        if poor:
+            job.warnings.append(
+                f"{each.name}: {poor} of {len(each)} records are of a quality that readers would not accept"
+            )
     out = [_coverage(job, real, fake)]
     out += [_distribution(job, name, real.values[name], fake.values[name]) for name in UNITS if name in fake.values]
     if job.pairs is not None:

@@ -235,3 +235,45 @@ def test_hand_held_strips_and_ludb_are_not_flagged(data_dir):
     assert sum(bool(bad_leads(strips[i])) for i in range(0, 300, 10)) == 0
     ludb = open_source(data_dir("ludb"))
     assert all(quality_report(ludb[i]).ok for i in range(0, 100, 10))
+
+
+@pytest.mark.parametrize("offset_mv", [1.0, -2.0])
+def test_a_baseline_that_other_electrodes_do_not_share_is_no_bad_lead(offset_mv):
+    """Amplifiers without a high-pass: every channel has an offset and a drift of its own, which breaks no law."""
+    record = clean()
+    rng = np.random.default_rng(3)
+    offsets = offset_mv * rng.uniform(-1, 1, (12, 1))
+    offsets[2] = offset_mv
+    slow = 0.3 * np.sin(2 * np.pi * 0.08 * TIME + rng.uniform(0, 6, (12, 1)))
+    report = quality_report(replace(record, signal_mv=record.signal_mv + offsets + slow))
+    assert report.ok, report.reasons
+    assert report.acceptance > 0.9
+    assert bad_leads(replace(record, signal_mv=record.signal_mv + offsets)) == {}
+
+
+def test_a_lead_without_heart_is_off_and_named():
+    rng = np.random.default_rng(0)
+    off = 0.05 * rng.standard_normal(TIME.size) + 0.2 * np.sin(2 * np.pi * 50 * TIME)
+    assert list(bad_leads(changed("V2", lambda lead: off))) == ["V2"]
+    assert "is off" in bad_leads(changed("V2", lambda lead: off))["V2"]
+
+
+def test_movement_is_named():
+    rng = np.random.default_rng(0)
+    walk = np.cumsum(rng.standard_normal(TIME.size)) / np.sqrt(FS)
+    found = quality_report(changed("V4", lambda lead: lead + 2.5 * walk / walk.std()))
+    lead = found.leads["V4"]
+    assert "movement" in (lead.problem or lead.doubt)
+    assert all(other.problem is None for name, other in found.leads.items() if name != "V4")
+
+
+def test_a_strip_that_is_mostly_movement_is_flagged(data_dir):
+    from gen.datasets import open_source
+
+    strips = open_source(data_dir("alivecor"), fs_hz=None)
+    names = list(strips.table["record_id"])
+    report = quality_report(strips[names.index("A00022")])
+    assert report.warnings
+    assert report.leads["I"].doubt
+    quiet = [quality_report(strips[names.index(name)]) for name in ("A00001", "A00002", "A00003")]
+    assert not any(one.leads["I"].doubt for one in quiet)

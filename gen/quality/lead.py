@@ -34,8 +34,8 @@ UNIT_VOLT_MV = (0.0002, 0.01)
 UNUSABLE, DOUBTFUL = 0.0, -2.0
 #: Beats that resemble their median beat less than this in the lead's median stretch are doubtful too.
 LEAST_ALIKE = 0.45
-#: Share of the other leads' beats that a lead shows too, if it shows any.
-BEATS_SHARED = 0.7
+#: A lead shows beats where it shows this share of the other leads' too, or where they resemble each other so much.
+BEATS_SHARED, SURELY_ALIKE = 0.7, 0.8
 #: Signs of movement: a baseline that steps (mV) or wanders (mV) by more; half seconds of over 3 mV; and stretches that
 #: move so many times more than the usual one.
 STEP_MV, DRIFT_MV, WILD_SHARE, UNSTEADY = 1.0, 2.0, 0.05, 2.5
@@ -121,7 +121,7 @@ def fault(features: Mapping[str, float]) -> str:
     step, drift, unsteady, mains, noise = (
         float(np.exp(features[f"log_{name}"])) for name in ("step", "drift", "unsteady", "mains_share", "noise_share")
     )
-    beats = features["alike"] >= LEAST_ALIKE or features["agrees"] >= BEATS_SHARED
+    beats = features["alike"] >= SURELY_ALIKE or features["agrees"] >= BEATS_SHARED
     if features["still"] >= FLAT_SHARE:
         return "is flat most of the time"
     if mains > MAINS_SHARE and mains > 0.5 * noise:  # a sine has 1.5 times as much noise by the median as its RMS

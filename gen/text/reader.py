@@ -25,6 +25,8 @@ LOCATABLE = {
     "QS", "ANEUR", "PRWP",
 }  # fmt: skip
 _ACUTE_TOO = {"@MI", "@ISC", "@INJ", "STE_", "STD_", *INFARCT.values(), *ISCHAEMIA.values(), *INJURY.values()}
+#: What stays true when a report says that it was: an infarct does not heal.
+_LASTING = frozenset({"@MI", "ANEUR", *INFARCT.values()})
 _SUBJECT_OF = dict.fromkeys(("INVT", "LOWT", "NT_", "TAB_", "NDT", "BIPHT", "TPEAK"), "t") | {
     "STE_": "st", "STD_": "st", "NST_": "st", "ABQRS": "qrs", "QWAVE": "q",
 }  # fmt: skip
@@ -94,7 +96,7 @@ def read_text(text: str) -> ReadText:
     tokens, numbers = take_numbers(tokenise(text), text)
     items, unknown = _match(tokens, text)
     _locate(items)
-    unknown += [text[start:end] for start, end in scope.past(items)]
+    unknown += [text[start:end] for start, end in scope.past(items, _LASTING)]
     scope.apply(items)
     return ReadText(tuple(_statements(items, text)), numbers, tuple(unknown), wording)
 
@@ -166,10 +168,10 @@ def _locate(items: list[Item]) -> None:
                 target.locations.append(item.value)
             elif target is not None:
                 target.leads += item.leads
-        elif item.kind in ("acute", "old"):
+        elif item.kind in ("acute", "old", "former"):
             target = _target(items, index, _ACUTE_TOO.__contains__, before_first=True)
             if target is not None:
-                target.acuity = target.acuity or item.kind
+                target.acuity = target.acuity or ("old" if item.kind == "former" else item.kind)
                 # "probably old infarct" doubts the infarct, "infarct, probably old" its age.
                 if item.value == "doubt" and target.start > item.start:
                     target.likelihood = min(target.likelihood, item.likelihood)
@@ -179,7 +181,23 @@ def _locate(items: list[Item]) -> None:
 
 
 _PASS = frozenset(
-    ("wall", "leads", "acute", "old", "or", "and", "neg", "poss", "posspost", "cons", "subj", "leadword", "ign", "now")
+    (
+        "wall",
+        "leads",
+        "acute",
+        "old",
+        "or",
+        "and",
+        "neg",
+        "poss",
+        "posspost",
+        "cons",
+        "subj",
+        "leadword",
+        "ign",
+        "now",
+        "former",
+    )
 )
 _BETWEEN_LEADS = frozenset(("leads", "or", "and"))
 

@@ -1,17 +1,20 @@
 """Negation and doubt: which statements a "no", "cannot rule out", "Verdacht auf" or "möglich" reaches."""
 
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gen.text.items import Item
 
 #: What may stand between a cue and its statement.
-_SKIP = frozenset(("wall", "leads", "acute", "old", "subj", "leadword", "cons", "ign", "poss", "neg", "now"))
+_SKIP = frozenset(("wall", "leads", "acute", "old", "former", "subj", "leadword", "cons", "ign", "poss", "neg", "now"))
 _NOISE_BETWEEN = 1
 #: Likelihoods as PTB-XL derives them from the words of a report.
 PROBABLE, POSSIBLE, NOT_EXCLUDED = 50, 35, 15
-_EXCLUDED_WORDS = re.compile(r"exclu|rule|auszus|ausges|ausschl|uteslut", re.IGNORECASE)
+_EXCLUDED_WORDS = re.compile(
+    r"exclu|esclu|descart|rule|auszus|ausges|ausschl|uteslut|uitges|sluiten|除外|排除", re.IGNORECASE
+)
 _PROBABLE_WORDS = re.compile(r"prob|lik|wahrsch|sannol|sugg|susp|verd|v\.|presum|vermut|misst", re.IGNORECASE)
 
 
@@ -61,14 +64,26 @@ def apply(items: "list[Item]") -> None:
     _alternatives(items)
 
 
-def past(items: "list[Item]") -> list[tuple[int, int]]:
+def past(items: "list[Item]", lasting: Collection[str]) -> list[tuple[int, int]]:
     """Take out statements about the past or about relatives ("history of ..., now ..."), in place.
+
+    Args:
+        items: in order.
+        lasting: statements that stay true when they are of the past, such as an infarct.
 
     Returns:
         (start, end) of the words that are no statement about this ECG, cue and all.
     """
     found = []
     for index, item in enumerate(items):
+        if item.kind == "former":  # "Z.n. Infarkt" is an old infarct that is there, "Z.n. Vorhofflimmern" is over
+            said = _forward(items, index, comma=False)
+            # "Previously noted LBBB has resolved" denies it; "previously flutter, now ..." needs its "now".
+            alone = item.value == "ifnow" and not any(o.kind == "now" for o in items[index : index + REACH])
+            if said is not None and (alone or _resolved(items, said)):
+                item.kind = "ign"
+            else:
+                item.kind = "old" if said is None or items[said].value in lasting else "hist"
         if item.kind != "hist":
             continue
         end = item.end
@@ -84,6 +99,16 @@ def past(items: "list[Item]") -> list[tuple[int, int]]:
                 break
         found.append((item.start, end))
     return found
+
+
+def _resolved(items: "list[Item]", index: int) -> bool:
+    """Whether a "resolved" follows a statement, with nothing but a little noise between."""
+    for other in items[index + 1 : index + 4]:
+        if other.kind in ("gone", "negpost", "neg"):
+            return True
+        if other.kind not in ("noise", "now", "wall", "leads"):
+            return False
+    return False
 
 
 def _swapped(items: "list[Item]", index: int) -> int | None:

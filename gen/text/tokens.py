@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
-from gen.text.lexicon import chinese, fold, lexicon
+from gen.text.lexicon import chinese, lexicon
+from gen.text.turns import PATTERN, meanings_of
 
 #: Longest text that is read; a clinical report has hundreds of characters.
 MAX_CHARS = 20_000
@@ -13,15 +14,9 @@ _TOKEN = re.compile(
     (?P<machine>\d\.\d\d\s{1,40}unbest\S{0,12}\s{1,5}bericht)       # a device's program version and "unconfirmed"
   | (?P<special>(?<!\w)(?:a\s?[-.]\s?v(?!\w)\.?|v\.\s?a\.|v\.\s?d\.|z\.\s?n\.|[rwch]/o(?!\w)|c/w(?!\w)|s/p(?!\w)
         |1st|2nd|3rd|f\#r|non?-?q(?!\w)|[123]avb(?!\w)))
-  | (?P<turn>(?<!\w)(?:now\s+(?:been\s+)?)?(?:replaced|supplanted)\s+(?:by|with)(?!\w)
-        |(?<!\w)(?:converted\s+(?:in)?to|g[ai]v(?:e|en)\s+way\s+to)(?!\w)
-        |(?<!\w)negativ[eo]?\s+(?:for|für|fuer|pour|para|per|voor)(?!\w)
-        |(?<!\w)s\s?1\s?,?\s?q\s?3\s?,?\s?t\s?3(?!\w)
-        |(?<!\w)(?:sus|sous)[-\s]?d[ée]calages?(?!\w)
-        |(?<!\w)t[- ]?toppen(?!\w)
-        |(?<!\w)[eé]lectro[- ]?entra[iî]n[eé](?!\w))
+  | (?P<turn>TURNS)
   | (?P<chest>(?<!\w)v\s?[1-6](?!\d)(?:\s?[-,/+&]\s?v?[1-6](?![\d/]))*)
-  | (?P<limb>(?<!\w)(?a:av[rlf]|i{1,3})(?!\w))
+  | (?P<limb>(?<!\w)(?a:av[rlf]|i{1,3})(?!\w)(?:\.(?=\s?gr))?)
   | (?P<date>\d{1,2}[.:]\d{1,2}[.:]\d{2,4}(?!\d)|\d{1,2}:\d{1,2}(?!\d))  # tracing of 6:4:92; conduction 2:1
   | (?P<number>(?:(?<![\w)-])[-+−])?\d{1,9}(?:[.,]\d{1,6})?)
   | (?P<limit>[<>≤≥]\s?(?=\d))
@@ -29,19 +24,19 @@ _TOKEN = re.compile(
   | (?P<han>[\u4e00-\u9fff]+)
   | (?P<word>(?:(?![\u4e00-\u9fff])[^\W\d_]|['’](?=[^\W\d_]))+(?:\([a-z]{1,2}\))?)
   | (?P<mark>[.;,?|\n&+])
-    """,
+    """.replace("TURNS", PATTERN),
     re.VERBOSE | re.IGNORECASE,
 )
 _SPECIAL = {
     "va": ("possible",),
     "vd": ("possible",),
-    "zn": ("old",),
+    "zn": ("formerly",),
     "ro": ("rule", "out"),
     "wo": ("no",),
     "co": (),
     "ho": ("history",),
     "cw": ("consistent",),
-    "sp": ("old",),
+    "sp": ("formerly",),
     "1st": ("first",),
     "2nd": ("second",),
     "3rd": ("third",),
@@ -58,13 +53,10 @@ _ABBREVIATIONS = {
     "unspez", "konsist", "str", "susp", "fragl", "prob", "poss", "incompl", "incl", "approx", "abn", "ggf",
     "li", "re", "ges", "resp",
 }  # fmt: skip
-#: Beginnings of ``turn`` tokens and what they mean.
-_TURNS = {
-    **dict.fromkeys(("repl", "supp", "conv", "gave", "give", "nowr", "nowb", "nows"), "gaveway"),
-    "nega": "no", "s1q3": "s1q3t3", "sus": "elevation", "sous": "depression", "ttop": "t", "elec": "pacemaker",
-}  # fmt: skip
+#: Articles and prepositions that lose their vowel before a word: "l'infarctus", "d'hypertrophie", "dell'onda".
+_ELIDED = re.compile(r"(?:[dlnsct]|qu|(?:d|n|s|a)?ell|[ad]all|sull|all|un|quest)['’](?=\w{2})", re.IGNORECASE)
 #: Words that depend on capitals: "ES" is no "es", and "la" no "LA" or "lae".
-_BY_CASE: dict[str, tuple[str, ...]] = {"ES": ("premature", "beat"), "la": ()}
+_BY_CASE: dict[str, tuple[str, ...]] = {"ES": ("premature", "beat"), "la": (), "La": ()}
 _SPLIT = re.compile(r"[\s.,/-]")
 
 
@@ -93,6 +85,8 @@ def tokenise(text: str) -> list[Token]:
             last_word = raw.lower()
             meanings = _BY_CASE.get(raw) if not shouting else None
             meanings = words(raw.partition("(")[0]) if meanings is None else meanings
+            if meanings is None and (elided := _ELIDED.match(raw)):
+                meanings = words(raw[elided.end() :])
             if meanings is None:
                 tokens.append(Token("", start, end))
             else:
@@ -109,15 +103,12 @@ def tokenise(text: str) -> list[Token]:
             meaning = raw if raw in ("1", "2", "3") else "#"
             tokens.append(Token(meaning, start, end, value=float(raw.replace("−", "-").replace(",", "."))))
         elif kind in ("chest", "limb"):
-            leads = _chest_leads(raw) if kind == "chest" else (_LIMB[raw.lower()],)
+            leads = _chest_leads(raw) if kind == "chest" else (_LIMB[raw.lower().rstrip(".")],)
             tokens.append(Token(leads[0].lower(), start, end, leads))
         elif kind == "date" and len(raw) == 3:
             tokens.append(Token("ratio", start, end))  # 2:1 conduction
         elif kind == "turn":
-            key = fold(re.sub(r"[\s,'-]", "", raw))
-            tokens.append(
-                Token(next(meaning for begin, meaning in _TURNS.items() if key.startswith(begin)), start, end)
-            )
+            tokens.extend(Token(meaning, start, end) for meaning in meanings_of(raw))
         elif kind in ("limit", "at"):
             tokens.append(Token(kind, start, end))
         elif kind == "han":

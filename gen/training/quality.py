@@ -13,20 +13,16 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from gen.card import About, Source, source_of
+from gen.card import Source, source_of
 from gen.datasets.cinc2011 import INFO, SPLIT_SEED, read_graded
 from gen.files import write_text
 from gen.quality.acceptance import FARTHEST, AcceptanceModel, stretches
+from gen.training.declared import Declared
 from gen.training.recipe import Fit, Recipe
 
 Array = npt.NDArray[np.float64]
 
-QUALITY = About(
-    name="gen/quality",
-    task="An ECG of any leads in, how likely readers accept it and each of its leads out.",
-    intended_use="Sort out recordings that cannot be read, before research on the others. Not a diagnostic device.",
-    limits="Learned from resting recordings of ten seconds; the graders judged twelve leads together.",
-)
+DECLARED = Declared("gen")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +74,7 @@ class _Quality(Fit[QualityRecipe]):
             if score > best:
                 best, chosen = score, pair
         about = {
-            "source": f"{INFO.name} ({INFO.licence}); physiogen train {QUALITY.name} --data .data/cinc2011",
+            "source": f"{INFO.name} ({INFO.licence}); physiogen train {ABOUT.name} --data .data/cinc2011",
             "split": f"two thirds by seed {settings.seed}, equal copies counted once; the last third is held out",
             "records": {"accepted": int((~bad).sum()), "not accepted": int(bad.sum())},
             "penalty": chosen[0],
@@ -89,7 +85,8 @@ class _Quality(Fit[QualityRecipe]):
         return {"model": str(self.out), **about}
 
 
-quality = Recipe(QUALITY, QualityRecipe, _Quality)
+ABOUT = DECLARED.about("quality")
+quality = Recipe(ABOUT, QualityRecipe, _Quality)
 
 
 def fit_model(

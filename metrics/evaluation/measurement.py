@@ -1,6 +1,7 @@
 """Accuracy of the parameters on simulated truth, and their speed: ``physiogen evaluate measurement``."""
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,24 @@ def simulated_errors(count: int, seed: int, noise: str = "light") -> dict[str, d
     return out
 
 
+#: Rates of the tachycardias in beats per minute, and the rate that parts them in the table.
+FAST_BPM, VERY_FAST_BPM, FASTEST_BPM = 110.0, 140.0, 195.0
+
+
+def tachycardia_errors(count: int, seed: int, noise: str = "light") -> dict[str, dict[str, float]]:
+    """Errors of PR in simulated sinus tachycardia conducted one to one, by range of rates; as `simulated_errors`."""
+    rates = np.linspace(FAST_BPM, FASTEST_BPM, count)
+    wanted = [{"heart_rate": float(rate), "statements": ["STACH"]} for rate in rates]
+    batch = simulate(range(count), seed=seed, noise=noise, conditions=wanted)
+    found = np.array([p.pr_ms for p in measure_records(to_12(batch.signal_mv), batch.fs_hz)])
+    truth = np.array([t.pr_ms for t in batch.truth])
+    out = {}
+    for low, high in ((FAST_BPM, VERY_FAST_BPM), (VERY_FAST_BPM, FASTEST_BPM)):
+        chosen = (rates >= low) & (rates <= high)
+        out[f"PR, {low:g}-{high:g} bpm"] = _errors(truth[chosen], found[chosen], circular=False)
+    return out
+
+
 def _errors(truth: npt.NDArray[np.float64], found: npt.NDArray[np.float64], *, circular: bool) -> dict[str, float]:
     error = found - truth
     if circular:
@@ -62,20 +81,12 @@ def speed(count: int = 256) -> float:
 
 def run(settings: Settings, progress: Progress) -> Results:
     """A line for each parameter, and the speed."""
-    errors = simulated_errors(settings.number, settings.seed, settings.noise)
+    rows = _rows(simulated_errors(settings.number, settings.seed, settings.noise))
     progress("errors measured; timing")
-    rows = {}
-    for name, row in errors.items():
-        n, unit = int(row["n"]), KNOWN[name]
-        rows[name] = {
-            "measured": Value(row["coverage"], n=n, better="higher"),
-            "invented": Value(int(row["invented"]), n=n, better="lower"),
-            "mean error": Value.of(row["mean"], n=n, unit=unit),
-            "SD": Value.of(row["sd"], n=n, unit=unit, better="lower"),
-            "mean absolute error": Value.of(row["mean_abs"], n=n, unit=unit, better="lower"),
-            "median absolute error": Value.of(row["median_abs"], n=n, unit=unit, better="lower"),
-        }
     values: dict[str, Node] = {"parameters": rows}
+    if settings.tachycardias:
+        fast = tachycardia_errors(settings.tachycardias, settings.seed, settings.noise)
+        values["sinus tachycardia, conducted one to one"] = _rows(fast)
     if settings.timed:
         values["speed"] = {"measured": Value(speed(settings.timed), unit="records/s", better="higher")}
     return settings.results(
@@ -85,3 +96,18 @@ def run(settings: Settings, progress: Progress) -> Results:
         notes=["'invented': measured where the truth has none."],
         headline=[f"parameters/{name}/median absolute error" for name in rows],
     )
+
+
+def _rows(errors: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Value]]:
+    rows = {}
+    for name, row in errors.items():
+        n, unit = int(row["n"]), KNOWN.get(name, "ms")
+        rows[name] = {
+            "measured": Value(row["coverage"], n=n, better="higher"),
+            "invented": Value(int(row["invented"]), n=n, better="lower"),
+            "mean error": Value.of(row["mean"], n=n, unit=unit),
+            "SD": Value.of(row["sd"], n=n, unit=unit, better="lower"),
+            "mean absolute error": Value.of(row["mean_abs"], n=n, unit=unit, better="lower"),
+            "median absolute error": Value.of(row["median_abs"], n=n, unit=unit, better="lower"),
+        }
+    return rows

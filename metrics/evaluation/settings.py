@@ -118,6 +118,7 @@ class Measurement(Evaluation):
     number: int = setting("simulated records", 300, least=2, short="-n")
     seed: int = setting("of the cohort; training used 0 and 1", 2024, least=0)
     noise: str = setting("none, light or wearable", "light")
+    tachycardias: int = setting("simulated sinus tachycardias, for PR where P lies on T; 0 for none", 96, least=0)
     timed: int = setting("records whose measuring is timed; 0 for none", 256, least=0)
 
 

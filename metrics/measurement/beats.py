@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
+from metrics.measurement.delineation.fast import HIDDEN_P_S
 from metrics.measurement.delineation.segments import Segments
 from metrics.measurement.missing import Stretch, crossed
 
@@ -79,7 +80,9 @@ def intervals(beats: Beats, dominant: Beats, whole: npt.NDArray[np.bool_] | None
     found["p_present"] = float(has_p[complete].mean()) if complete.any() else float("nan")
     if has_p.any() and has_p[complete].mean() >= ENOUGH and _spread(pr[has_p]) <= STEADY_PR_S:
         found["pr_ms"] = 1e3 * float(np.median(pr[has_p]))
-        found["p_ms"] = 1e3 * float(np.median((dominant.p_off - dominant.p_on)[has_p]))
+        lasting = (dominant.p_off - dominant.p_on)[has_p]
+        if np.isclose(lasting, HIDDEN_P_S, atol=1e-6).mean() < ENOUGH:  # else the beginning of P was not seen
+            found["p_ms"] = 1e3 * float(np.median(lasting))
     found["qrs_ms"] = 1e3 * float(np.median(dominant.qrs_off - dominant.qrs_on))
     has_t = np.isfinite(dominant.t_off)
     if has_t.mean() >= ENOUGH or has_t.sum() >= 3:

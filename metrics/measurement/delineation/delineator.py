@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 
 from gen.checkpoint import checkpoint_digest, load_model
 from gen.precision import reduced_precision
+from metrics.measurement.delineation.fast import fast_p
 from metrics.measurement.delineation.network import Delineator, fold_norms
 from metrics.measurement.delineation.preprocess import FS_HZ, pooled_leads, prepare
 from metrics.measurement.delineation.segments import Segments, segment, supported, without_flicker, without_lone_p
@@ -139,9 +140,22 @@ def delineate(
         each = segment(lead_probability.reshape(-1, *probability.shape[1:])) if per_lead else []
         for k, consensus in enumerate(triples):
             own = each[k * len(leads) : (k + 1) * len(leads)]
+            found_again = fast_p(consensus, partial(_slowed, network, block[k], pool, per_lead), FS_HZ)
+            if found_again is not None:
+                consensus = (found_again[0], *consensus[1:])
+                own = [(p, *rest) for p, (_, *rest) in zip(found_again[1], own, strict=True)]
             found = {lead: _supported(row, consensus) for lead, row in zip(leads, own, strict=bool(own))} if own else {}
             out.append(Delineation(consensus, found, block[k], leads))
     return out
+
+
+def _slowed(
+    network: Delineator, signal: npt.NDArray[np.float32], pool: npt.NDArray[np.float32], per_lead: bool, fs_hz: float
+) -> tuple[Triple, list[Triple]]:
+    """Waves of (lead, time) taken for a rate, in the seconds of that rate: of all leads together, and of each."""
+    block = prepare(signal[None], fs_hz)
+    of_leads, together = _probabilities(network, block, _live(block, pool), per_lead)
+    return segment(together)[0], segment(of_leads[0]) if per_lead else []
 
 
 def _live(block: npt.NDArray[np.float32], pool: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -3,8 +3,9 @@
     physiogen train metrics/delineator --out PRE
     physiogen train metrics/delineator-ludb --data .data/ludb --set init=PRE/best --out RUN
 
-The first takes about seven minutes on two cores, the second four. The second learns from LUDB's records 1 to 50 alone
-(the last eight of them choose the weights); 51 and above are for tests.
+The first takes about seven minutes on two cores, the second four. The second learns from LUDB's records 1 to 50 (the
+last eight of them choose the weights); 51 and above are for tests. With ``recordings=.data/ptb-xl`` it also learns from
+recordings that the weights of ``init`` mark themselves, see `metrics.measurement.delineation.taught`.
 """
 
 import hashlib

@@ -87,6 +87,7 @@ def test_what_was_is_told_from_what_is(text, codes):
     [
         ("absence of P waves", "absence P"),
         ("Wellens", "Wellens"),
+        ("Undetermined rhythm", "Undetermined rhythm"),
         ("Heart rate < 50", "50"),
         ("sinus rhythm 60-100 bpm", "60 100"),
         ("atrial flutter, atrial rate 300, ventricular rate 75", "300"),

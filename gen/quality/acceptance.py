@@ -84,8 +84,12 @@ def model_from(values: Mapping[str, Any]) -> AcceptanceModel:
     """
     if tuple(values["features"]) != LEAD_FEATURES:
         raise ValueError("acceptance model: made for other features; run physiogen train gen/quality again")
-    arrays = [np.array(values[name], dtype=np.float64) for name in ("mean", "scale", "above", "below")]
-    return AcceptanceModel(*arrays, float(values["offset"]), float(values["softness"]), values["about"])
+    mean, scale, above, below = (
+        np.array(values[name], dtype=np.float64) for name in ("mean", "scale", "above", "below")
+    )
+    return AcceptanceModel(
+        mean, scale, above, below, float(values["offset"]), float(values["softness"]), values["about"]
+    )
 
 
 @cache

@@ -43,17 +43,16 @@ def fast_p(consensus: Triple, delineate: Delineate, fs_hz: float) -> tuple[Segme
         return None
     rr = np.diff(qrs.onset)
     rate = 60.0 / float(np.median(rr))
-    if rate < FAST_BPM or float(rr.std() / rr.mean()) > REGULAR or _conducted(p, qrs).mean() >= ENOUGH:
+    if rate < FAST_BPM or float(rr.std() / rr.mean()) > REGULAR or conducted(p, qrs).mean() >= ENOUGH:
         return None
     slower = PLAYED_BPM / rate
     (again, _, _), leads = delineate(fs_hz * slower)
     found = _outside(_scaled(again, slower), qrs)
     distance = _distances(found, qrs)
-    conducted = _conducted(found, qrs)
-    steady = (
-        np.abs(distance[conducted] - np.median(distance[conducted])) < STEADY_PR_S if conducted.any() else conducted
-    )
-    if conducted.mean() < FOUND or steady.mean() < FOUND or len(found) > 1.2 * len(qrs):
+    follow = conducted(found, qrs)
+    own = distance[follow]
+    steady = np.abs(own - np.median(own)) < STEADY_PR_S if len(own) else follow
+    if follow.mean() < FOUND or steady.mean() < FOUND or len(found) > 1.2 * len(qrs):
         return None
     return _whole(found), [_whole(_outside(_scaled(lead, slower), qrs)) for lead, _, _ in leads]
 
@@ -70,7 +69,7 @@ def _scaled(waves: Segments, factor: float) -> Segments:
 def _outside(waves: Segments, qrs: Segments) -> Segments:
     """Waves that reach into no complex."""
     inside = (waves.onset[:, None] < qrs.offset) & (waves.offset[:, None] > qrs.onset)
-    return waves.take(~inside.any(axis=1))
+    return waves.take(np.flatnonzero(~inside.any(axis=1)))
 
 
 def _distances(p: Segments, qrs: Segments) -> npt.NDArray[np.float64]:
@@ -81,7 +80,7 @@ def _distances(p: Segments, qrs: Segments) -> npt.NDArray[np.float64]:
     return np.where(before >= 0, qrs.onset - p.onset[np.maximum(before, 0)], np.nan)
 
 
-def _conducted(p: Segments, qrs: Segments) -> npt.NDArray[np.bool_]:
+def conducted(p: Segments, qrs: Segments) -> npt.NDArray[np.bool_]:
     """(complex,) whether a P wave stands before it at a distance that conduction can make."""
     distance = _distances(p, qrs)
     longest = min(LONGEST_PR_S, float(np.median(np.diff(qrs.onset))))

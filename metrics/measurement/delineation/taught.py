@@ -14,9 +14,9 @@ import numpy.typing as npt
 from gen.leads import LEADS_12
 from gen.records import EcgRecord
 from gen.signals import resample
-from metrics.measurement.beats import associate
 from metrics.measurement.delineation.data import SAMPLES, LabelledEcgs
 from metrics.measurement.delineation.delineator import Triple, delineate
+from metrics.measurement.delineation.fast import conducted
 from metrics.measurement.delineation.network import Delineator
 from metrics.measurement.delineation.preprocess import FS_HZ
 
@@ -93,12 +93,12 @@ def marks(
 
 def _open_p(consensus: Triple, codes: set[str]) -> npt.NDArray[np.bool_]:
     """(`SAMPLES`,) where P waves are left open: everywhere, or before complexes that lack one."""
-    beats = associate(*consensus)
-    lacking = np.isnan(beats.p_on)
+    qrs = consensus[1]
+    lacking = ~conducted(consensus[0], qrs)
     if not codes & WITH_P or codes & OPEN or lacking.mean() > 1 - ALL_FOUND:
         return np.ones(SAMPLES, dtype=bool)
     where = np.zeros(SAMPLES, dtype=bool)
-    for onset in beats.qrs_on[lacking].tolist():
+    for onset in qrs.onset[lacking].tolist():
         where[_span(onset - BEFORE_S, onset)] = True
     return where
 

@@ -27,6 +27,9 @@ SHORTEST_S = 1.5
 REPOLARISATION_S = 0.45
 #: Below this resemblance of the beats to their median, what was found is not believed.
 LEAST_ALIKE = 0.35
+#: Stretches of noise resemble their own median too, the more the fewer they are: by about one over the root of their
+#: number. So much more is asked for.
+BY_CHANCE = 1.15
 
 
 def measure_group(
@@ -122,7 +125,7 @@ def _measure(
     like = resemblance(filled[rows], fs_hz, beats) if len(rows) else _alike_in_parts(filled, present, fs_hz, beats)
     alike = float(np.clip(np.nanmedian(like), 0, 1)) if np.isfinite(like).any() else 0.0
     quality = judge(signal, fs_hz).probability
-    if alike < LEAST_ALIKE:
+    if alike < max(LEAST_ALIKE, BY_CHANCE / np.sqrt(len(beats))):
         return Parameters(beats=len(beats), quality=quality, alike=alike, failure="noise")
     dominant = _dominant(beats, np.nan_to_num(like, nan=-1.0))
     complete = ~crossed(dominant.qrs_on, dominant.qrs_off + REPOLARISATION_S, gaps)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from gen.signals import highpass
 from gen.text import statements
 from metrics.measurement.beats import Beats
+from metrics.measurement.delineation.regular import atrial_interval
 from metrics.measurement.delineation.segments import Segments
 from metrics.measurement.parameters import Parameters, Rhythm
 
@@ -127,7 +128,8 @@ def _lone_p(beats: Beats, p_waves: Segments) -> tuple[int, float | None]:
     if len(p_waves) < 3:
         return 0, None
     followed = np.isin(p_waves.onset, beats.p_on)
-    return int((~followed).sum()), 60.0 / float(np.median(np.diff(p_waves.onset)))
+    interval = atrial_interval(p_waves)  # where some lie in complexes and are not seen
+    return int((~followed).sum()), 60.0 / (interval or float(np.median(np.diff(p_waves.onset))))
 
 
 def _limit(code: str, *, low: bool) -> float:

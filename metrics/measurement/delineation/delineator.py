@@ -14,6 +14,7 @@ from gen.precision import reduced_precision
 from metrics.measurement.delineation.fast import fast_p
 from metrics.measurement.delineation.network import Delineator, fold_norms
 from metrics.measurement.delineation.preprocess import FS_HZ, pooled_leads, prepare
+from metrics.measurement.delineation.regular import promised
 from metrics.measurement.delineation.segments import Segments, segment, supported, without_flicker, without_lone_p
 from metrics.measurement.delineation.waves import WAVES, Wave
 
@@ -134,8 +135,8 @@ def delineate(
         lead_probability, probability = _probabilities(network, block, _live(block, pool), per_lead)
         pooled = block[:, pool > 0]
         triples = [
-            without_flicker(*without_lone_p(*triple, rows))
-            for triple, rows in zip(segment(probability), pooled, strict=True)
+            _consensus(triple, rows, sure)
+            for triple, rows, sure in zip(segment(probability), pooled, probability[:, 0], strict=True)
         ]
         each = segment(lead_probability.reshape(-1, *probability.shape[1:])) if per_lead else []
         for k, consensus in enumerate(triples):
@@ -147,6 +148,12 @@ def delineate(
             found = {lead: _supported(row, consensus) for lead, row in zip(leads, own, strict=bool(own))} if own else {}
             out.append(Delineation(consensus, found, block[k], leads))
     return out
+
+
+def _consensus(triple: Triple, rows: npt.NDArray[np.float32], sure: npt.NDArray[np.float32]) -> Triple:
+    """Waves of all leads together by the rules of whole rhythms; ``sure`` is the probability of P."""
+    p, qrs, t = without_flicker(*without_lone_p(*triple, rows))
+    return (promised(p, qrs, sure) if len(p) else p), qrs, t
 
 
 def _slowed(

@@ -11,6 +11,7 @@ from gen.simulate import simulate
 from metrics.measurement.delineation.data import SAMPLES
 from metrics.measurement.delineation.delineator import shipped
 from metrics.measurement.delineation.fast import FAST_BPM, HIDDEN_P_S, PLAYED_BPM, fast_p
+from metrics.measurement.delineation.regular import atrial_interval, promised
 from metrics.measurement.delineation.segments import Segments
 from metrics.measurement.delineation.taught import marks, taught
 from metrics.measurement.records import measure_records
@@ -133,3 +134,31 @@ def test_a_network_marks_recordings():
     for one, label in zip(made.truth, ecgs.label, strict=True):
         peaks = [int(b.qrs[1] * 250) for b in one.beats if 0.5 < b.qrs[1] < 9.3]
         assert ((label[peaks] >> 1) & 1).all()
+
+
+def test_the_atria_have_a_rate_where_some_of_their_waves_are_hidden():
+    at = np.arange(0.4, 10, 0.75)
+    seen = row(np.delete(at, [2, 5, 6, 9]), 0.1)
+    assert atrial_interval(seen) == pytest.approx(0.75, rel=0.01)
+    assert atrial_interval(row(at[::2], 0.1)) == pytest.approx(1.5, rel=0.01)  # nothing says that there are more
+    assert atrial_interval(row(np.sort(np.random.default_rng(0).uniform(0, 10, 12)), 0.1)) is None
+    assert atrial_interval(row(at[:3], 0.1)) is None
+
+
+def test_less_certain_p_waves_count_where_they_are_due_and_nowhere_else():
+    at = np.arange(0.4, 10, 0.75)
+    missing, qrs = [2, 6], row(np.arange(0.1, 10, 1.9), 0.09)
+    probability = np.zeros(2500)
+
+    def write(onset: float, value: float) -> None:
+        probability[int(onset * 250) : int((onset + 0.1) * 250)] = value
+
+    for k, onset in enumerate(at):
+        write(onset, 0.4 if k in missing else 0.95)
+    write(at[3] + 0.33, 0.45)  # half way: not due
+    found = promised(row(np.delete(at, missing), 0.1), qrs, probability)
+    np.testing.assert_allclose(found.onset, at, atol=0.006)
+    probability[int(at[2] * 250) : int((at[2] + 0.1) * 250)] = 0.25  # too unsure
+    assert len(promised(row(np.delete(at, missing), 0.1), qrs, probability)) == len(at) - 1
+    hidden = row([at[6] - 0.02], 0.14)  # a complex lies there
+    assert len(promised(row(np.delete(at, missing), 0.1), hidden, probability)) == len(at) - 2

@@ -68,7 +68,7 @@ def _runs(probability: npt.NDArray[np.floating]) -> Segments:
         float(probability[a:b].max()) >= LEAST and b - a >= SHORTEST_RUN_S * FS_HZ and a > 0 and b < len(probability)
         for a, b in zip(first, last, strict=True)
     ]
-    chosen = np.flatnonzero(sure)
+    chosen = np.flatnonzero(np.array(sure, dtype=bool))
     weight = np.array([float(probability[first[k] : last[k]].sum()) / FS_HZ for k in chosen])
     return Segments(first[chosen] / FS_HZ, (last[chosen] - 1) / FS_HZ, weight)
 

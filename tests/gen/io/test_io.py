@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import gen
 from gen.io import (
-    RecordSetWriter,
     count_set,
     expand_inputs,
     read,
@@ -23,7 +22,7 @@ from gen.io import (
 )
 from gen.io.formats import WRITABLE
 from gen.leads import LEADS_12
-from gen.records import EcgRecord, InputError, Patient
+from gen.records import EcgRecord, Patient
 
 SUFFIX = {"wfdb": ".hea", "edf": ".edf", "dicom": ".dcm", "csv": ".csv", "npz": ".npz", "aecg": ".xml"}
 SUFFIX |= {"fhir": ".json"}
@@ -314,73 +313,6 @@ def test_the_table_wins_over_the_file(tmp_path, rng):
     table = (out / "metadata.csv").read_text().replace("r1,r1.hea,,5,", "r1,r1.hea,new,6,")
     (out / "metadata.csv").write_text(table)
     assert next(read_set(out)).patient == Patient(id="new", age=6.0)
-
-
-def test_a_writer_survives_a_record_that_does_not_fit(tmp_path, rng):
-    with RecordSetWriter(tmp_path / "set") as out:
-        out.add(make_record(rng, "good"))
-        bad = make_record(rng, "bad")
-        bad.signal_mv[1, 4] = 40
-        with pytest.raises(InputError, match="lead II reaches 40 mV"):
-            out.add(bad)
-        with pytest.raises(InputError, match="given twice"):
-            out.add(make_record(rng, "good"))
-    assert [record.record_id for record in read_set(tmp_path / "set")] == ["good"]
-    assert sorted(path.name for path in (tmp_path / "set").iterdir()) == [
-        "README.md",
-        "good.dat",
-        "good.hea",
-        "metadata.csv",
-    ]
-
-
-@pytest.mark.parametrize("format", WRITABLE)
-def test_an_interruption_leaves_nothing(tmp_path, rng, format):
-    def interrupted():
-        yield make_record(rng)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write(interrupted(), tmp_path / "set", format=format)
-    assert not list(tmp_path.iterdir())
-    with pytest.raises(KeyboardInterrupt):
-        write(interrupted(), tmp_path / "one.parquet")
-    assert not list(tmp_path.iterdir())
-
-
-def test_existing_output_is_kept_unless_told(tmp_path, rng):
-    out = write([make_record(rng, "old")], tmp_path / "set")
-    with pytest.raises(InputError, match="exists; use --overwrite"):
-        write([make_record(rng, "new")], out)
-    write([make_record(rng, "new")], out, overwrite=True)
-    assert [path.name for path in expand_inputs([out])] == ["new.hea"]
-    assert list(tmp_path.iterdir()) == [out]
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match="no record set"):
-        write([make_record(rng)], tmp_path / "mine", overwrite=True)
-    file = write_record(make_record(rng), tmp_path / "r.npz")
-    with pytest.raises(InputError, match="exists"):
-        write_record(make_record(rng), file)
-    write_record(make_record(rng, "second"), file, overwrite=True)
-    assert read(file).record_id == "second"
-
-
-def test_a_mounted_folder_is_filled_from_inside(tmp_path, rng, monkeypatch):
-    import os
-
-    out = tmp_path / "volume"
-    out.mkdir()
-    inode = out.stat().st_ino
-    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == out)
-    write([make_record(rng, "old")], out)
-    write([make_record(rng, "new")], out, overwrite=True)
-    assert sorted(item.name for item in out.iterdir()) == ["README.md", "metadata.csv", "new.dat", "new.hea"]
-    assert out.stat().st_ino == inode
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    assert count_set(write([make_record(rng)], ".")) == 1
 
 
 def test_importing_loads_no_format_library():

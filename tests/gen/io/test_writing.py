@@ -1,0 +1,98 @@
+"""Writing a set: what does not fit, what is interrupted, what is there already."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gen.io import (
+    RecordSetWriter,
+    count_set,
+    expand_inputs,
+    read,
+    read_set,
+    write,
+    write_record,
+)
+from gen.io.formats import WRITABLE
+from gen.leads import LEADS_12
+from gen.records import EcgRecord, InputError, Patient
+
+
+def make_record(rng, record_id="r1", leads=LEADS_12, num_samples=1000, fs_hz=500.0, **changes):
+    signal = rng.normal(0, 0.5, (len(leads), num_samples)).astype(np.float32)
+    facts = {
+        "patient": Patient(id="p 01", age=63.0, sex="F", height_cm=171.0, weight_kg=70.5),
+        "report": "Sinusrhythmus, übliche Lage\nkein Anhalt für Ischämie",
+        "statements": {"NORM": 100.0, "SR": 0.0},
+        "synthetic": True,
+        "metadata": {"seed": [3, 7], "model": {"hash": "ab"}, "none": None, "long": "x y " * 500},
+    }
+    return EcgRecord(signal, fs_hz, leads, record_id, **{**facts, **changes})
+
+
+def test_a_writer_survives_a_record_that_does_not_fit(tmp_path, rng):
+    with RecordSetWriter(tmp_path / "set") as out:
+        out.add(make_record(rng, "good"))
+        bad = make_record(rng, "bad")
+        bad.signal_mv[1, 4] = 40
+        with pytest.raises(InputError, match="lead II reaches 40 mV"):
+            out.add(bad)
+        with pytest.raises(InputError, match="given twice"):
+            out.add(make_record(rng, "good"))
+    assert [record.record_id for record in read_set(tmp_path / "set")] == ["good"]
+    assert sorted(path.name for path in (tmp_path / "set").iterdir()) == [
+        "README.md",
+        "good.dat",
+        "good.hea",
+        "metadata.csv",
+    ]
+
+
+@pytest.mark.parametrize("format", WRITABLE)
+def test_an_interruption_leaves_nothing(tmp_path, rng, format):
+    def interrupted():
+        yield make_record(rng)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(interrupted(), tmp_path / "set", format=format)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(KeyboardInterrupt):
+        write(interrupted(), tmp_path / "one.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_existing_output_is_kept_unless_told(tmp_path, rng):
+    out = write([make_record(rng, "old")], tmp_path / "set")
+    with pytest.raises(InputError, match="exists; use --overwrite"):
+        write([make_record(rng, "new")], out)
+    write([make_record(rng, "new")], out, overwrite=True)
+    assert [path.name for path in expand_inputs([out])] == ["new.hea"]
+    assert list(tmp_path.iterdir()) == [out]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match="no record set"):
+        write([make_record(rng)], tmp_path / "mine", overwrite=True)
+    file = write_record(make_record(rng), tmp_path / "r.npz")
+    with pytest.raises(InputError, match="exists"):
+        write_record(make_record(rng), file)
+    write_record(make_record(rng, "second"), file, overwrite=True)
+    assert read(file).record_id == "second"
+
+
+def test_a_mounted_folder_is_filled_from_inside(tmp_path, rng, monkeypatch):
+    import os
+
+    out = tmp_path / "volume"
+    out.mkdir()
+    inode = out.stat().st_ino
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == out)
+    write([make_record(rng, "old")], out)
+    write([make_record(rng, "new")], out, overwrite=True)
+    assert sorted(item.name for item in out.iterdir()) == ["README.md", "metadata.csv", "new.dat", "new.hea"]
+    assert out.stat().st_ino == inode
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert count_set(write([make_record(rng)], ".")) == 1

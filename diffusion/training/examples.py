@@ -35,10 +35,10 @@ OVERSAMPLE = {
     "WPW": 4.0,
     "LVOLT": 3.0,
 }
-_RHYTHMS = ("SR", "SR", "AFIB", "AFLT", "STACH", "SBRAD", "PACE", "1AVB", "2AVB", "3AVB", "PVC", "PAC", "SVTAC")
-_CONDUCTION = (None, None, "CLBBB", "CRBBB", "LAFB", "IRBBB", "WPW")
-_FORMS = (None, "LVH", "RVH", "IMI", "AMI", "ASMI", "LVOLT", "LNGQT", "INVT", "STE_", "STD_", "ISC_")
-_WIDE = ("PACE", "3AVB")
+RHYTHMS = ("SR", "SR", "AFIB", "AFLT", "STACH", "SBRAD", "PACE", "1AVB", "2AVB", "3AVB", "PVC", "PAC", "SVTAC")
+CONDUCTION = (None, None, "CLBBB", "CRBBB", "LAFB", "IRBBB", "WPW")
+FORMS = (None, "LVH", "RVH", "IMI", "AMI", "ASMI", "LVOLT", "LNGQT", "INVT", "STE_", "STD_", "ISC_")
+WIDE = ("PACE", "3AVB")
 
 #: Measures (n, 8, time) mV at a rate: for each record, values of `QUANTITIES` where measurable.
 Measure = Callable[[np.ndarray, float], list[dict[str, float]]]
@@ -142,9 +142,9 @@ def sample_condition(rng: np.random.Generator) -> dict[str, Any]:
     if kind > 0.35:
         wish["heart_rate"] = float(rng.uniform(35, 185))
     if kind > 0.65:
-        rhythm = str(rng.choice(_RHYTHMS))
-        others = [_CONDUCTION[rng.integers(len(_CONDUCTION))], _FORMS[rng.integers(len(_FORMS))]]
-        if rhythm in _WIDE:  # the ventricles' own rhythm has one form
+        rhythm = str(rng.choice(RHYTHMS))
+        others = [CONDUCTION[rng.integers(len(CONDUCTION))], FORMS[rng.integers(len(FORMS))]]
+        if rhythm in WIDE:  # the ventricles' own rhythm has one form
             others = []
         wish["statements"] = [rhythm, *[code for code in others if code]]
         rate = statements()[rhythm].rate

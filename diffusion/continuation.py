@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from diffusion.beat_pipeline import FS_HZ, BeatPipeline
-from diffusion.beats.code import Habits
 from diffusion.beats.measure import observe
+from diffusion.beats.own import own_beats
 from diffusion.beats.recording import LongRecording
-from diffusion.beats.variation import measure_variation
 from diffusion.rhythm import RhythmRequest, RhythmStream, habits_of
 from diffusion.rhythm.request import MECHANISMS
 from gen.records import EcgRecord, InputError
@@ -40,8 +39,7 @@ def continuation(
     if beats is None:
         raise InputError(f"{name}: too few beats can be measured to go on from it")
     plan = beats.plan
-    variation, _ = measure_variation(signal, FS_HZ, beats)
-    habits = Habits(variation.size if len(variation.mixing) > 2 else 0.1, variation.swelling, variation.power_mv2)
+    habits = own_beats(signal, FS_HZ, beats).habits
     atrial = _ATRIAL.get(plan.atrial)
     named = codes | ({atrial} if atrial else set())
     request = RhythmRequest(codes=named, age=record.patient.age).checked(beyond="clip")

@@ -207,8 +207,7 @@ class BeatCode(nn.Module):
         mixing, swelling = np.exp(raw[_HABITS])
         log_power = raw[_REST] @ self.array("rest_basis") + self.array("rest_mean")
         power = np.exp(log_power).reshape(3, NUM_LEADS, BANDS) * _DRAWN
-        more = np.maximum(power[1] - power[0], 1e-10)
-        return Habits(float(mixing), float(swelling), np.stack([power[0], more]), power[2])
+        return Habits(float(mixing), float(swelling), _apart(power), power[2])
 
     @staticmethod
     def mask(has_p: bool, whole: bool = True) -> npt.NDArray[np.bool_]:
@@ -218,6 +217,16 @@ class BeatCode(nn.Module):
         known[_TIMES.stop - 1] = has_p
         known[_HABITS.start :] = whole
         return known
+
+
+def as_drawn(power_mv2: Array) -> Array:
+    """Powers (2, 8, BANDS) as measured on a recording, as they are to be drawn for another like it."""
+    return _apart(np.stack([power_mv2[0], power_mv2.sum(axis=0)]) * _DRAWN[:2])
+
+
+def _apart(power_mv2: Array) -> Array:
+    """(2, 8, BANDS): between complexes, and what complexes have more; from the powers between and in complexes."""
+    return np.stack([power_mv2[0], np.maximum(power_mv2[1] - power_mv2[0], 1e-10)])
 
 
 def with_intervals(

@@ -286,7 +286,7 @@ def _met(
 
 def run(settings: Edits, progress: Progress) -> Results:
     """Every edit that is asked for."""
-    from diffusion.twin.pipeline import load
+    from diffusion.twin.beat_twin import load
 
     names = settings.only or tuple(EDITS)
     for name in names:

@@ -44,7 +44,7 @@ def _sets(settings: PersonalMonitor, progress: Progress) -> dict[str, Any]:
     Raises:
         InputError: the folder holds sets that were made with other settings, or something else.
     """
-    from diffusion.twin.pipeline import load
+    from diffusion.twin.beat_twin import load
 
     folder = settings.sets
     there = [name for name in SETS if (folder / name).is_dir()]

@@ -56,6 +56,27 @@ class Edits(Evaluation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecordedTwins(Evaluation):
+    """Twins of recorded people: found again among all people, and amplitudes held against recordings.
+
+    Of everybody with several recordings a twin is made from one under the condition of another one, and the other one
+    is looked for among all people by the identity encoder; the recording itself is searched with too. Then people are
+    asked for findings and rates in turn: share whose amplitudes lie outside the 99 % range of recordings with the
+    finding, share that was flagged, findings shown, rates.
+    """
+
+    name = "recorded-twins"
+    function = "diffusion.evaluation.recorded_twins:run"
+    needs = "recordings of people, some with several"
+    example = "--real .data/ptb-xl:test --real .data/ptb-xl:val"
+
+    real: tuple[str, ...] = setting(_RECORDS, location=True, metavar="FOLDER")
+    checkpoint: Path | None = setting(_TWIN, None, metavar="FOLDER")
+    people: int = setting("people who are asked for findings", 100, least=2)
+    seed: int = setting("of the twins", 0, least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ablation(Evaluation):
     """Several twin pipelines in one table, each on the same hearts with the same seed.
 

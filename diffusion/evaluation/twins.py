@@ -251,7 +251,7 @@ _IDENTITY: tuple[tuple[str, str, Better], ...] = (
 
 def run(settings: Twins, progress: Progress) -> Results:
     """Twins, the model without a reference, and the references themselves."""
-    from diffusion.twin.pipeline import load
+    from diffusion.twin.beat_twin import load
 
     pipeline = load(settings.checkpoint)
     pipeline.set_progress_bar_config(disable=True)

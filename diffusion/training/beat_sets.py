@@ -184,8 +184,8 @@ def plan_of_truth(truth: "Truth", duration_s: float) -> tuple[BeatPlan, tuple[fl
     return plan, (qrs, float(np.median(t)) if t else nan, float(np.median([w[2] - w[0] for w in p])) if p else nan)
 
 
-def varied(example: BeatExample, rng: np.random.Generator) -> BeatExample:
-    """The same beats at another gain, chest electrodes a little displaced; conditions follow."""
+def other_electrodes(rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """(8, 8) mixing of leads: another gain, chest electrodes a little displaced."""
     mixing = np.eye(8)
     for lead in range(2, 8):
         shift = rng.normal(0, 0.05)
@@ -193,8 +193,13 @@ def varied(example: BeatExample, rng: np.random.Generator) -> BeatExample:
         if 2 <= neighbour < 8:
             mixing[lead, lead] -= abs(shift)
             mixing[lead, neighbour] += abs(shift)
-    gain = float(np.exp(rng.normal(0, 0.12)))
-    mixing = gain * mixing
+    return float(np.exp(rng.normal(0, 0.12))) * mixing
+
+
+def varied(example: BeatExample, rng: np.random.Generator) -> BeatExample:
+    """The same beats at another gain, chest electrodes a little displaced; conditions follow."""
+    mixing = other_electrodes(rng)
+    gain = float(mixing[0, 0])
     habits = example.habits
     if habits is not None:
         habits = replace(habits, power_mv2=gain**2 * habits.power_mv2)

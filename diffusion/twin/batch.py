@@ -3,10 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import torch
-
-from diffusion.conditions.request import Prepared
-from diffusion.process.editing import Start
 from diffusion.process.settings import Sampling
 from diffusion.twin.change import Change
 from diffusion.twin.reference import Reference, check_strength
@@ -66,11 +62,6 @@ def twins_of(
     for begin in range(0, len(people), batch_size):
         group = people[begin : begin + batch_size]
         own = [change.checked() for change in changes[begin : begin + batch_size]]
-        targets = [person.under(change) for person, change in zip(group, own, strict=True)]
-        base = torch.cat([pipeline.known(person, change) for person, change in zip(group, own, strict=True)])
-        latents = [pipeline.start(person, settings) for person in group] if strength < 1 else []
-        start = Start(torch.cat(latents), strength) if latents else None
-        prepared = Prepared.of(targets, range(first + begin, first + begin + len(group)), seed, literal=True)
-        records = pipeline.generator.draw(prepared, settings, batch_size=len(group), base=base, start=start)
-        made += [pipeline.signed(*facts, strength) for facts in zip(records, group, targets, strict=True)]
+        numbers = range(first + begin, first + begin + len(group))
+        made += pipeline.group(group, own, numbers, seed, settings, strength)
     return made

@@ -9,7 +9,6 @@ condition leaves alone stays as recorded, to the microvolt.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,9 +85,7 @@ class BeatChange(ModelMixin, ConfigMixin):
         self.code = BeatCode()
         self.register_buffer("scale", torch.ones(CHANGED))
 
-    def forward(
-        self, beat: torch.Tensor, own: torch.Tensor, target: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, beat: torch.Tensor, own: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean (batch, CHANGED) of the change, and logarithm of its standard deviation.
 
         Args:
@@ -171,9 +168,7 @@ class BeatChange(ModelMixin, ConfigMixin):
         return replace(first, qrst=qrst, p=p, on_s=-on, off_s=qrs - on, t_off_s=qt - on, pr_s=pr)
 
     @torch.inference_mode()
-    def expected(
-        self, shape: BeatShape, own: BeatCondition, target: BeatCondition
-    ) -> "tuple[Array, Array]":
+    def expected(self, shape: BeatShape, own: BeatCondition, target: BeatCondition) -> "tuple[Array, Array]":
         """Mean (CHANGED,) of the change of one form, and the root (CHANGED, CHANGED) of its covariance."""
         arrays = (self.features(shape, own.has_p), self.encoded(own), self.encoded(target))
         if np.array_equal(arrays[1], arrays[2]):
@@ -216,5 +211,3 @@ class _Block(nn.Module):
         """(batch, width) twice -> (batch, width)."""
         shift, scale = self.modulation(F.silu(condition)).chunk(2, dim=-1)
         return x + self.net(F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift)
-
-

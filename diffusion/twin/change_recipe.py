@@ -11,7 +11,17 @@ import torch
 from diffusion.beats.network import BeatDenoiser
 from diffusion.checkpoints import WEIGHTS
 from diffusion.twin.beat_change import BeatChange
-from diffusion.twin.change_sets import ChangePair, ChangeRows, ChangeSource, codes_of, rows_of, scaled, simulated_pairs
+from diffusion.twin.change_sets import (
+    ChangePair,
+    ChangeRows,
+    ChangeSource,
+    codes_of,
+    read_pairs,
+    rows_of,
+    scaled,
+    simulated_pairs,
+    write_pairs,
+)
 from gen.card import SIMULATED, About, Source
 from gen.checkpoint import checkpoint_digest, load_model
 from gen.training import BatchSource, Job, Recipe, TrainingConfig
@@ -39,8 +49,8 @@ class ChangeRecipe:
 
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            steps=6000,
-            batch_size=256,
+            steps=4000,
+            batch_size=128,
             lr=1e-3,
             weight_decay=0.02,
             betas=(0.9, 0.98),
@@ -49,17 +59,17 @@ class ChangeRecipe:
             precision="fp32",
             ema_decay=0.998,
             checkpoint_dtype="fp16",
-            validate_every=500,
-            save_every=500,
+            validate_every=400,
+            save_every=400,
             max_minutes=25,
         )
     )
-    hearts: int = 6000
+    hearts: int = 4000
     """Simulated hearts, two conditions each."""
-    variants: int = 3
+    variants: int = 2
     """Variations of gain and electrodes of each pair."""
-    width: int = 384
-    depth: int = 3
+    width: int = 256
+    depth: int = 2
     dropout: float = 0.1
     beats: str = ""
     """Checkpoint folder of ``diffusion/beats`` whose components are used; empty takes the shipped one."""
@@ -82,12 +92,20 @@ class _Change(Job[ChangeRecipe]):
     def sources(self) -> list[Source]:
         return [SIMULATED]
 
+    leaves = ("pairs-train.npz", "pairs-held-out.npz")
+
+    def prepare(self) -> None:
+        count, seed = self.settings.hearts, self.settings.training.seed
+        wanted = (count, _COHORT + seed), (max(8, count // 15), _HELD_OUT + seed)
+        for name, (hearts, cohort) in zip(self.leaves, wanted, strict=True):
+            if not (self.out / name).is_file():
+                write_pairs(list(simulated_pairs(hearts, seed=cohort)), self.out / name)
+
     @cached_property
     def pairs(self) -> tuple[list[ChangePair], list[ChangePair]]:
         """Of training and of validation."""
-        count, seed = self.settings.hearts, self.settings.training.seed
-        train = list(simulated_pairs(count, seed=_COHORT + seed))
-        return train, list(simulated_pairs(max(8, count // 15), seed=_HELD_OUT + seed))
+        train, held = (read_pairs(self.out / name) for name in self.leaves)
+        return train, held
 
     def build_model(self) -> torch.nn.Module:
         s = self.settings

@@ -2,23 +2,31 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from diffusion.beats.measure import observed_beats
 from diffusion.beats.shape import BeatShape
-from diffusion.training.beat_sets import BeatExample, simulated_example, varied
+from diffusion.training.beat_sets import other_electrodes, plan_of_truth
 from diffusion.training.examples import CONDUCTION, FORMS, OVERSAMPLE, RHYTHMS, WIDE, draw_wish
 from diffusion.twin.beat_change import BeatChange, BeatCondition
+from gen.files import atomic_files
 from gen.randomness import sample_generator
+from gen.text import read_text, statements
 from gen.training import Batch, shuffled_indices
-from gen.text import statements
+
+if TYPE_CHECKING:
+    from gen.simulate import Heart, Truth
 
 #: Shares of pairs: both conditions as they come, another rate, another age; the others differ in few findings.
 _APART, _RATE, _AGE = 0.35, 0.15, 0.05
 _YEARS = 25.0
+#: Length of a simulated recording: enough for the beats of slow hearts.
+_SECONDS = 7.0
 #: Share of samples in which statements of both conditions go unsaid, as reports leave out what is not new; how many.
 _TERSE, _UNSAID = 0.35, 0.6
 #: Noise on the inputs in training: recordings are measured less exactly than simulated truth.
@@ -26,11 +34,40 @@ _INPUT_NOISE = 0.06
 
 
 @dataclass(frozen=True, eq=False)
+class Side:
+    """A heart's beats in one condition.
+
+    Attributes:
+        own: form of the prevailing beat.
+        has_p: whether there are P waves.
+        codes: statements as the report says them, and as they are.
+        person, age, sex: whose.
+    """
+
+    own: BeatShape
+    has_p: bool
+    codes: tuple[frozenset[str], frozenset[str]]
+    person: str
+    age: float
+    sex: str
+
+
+@dataclass(frozen=True, eq=False)
 class ChangePair:
     """One heart in two conditions: the same electrodes, the same day."""
 
-    before: BeatExample
-    after: BeatExample
+    before: Side
+    after: Side
+
+
+def side_of(signal_mv: npt.NDArray[np.float64], fs_hz: float, truth: "Truth", heart: "Heart") -> Side | None:
+    """A simulated recording's beats; None where it holds too few."""
+    known = plan_of_truth(truth, signal_mv.shape[1] / fs_hz)
+    beats = observed_beats(signal_mv, fs_hz, *known) if known is not None else None
+    if beats is None:
+        return None
+    codes = frozenset(read_text(truth.report_en).codes()), frozenset(truth.statements)
+    return Side(beats.shapes["own"], beats.has_p, codes, heart.id, heart.age, heart.sex)
 
 
 def simulated_pairs(hearts: int, *, seed: int, block: int = 50) -> Iterator[ChangePair]:
@@ -44,10 +81,17 @@ def simulated_pairs(hearts: int, *, seed: int, block: int = 50) -> Iterator[Chan
         sides = []
         for side in range(2):
             conditions = [pair[side] for pair in wishes]
-            batch = simulate(indices, seed=seed, noise="none", conditions=conditions, oversample=OVERSAMPLE)
+            batch = simulate(
+                indices,
+                seed=seed,
+                noise="none",
+                duration_s=_SECONDS,
+                conditions=conditions,
+                oversample=OVERSAMPLE,
+            )
             sides.append(
                 [
-                    simulated_example(signal.astype(np.float64), batch.fs_hz, truth, heart)
+                    side_of(signal.astype(np.float64), batch.fs_hz, truth, heart)
                     for signal, truth, heart in zip(batch.signal_mv, batch.truth, batch.hearts, strict=True)
                 ]
             )
@@ -108,22 +152,46 @@ def codes_of(pairs: Sequence[ChangePair], least: int = 8) -> tuple[str, ...]:
     """Statements that are in enough of the examples, sorted."""
     count: dict[str, int] = {}
     for pair in pairs:
-        for example in (pair.before, pair.after):
-            for code in {code for text in example.texts if text is not None for code in text.codes()}:
+        for side in (pair.before, pair.after):
+            for code in side.codes[0] | side.codes[1]:
                 count[code] = count.get(code, 0) + 1
     return tuple(sorted(code for code, number in count.items() if number >= least))
 
 
-def condition_of(example: BeatExample, wording: int) -> BeatCondition:
-    """What an example was recorded in, as one of its texts says."""
-    text = example.texts[wording]
-    return BeatCondition(
-        codes=frozenset(text.codes()) if text is not None else frozenset(),
-        heart_rate=60.0 / example.own.rr_s,
-        age=example.facts.get("age"),
-        sex=example.facts.get("sex"),
-        has_p=example.has_p,
-    )
+def condition_of(side: Side, wording: int) -> BeatCondition:
+    """What a beat was recorded in, as the report (0) or the statements (1) say."""
+    return BeatCondition(side.codes[wording], 60.0 / side.own.rr_s, side.age, side.sex, side.has_p)
+
+
+def write_pairs(pairs: Sequence[ChangePair], path: Path) -> None:
+    """Write pairs, whole or not at all."""
+    sides = [side for pair in pairs for side in (pair.before, pair.after)]
+    shapes = [side.own for side in sides]
+    arrays = {
+        "qrst": np.stack([s.qrst for s in shapes]).astype(np.float32),
+        "p": np.stack([s.p for s in shapes]).astype(np.float32),
+        "times": np.array([[s.on_s, s.off_s, s.t_off_s, s.pr_s, s.rr_s] for s in shapes]),
+        "has_p": np.array([side.has_p for side in sides]),
+        "age": np.array([side.age for side in sides]),
+    }
+    words = {name: np.array([getattr(side, name) for side in sides]) for name in ("person", "sex")}
+    words |= {f"codes_{k}": np.array([" ".join(sorted(side.codes[k])) for side in sides]) for k in range(2)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_files(path, overwrite=True) as file:
+        np.savez(file, **arrays, **words)  # type: ignore[arg-type]
+
+
+def read_pairs(path: Path) -> list[ChangePair]:
+    """What `write_pairs` wrote."""
+    with np.load(path, allow_pickle=False) as stored:
+        found = {name: stored[name] for name in stored.files}
+    sides = []
+    for k, times in enumerate(found["times"].tolist()):
+        shape = BeatShape(found["qrst"][k].astype(np.float64), found["p"][k].astype(np.float64), *times)
+        codes = frozenset(str(found["codes_0"][k]).split()), frozenset(str(found["codes_1"][k]).split())
+        who = str(found["person"][k]), float(found["age"][k]), str(found["sex"][k])
+        sides.append(Side(shape, bool(found["has_p"][k]), codes, *who))
+    return [ChangePair(*pair) for pair in zip(sides[::2], sides[1::2], strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,17 +234,15 @@ def rows_of(pairs: Sequence[ChangePair], model: BeatChange, *, variants: int, se
             beats.append(np.stack([r[0] for r in rows]))
             changes.append(np.stack([r[1] for r in rows]))
             masks.append(np.stack([r[2] for r in rows]))
-            owns.append(np.stack([model.encoded(condition_of(before, w)) for w in (0, 2)]))
-            targets.append(np.stack([model.encoded(condition_of(after, w)) for w in (0, 2)]))
+            owns.append(np.stack([model.encoded(condition_of(before, w)) for w in (0, 1)]))
+            targets.append(np.stack([model.encoded(condition_of(after, w)) for w in (0, 1)]))
     stacked = [np.stack(x).astype(np.float32) for x in (beats, owns, targets, changes, masks)]
     return ChangeRows(*stacked)
 
 
-def _varied(example: BeatExample, seed: tuple[int, ...], vary: bool) -> BeatShape:
+def _varied(side: Side, seed: tuple[int, ...], vary: bool) -> BeatShape:
     """A form under the gain and electrodes of a seed; both sides of a pair get the same."""
-    if not vary:
-        return example.own
-    return varied(example, np.random.default_rng(np.random.SeedSequence(seed))).own
+    return side.own.mixed(other_electrodes(np.random.default_rng(np.random.SeedSequence(seed)))) if vary else side.own
 
 
 class ChangeSource:

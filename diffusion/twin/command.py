@@ -34,14 +34,18 @@ def twin(
     number: Annotated[int, typer.Option("-n", "--number", help="ECGs to make.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Names the samples.")] = 0,
     strength: Annotated[
-        float, typer.Option(help="1: from noise, knowing the person; less: an edit that stays nearer to the reference.")
+        float, typer.Option(help="1: the whole change of the beat; less: a part of it; 0: the person's own beat.")
     ] = 1.0,
+    seconds: Annotated[float, typer.Option(help="Length of each ECG, 2 to 60 s.")] = 10.0,
     steps: Annotated[int | None, typer.Option(help="Sampling steps, 1 to 1000.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="ddpm, ddim, dpm++, sde-dpm++, unipc, euler or heun.")] = None,
-    guidance: Annotated[
-        str | None, typer.Option(help="How strongly to follow: 3, or by group: text=4,rate=2,reference=1.5.")
+    sampler: Annotated[
+        str | None,
+        typer.Option(help="Of latent weights (--checkpoint): ddpm, ddim, dpm++, sde-dpm++, unipc, euler or heun."),
     ] = None,
-    negative: Annotated[str | None, typer.Option(help="Findings to stay away from.")] = None,
+    guidance: Annotated[
+        str | None, typer.Option(help="Of latent weights: 3, or by group: text=4,rate=2,reference=1.5.")
+    ] = None,
+    negative: Annotated[str | None, typer.Option(help="Of latent weights: findings to stay away from.")] = None,
     format: Annotated[str, typer.Option(help="wfdb, edf, dicom, csv, npz, parquet, webdataset, aecg, fhir.")] = "wfdb",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights of your own instead of the shipped ones.")] = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw twins over the reference into OUT/plots.")] = False,
@@ -54,7 +58,7 @@ def twin(
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="Go on where nothing in a text was understood.")
     ] = False,
-    float32: Annotated[bool, typer.Option("--float32", help="Compute in float32: slower.")] = False,
+    float32: Annotated[bool, typer.Option("--float32", help="Of latent weights: compute in float32, slower.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -75,7 +79,9 @@ def twin(
     change = Change(text=text, add=add, remove=remove, heart_rate=hr, age=age, same=same).checked(allow_unknown)
     Condition(age=age, heart_rate=hr)  # refuses numbers out of range before anything is loaded
     _check(number, strength, sampler)
-    settings = requested_sampling(steps=steps, sampler=sampler, guidance=guidance, negative=negative, float32=float32)
+    settings = requested_sampling(
+        steps=steps, sampler=sampler, guidance=guidance, negative=negative, float32=float32, duration_s=seconds
+    )
     records = _read(reference, fs, unit, leads)
     with RecordSetWriter(out, format=format, overwrite=overwrite) as writer:
         pipeline, sampling = _pipeline(checkpoint, settings)
@@ -90,6 +96,7 @@ def twin(
             _plot(person, twins, writer.folder / "plots")
     lines = [f"{counted(len(twins), 'synthetic ECG')} of one person in {out}"]
     lines += [f"{record.record_id}: {_words(found)}" for record, found in zip(twins, scores, strict=True)]
+    _warn(twins)
     lines += [f"plots over the reference in {out / 'plots'}"] if plot else []
     finish(lines, _result(out, person, twins, scores, seed), json=json)
 
@@ -119,7 +126,7 @@ def _read(paths: Sequence[Path], fs: float | None, unit: str | None, leads: str 
 
 
 def _pipeline(checkpoint: Path | None, settings: Mapping[str, Any]) -> "tuple[ECGTwinPipeline, Any]":
-    from diffusion.twin.pipeline import load
+    from diffusion.twin.beat_twin import load
 
     pipeline = load(checkpoint)
     return pipeline, pipeline.sampling(**settings)
@@ -139,6 +146,18 @@ def _tell(person: "Reference", change: "Change") -> None:
     unknown = [word for text in (change.text, change.add, change.remove) if text for word in read_text(text).unknown]
     if unknown:
         say(f"warning: not understood: {', '.join(unknown[:20])}")
+
+
+def _warn(twins: Sequence[EcgRecord]) -> None:
+    """Say on stderr what is unusual about twins, as their metadata do."""
+    for record in twins:
+        facts = record.metadata
+        for line in facts.get("outside", ()):
+            say(f"warning: {record.record_id}: {line}")
+        if facts.get("not_shown"):
+            say(f"warning: {record.record_id}: not to be seen by its criterion: {', '.join(facts['not_shown'])}")
+    for code in sorted({code for record in twins for code in record.metadata.get("not_learned", ())}):
+        say(f"warning: {code}: what it does to a beat is not learned; rhythm and numbers alone follow it")
 
 
 def _plot(person: "Reference", twins: Sequence[EcgRecord], folder: Path) -> None:

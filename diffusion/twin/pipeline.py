@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-from diffusion.checkpoints import INDEX, WEIGHTS, load_parts, module_digest
+from diffusion.checkpoints import INDEX, load_parts, module_digest
 from diffusion.conditions.condition import Condition, collate
 from diffusion.conditions.request import Prepared, request_of, seeds_of
 from diffusion.pipeline import ECGPipeline, check_output
@@ -19,7 +19,7 @@ from diffusion.process.editing import Start
 from diffusion.process.settings import Sampling
 from diffusion.twin.change import Change, one_person, own_condition
 from diffusion.twin.identity import IdentityEncoder
-from diffusion.twin.reference import WINDOW_S, Reference, check_strength, usable
+from diffusion.twin.reference import WINDOW_S, Reference, Seen, check_strength, usable
 from diffusion.twin.scores import TwinScores, checks_of, score
 from diffusion.twin.sources import GAP_FEATURES, base_input
 from gen.card import part, validation_metrics
@@ -27,7 +27,8 @@ from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model
 from gen.files import read_json, write_json
 from gen.records import EcgRecord, InputError
 from gen.signals import fill_gaps
-from metrics.measurement.records import measure_records
+from metrics.measurement.parameters import Parameters
+from metrics.measurement.records import measure_and_delineate, measure_records
 
 #: Correlation of the beats with their median beat: white noise gives .35 to .6, 99 of 100 of PTB-XL's ECGs over .93.
 _ALIKE = 0.7
@@ -88,6 +89,10 @@ class ECGTwinPipeline(DiffusionPipeline):
         return self.generator.fs_hz
 
     @property
+    def _device(self) -> torch.device:
+        return next(self.denoiser.parameters()).device
+
+    @property
     def card(self) -> dict[str, Any]:
         """Card of the denoiser."""
         return self.generator.card
@@ -118,7 +123,8 @@ class ECGTwinPipeline(DiffusionPipeline):
             raise InputError("no reference: give at least one ECG")
         one_person(many)
         ready, notes = zip(*(usable(record, self.fs_hz) for record in many), strict=True)
-        measured = measure_records(ready)
+        delineated = measure_and_delineate(ready)
+        measured = [found for found, _ in delineated]
         for record, found in zip(ready, measured, strict=True):
             failure = found.failure or ("noise" if found.alike < _ALIKE else None)
             if failure is not None:
@@ -127,9 +133,17 @@ class ECGTwinPipeline(DiffusionPipeline):
             own_condition(record, found, report if k == 0 else None)
             for k, (record, found) in enumerate(zip(ready, measured, strict=True))
         ]
+        parts = zip(ready, conditions, delineated, strict=True)
+        seen = [self._seen(record, condition, found, waves) for record, condition, (found, waves) in parts]
         encoded = [self._encoded(record, WINDOW_S) for record in ready]
         base = F.normalize(self._bases(encoded, conditions).mean(dim=0, keepdim=True), dim=-1)
-        return Reference(ready[0], conditions[0], base, tuple(line for lines in notes for line in lines), encoded[0])
+        said = tuple(line for lines in notes for line in lines)
+        return Reference(ready[0], conditions[0], base, said, encoded[0], tuple(s for s in seen if s is not None))
+
+    def _seen(self, record: EcgRecord, condition: Condition, measured: Parameters, waves: Any) -> Seen | None:
+        """A recording's beats, where twins are made of them."""
+        del record, condition, measured, waves
+        return None
 
     @torch.inference_mode()
     def bases(self, records: Sequence[EcgRecord], conditions: Sequence[Condition]) -> torch.Tensor:
@@ -149,7 +163,7 @@ class ECGTwinPipeline(DiffusionPipeline):
         signal = record.to_8().signal_mv[:, : round(longest_s * self.fs_hz)]
         extra = -signal.shape[1] % int(self.codec.downsample)
         padded = np.pad(fill_gaps(signal), ((0, 0), (0, extra)), mode="edge")
-        device = next(self.denoiser.parameters()).device
+        device = self._device
         return self.codec.encode(torch.from_numpy(np.ascontiguousarray(padded))[None].float().to(device)).float()
 
     def __call__(
@@ -268,6 +282,24 @@ class ECGTwinPipeline(DiffusionPipeline):
             return made
         return [self.signed(record, person, target, strength) for record in made]
 
+    def group(
+        self,
+        people: Sequence[Reference],
+        changes: Sequence[Change],
+        numbers: Sequence[int],
+        seed: int,
+        settings: Sampling,
+        strength: float,
+    ) -> list[EcgRecord]:
+        """A twin of each of several people, computed as one batch; see `diffusion.twin.batch.twins_of`."""
+        targets = [person.under(change) for person, change in zip(people, changes, strict=True)]
+        base = torch.cat([self.known(person, change) for person, change in zip(people, changes, strict=True)])
+        latents = [self.start(person, settings) for person in people] if strength < 1 else []
+        start = Start(torch.cat(latents), strength) if latents else None
+        prepared = Prepared.of(targets, numbers, seed, literal=True)
+        records = self.generator.draw(prepared, settings, batch_size=len(people), base=base, start=start)
+        return [self.signed(*facts, strength) for facts in zip(records, people, targets, strict=True)]
+
     def known(self, person: Reference, change: Change) -> torch.Tensor:
         """What the denoiser is given of a person (1, base_width); the time gap where another age is asked for."""
         gap = np.array([np.nan])
@@ -363,18 +395,3 @@ class ECGTwinPipeline(DiffusionPipeline):
         pipeline.identity_card = load_checkpoint(folder / "identity").card
         pipeline._identity_digest = digest
         return pipeline
-
-
-def load(path: str | Path | None = None) -> ECGTwinPipeline:
-    """The twin pipeline with the shipped weights, or those of a folder.
-
-    Raises:
-        InputError: no weights are there, or they are of something else.
-    """
-    folder = WEIGHTS / "twin" if path is None else Path(path)
-    if path is None and not folder.is_dir():
-        raise InputError(
-            f"{folder}: this installation ships no weights for twins; train some (physiogen train diffusion/identity, "
-            "then diffusion/twin) and give their folder (--checkpoint RUN/pipeline)"
-        )
-    return ECGTwinPipeline.from_pretrained(folder)

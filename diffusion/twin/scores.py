@@ -31,6 +31,30 @@ def moved(code: str, before: Parameters, after: Parameters, sex: str | None = No
     return bool(degree(after, sex) >= MOVED * degree(before, sex))
 
 
+#: Findings that the order of the beats shows, and not their form.
+RHYTHMIC = frozenset({"AFIB", "SR", "STACH", "SVTAC", "SBRAD", "BIGU", "3AVB"})
+#: Goes with any finding, whose ECG may still meet all of its limits.
+_WHOLE = frozenset({"NORM"})
+
+
+def unmet(own: Condition, target: Condition, before: Parameters, after: Parameters) -> list[str]:
+    """Codes of findings that came and are not to be seen, or went and still are; what cannot be measured is left out.
+
+    A finding that the person showed already, unsaid, counts where it is measured on one number that should have moved.
+    """
+    out = []
+    came, went = _codes(target) - _codes(own), _codes(own) - _codes(target)
+    for code in sorted(came & set(CRITERIA)):
+        criterion = CRITERIA[code]
+        seen = criterion.met(after, target.sex)
+        if criterion.degree is not None and not criterion.met(before, own.sex):
+            seen = seen and moved(code, before, after, target.sex)
+        if not seen:
+            out.append(code)
+    gone = sorted(went & set(CRITERIA) - _WHOLE)
+    return out + [code for code in gone if CRITERIA[code].met(after, target.sex)]
+
+
 @dataclass(frozen=True)
 class TwinScores:
     """Scores of one twin.
@@ -69,7 +93,7 @@ def checks_of(own: Condition, target: Condition, measured: Parameters) -> dict[s
     after, before = _codes(target), _codes(own)
     for code in sorted((after - before) & set(CRITERIA)):
         found[code] = bool(CRITERIA[code].met(measured, target.sex))
-    for code in sorted((before - after) & set(CRITERIA)):
+    for code in sorted((before - after) & set(CRITERIA) - _WHOLE):
         found[f"no {code}"] = measured.failure is None and not CRITERIA[code].met(measured, target.sex)
     return found
 

@@ -1,0 +1,131 @@
+"""What is done to a person's beat besides the learned change: numbers that were asked for, and limits of amplitudes."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from diffusion.beats.plausible import fault
+from diffusion.beats.shape import NUM_LEADS, BeatShape
+from diffusion.conditions.condition import Condition
+from diffusion.training.beat_sets import axis_of
+from diffusion.twin.amplitudes import allowed, heights, larger, outside
+from diffusion.twin.beat_change import BeatCondition
+from diffusion.twin.scores import RHYTHMIC, unmet
+from gen.leads import LEADS_12
+from metrics.measurement.parameters import Parameters
+
+Array = npt.NDArray[np.float64]
+#: Leads that are drawn and that each measured lead is made of.
+_MADE_OF: Mapping[str, tuple[int, ...]] = {
+    **{lead: (k,) for k, lead in enumerate(("I", "II", "V1", "V2", "V3", "V4", "V5", "V6"))},
+    **dict.fromkeys(("III", "aVR", "aVL", "aVF"), (0, 1)),
+}
+#: Amplitudes are brought this far inside their range: beats differ a little.
+_INSIDE = 0.96
+#: A lead is not made larger than this many times.
+_MOST = 1.6
+
+
+def beat_condition(condition: Condition, heart_rate: float, has_p: bool) -> BeatCondition:
+    """A condition as the change of a beat is told it."""
+    codes = condition.text.codes() if condition.text is not None else ()
+    return BeatCondition(frozenset(codes), heart_rate, condition.age, condition.sex, has_p)
+
+
+def with_numbers(shape: BeatShape, numbers: Mapping[str, float]) -> BeatShape:
+    """A form with the intervals and the axis that were asked for (``qrs_ms``, ``qt_ms``, ``pr_ms``, ``axis_deg``)."""
+    if "qrs_ms" in numbers:
+        off = shape.on_s + numbers["qrs_ms"] / 1e3
+        shape = replace(shape, off_s=off, t_off_s=max(shape.t_off_s, off + 0.10))
+    if "qt_ms" in numbers:
+        shape = replace(shape, t_off_s=max(shape.on_s + numbers["qt_ms"] / 1e3, shape.off_s + 0.08))
+    if "pr_ms" in numbers:
+        shape = replace(shape, pr_s=numbers["pr_ms"] / 1e3)
+    if "axis_deg" in numbers:
+        shape = shape.mixed(turned(numbers["axis_deg"] - axis_of(shape)))
+    return shape
+
+
+def turned(degrees: float) -> Array:
+    """(8, 8) mixing of leads that turns the heart in the frontal plane; chest leads are left alone."""
+    angle = np.deg2rad(degrees)
+    # aVF points down with 2 / sqrt(3) of the scale of I: aVF = II - I / 2.
+    to_plane = np.array([[1.0, 0.0], [-1.0 / np.sqrt(3.0), 2.0 / np.sqrt(3.0)]])
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    out = np.eye(NUM_LEADS)
+    out[:2, :2] = np.linalg.inv(to_plane) @ turn @ to_plane
+    return out
+
+
+def held(shape: BeatShape, measured: Parameters, codes: Collection[str]) -> BeatShape:
+    """A form with leads that are larger or smaller than in recordings with the findings brought into their range."""
+    limits, _ = allowed(codes)
+    found = heights(measured)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        less = np.nanmin(np.where(found > limits.high, _INSIDE * limits.high / found, 1.0), axis=0)
+        more = np.where(larger(found) < limits.low, limits.low / (_INSIDE * larger(found)), 1.0).clip(1, _MOST)
+    gain = np.ones(NUM_LEADS)
+    for lead, (down, up) in zip(LEADS_12, zip(less.tolist(), more.tolist(), strict=True), strict=True):
+        factor = down if down < 1 else up
+        for made_of in _MADE_OF[lead]:
+            if factor < 1 or gain[made_of] >= 1:
+                gain[made_of] = min(gain[made_of], factor) if factor < 1 else max(gain[made_of], factor)
+    return replace(shape, qrst=gain[:, None] * shape.qrst)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a drawn twin stands.
+
+    Attributes:
+        impossible: why no heart makes its beat; empty where one can.
+        outside: amplitudes outside those of recordings with the findings.
+        missing: codes of findings asked for, or that should have gone, whose criteria say otherwise.
+    """
+
+    impossible: str
+    outside: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def good(self) -> bool:
+        """Nothing is wrong."""
+        return not (self.impossible or self.outside or self.missing)
+
+    @property
+    def weight(self) -> tuple[bool, bool, int]:
+        """The larger, the worse."""
+        return bool(self.impossible), bool(self.outside), len(self.missing)
+
+    @property
+    def irregular(self) -> bool:
+        """Whether the rhythm is what is wrong."""
+        return any(code in RHYTHMIC for code in self.missing)
+
+
+def judged(own: Condition, target: Condition, shape: BeatShape, before: Parameters, after: Parameters) -> Verdict:
+    """How a twin stands that was measured.
+
+    Args:
+        own, target: conditions of the person and of the twin.
+        shape: the twin's prevailing beat.
+        before, after: measured on the reference and on the twin.
+    """
+    codes = added_codes(own, target)
+    found = outside(after, codes)
+    if found and not codes:  # a person whose amplitudes are unusual keeps them
+        mine = set(map(_place, outside(before, codes)))
+        found = [line for line in found if _place(line) not in mine]
+    return Verdict(fault(shape), tuple(found), tuple(unmet(own, target, before, after)))
+
+
+def added_codes(own: Condition, target: Condition) -> frozenset[str]:
+    """Findings that come."""
+    after, before = (frozenset(c.text.codes()) if c.text is not None else frozenset() for c in (target, own))
+    return after - before
+
+
+def _place(line: str) -> str:
+    return line[0] + line.partition(" in ")[2].partition(";")[0]

@@ -165,7 +165,7 @@ def tables(found: dict[str, Any], plausible: dict[str, Any]) -> dict[str, dict[s
             }
             if row["shown"] is not None:
                 asked[name]["criterion met"] = Value.of(row["shown"], better="higher")
-    return {f"the other recording among {found['gallery']} people": people, "recorded people asked for": asked}
+    return {"found again": people, "asked for": asked}
 
 
 def run(settings: RecordedTwins, progress: Progress) -> Results:
@@ -185,5 +185,6 @@ def run(settings: RecordedTwins, progress: Progress) -> Results:
         data=[data_at(location) for location in settings.real],
         n=found["twins"],
         weights=dict(pipeline.digests),
+        gallery=found["gallery"],
         people=plausible["people"],
     )

@@ -48,8 +48,8 @@ class BeatRecipe:
     recorded_share: float = 0.7
     """Share of samples that are recordings; the others are simulated."""
     simulated_hearts: int = 2000
-    init: str = "diffusion/weights/twin/denoiser"
-    """Denoiser whose embedding of texts and numbers is the start; empty starts from random weights."""
+    init: str = "diffusion/weights/default"
+    """Checkpoint whose embedding of texts and numbers is the start; empty starts from random weights."""
 
 
 def code_of(

@@ -20,7 +20,7 @@ from diffusion.process.guidance import Guidance, GuidedVelocity, links
 from diffusion.process.objective import Objective, denoising_loss
 from diffusion.twin.change import VOLTAGE, Change, edited, own_condition, target_condition
 from diffusion.twin.pairs import build_pairs
-from diffusion.twin.pipeline import load
+from diffusion.twin.beat_twin import load
 from diffusion.twin.recipes import identity, personalised, twin
 from diffusion.twin.scores import checks_of
 from diffusion.twin.sources import (
@@ -526,7 +526,7 @@ def test_bad_options_are_refused_in_one_line(run, tmp_path, arguments, words):
 
 
 def test_without_weights_one_clear_line(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("diffusion.twin.pipeline.WEIGHTS", tmp_path / "none")
+    monkeypatch.setattr("diffusion.twin.beat_twin.WEIGHTS", tmp_path / "none")
     status, out, err = run("--hr", 80, checkpoint=False)
     assert (status, out, len(err)) == (2, "", 1)
     assert "ships no weights for twins" in err[0]

@@ -28,6 +28,8 @@ ALL = "ALL"
 LEAST, SHARE = 20, 0.99
 WAVES = ("R", "S")
 _ROUNDING = 5e-4
+#: Two ECGs of a person differ so much in an amplitude.
+_AS_BEFORE = 1.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +83,27 @@ def allowed(codes: Collection[str], table: Mapping[str, Range] | None = None) ->
     return Range(min(r.n for r in ranges), low, high), " with ".join(known)
 
 
-def outside(measured: Parameters, codes: Collection[str], table: Mapping[str, Range] | None = None) -> list[str]:
-    """What lies outside the range of recordings with some findings, the farthest first; empty where nothing does."""
+def outside(
+    measured: Parameters,
+    codes: Collection[str],
+    table: Mapping[str, Range] | None = None,
+    *,
+    unless: Parameters | None = None,
+) -> list[str]:
+    """What lies outside the range of recordings with some findings, the farthest first; empty where nothing does.
+
+    Args:
+        measured: what is held against recordings.
+        codes: its findings.
+        table: instead of the shipped one.
+        unless: another ECG of the person; amplitudes as large or small as there are nothing new.
+    """
     limits, name = allowed(codes, table)
     found = heights(measured)
+    if unless is not None:
+        own = heights(unless)
+        widest = np.fmax(limits.high, _AS_BEFORE * own)
+        limits = Range(limits.n, np.fmin(limits.low, larger(own) / _AS_BEFORE), widest)
     said = "recordings" if name == ALL else f"recordings with {name}"
     faults = []
     with np.errstate(invalid="ignore"):

@@ -19,7 +19,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from diffusion.beats.code import INTERVALS, P_WIDTH, QRST_WIDTH, BeatCode
-from diffusion.beats.shape import NUM_LEADS, P_POINTS, POINTS, QT_POWER, BeatShape
+from diffusion.beats.shape import LEAD_IN, NUM_LEADS, P_POINTS, POINTS, QRS, QT_POWER, BeatShape, ramp
 
 Array = npt.NDArray[np.float64]
 
@@ -33,6 +33,8 @@ NUMBERS = 5
 _LEAST_MV = 0.06
 #: PR where a beat without a P wave gets one, seconds.
 _PR_S = 0.16
+#: Weights of ST-T, fading in after the complex.
+_AFTER_QRS = np.concatenate([np.zeros(LEAD_IN + QRS), ramp(8), np.ones(POINTS - LEAD_IN - QRS - 8)])
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,11 @@ class BeatChange(ModelMixin, ConfigMixin):
         """
         mean, spread = self.forward(batch["beat"], batch["own"], batch["target"])
         mask = batch["mask"].to(mean.dtype)
-        error = ((mean - batch["change"]) * mask).square().sum(dim=1) / mask.sum(dim=1)
+        # Of QRS-T, components count by their size: small ones are mostly what nothing tells.
+        weight = mask.clone()
+        size = self.scale[:QRST_WIDTH]
+        weight[:, :QRST_WIDTH] *= size / size.mean()
+        error = ((mean - batch["change"]).square() * weight).sum(dim=1) / weight.sum(dim=1)
         left = (batch["change"] - mean.detach()) * mask * torch.exp(-spread)
         lower = torch.tril(self.whiten)
         white = left @ lower.T
@@ -152,18 +158,33 @@ class BeatChange(ModelMixin, ConfigMixin):
             mask[_P] = mask[-1] = 0.0
         return out * mask, mask
 
-    def changed(self, shape: BeatShape, change: Array, rr_s: float, p_before: bool, p_after: bool) -> BeatShape:
-        """A form after a change (CHANGED,), at another RR interval."""
+    def changed(
+        self,
+        shape: BeatShape,
+        change: Array,
+        rr_s: float,
+        p_before: bool,
+        p_after: bool,
+        *,
+        keep_qrs: bool = False,
+    ) -> BeatShape:
+        """A form after a change (CHANGED,), at another RR interval; ``keep_qrs`` leaves the complex as it is."""
         first = _at_rate(shape, rr_s)
         basis = self.code.array("qrst_basis")
-        qrst = first.qrst + voltage(shape) * (change[:QRST_WIDTH] @ basis).reshape(NUM_LEADS, POINTS)
+        added = voltage(shape) * (change[:QRST_WIDTH] @ basis).reshape(NUM_LEADS, POINTS)
+        if keep_qrs:
+            added, change = added * _AFTER_QRS, change.copy()
+            change[_TIMES.start : _TIMES.start + 2] = 0.0
+        qrst = first.qrst + added
         p = first.p
         if p_after:
             p = p if p_before else self.code.array("p_mean").reshape(NUM_LEADS, P_POINTS)
             p = p + (change[_P] @ self.code.array("p_basis")).reshape(NUM_LEADS, P_POINTS)
         on, qrs, qt, pr = _times(first, p_before) * np.exp(change[_TIMES].clip(-1.5, 1.5))
-        qrs = float(np.clip(qrs, 0.05, 0.26))
-        on, qt = float(min(on, 0.8 * qrs)), float(np.clip(qt, qrs + 0.10, 0.75))
+        if not keep_qrs:
+            qrs = float(np.clip(qrs, 0.05, 0.26))
+            on = float(min(on, 0.8 * qrs))
+        qt = float(np.clip(qt, qrs + 0.10, 0.75))
         pr = float(np.clip(pr, 0.07, 0.42)) if p_after else shape.pr_s
         return replace(first, qrst=qrst, p=p, on_s=-on, off_s=qrs - on, t_off_s=qt - on, pr_s=pr)
 

@@ -14,6 +14,8 @@ from diffusion.twin.amplitudes import allowed, heights, larger, outside
 from diffusion.twin.beat_change import BeatCondition
 from diffusion.twin.scores import RHYTHMIC, unmet
 from gen.leads import LEADS_12
+from gen.text.phrases import touching
+from metrics.measurement.criteria import CRITERIA
 from metrics.measurement.parameters import Parameters
 
 Array = npt.NDArray[np.float64]
@@ -22,10 +24,15 @@ _MADE_OF: Mapping[str, tuple[int, ...]] = {
     **{lead: (k,) for k, lead in enumerate(("I", "II", "V1", "V2", "V3", "V4", "V5", "V6"))},
     **dict.fromkeys(("III", "aVR", "aVL", "aVF"), (0, 1)),
 }
+#: Findings that the prevailing complex has a form of its own with; premature beats and usual axes have none.
+_QRS_FORM = touching("qrs") - {"PVC", "PRC(S)", "BIGU", "TRIGU", "COUP", "SAB", "MID", "AXIND", "ARTEF", "REVERSAL"}
 #: Amplitudes are brought this far inside their range: beats differ a little.
 _INSIDE = 0.96
 #: A lead is not made larger than this many times.
 _MOST = 1.6
+#: What findings are brought to, as a share of their limit, and how much more of it than before; see
+#: `diffusion.twin.scores.moved`.
+_OVER, _BELOW, _FARTHER = 1.06, 0.94, 1.16
 
 
 def beat_condition(condition: Condition, heart_rate: float, has_p: bool) -> BeatCondition:
@@ -75,6 +82,41 @@ def held(shape: BeatShape, measured: Parameters, codes: Collection[str]) -> Beat
     return replace(shape, qrst=gain[:, None] * shape.qrst)
 
 
+def enforced(
+    shape: BeatShape, missing: Collection[str], before: Parameters, after: Parameters, sex: str | None, gone: bool
+) -> BeatShape:
+    """A form that is brought over the limit of what findings are measured on.
+
+    Args:
+        shape: as it was drawn.
+        missing: codes that it should show, or should show no longer.
+        before, after: measured on the reference and on the drawn twin.
+        sex: of the person.
+        gone: whether the findings should be gone.
+    """
+    for code in sorted(missing):
+        degree = CRITERIA[code].degree
+        if degree is None:
+            continue
+        now, was = degree(after, sex), degree(before, sex)
+        wanted = _BELOW if gone else max(_OVER, _FARTHER * min(was, 1.0))
+        if not np.isfinite(now) or now <= 0:
+            continue
+        ratio = float(np.clip(wanted / now, 1 / _MOST, _MOST))
+        if code == "LVH":
+            shape = replace(shape, qrst=ratio * shape.qrst)
+        elif code == "LVOLT":  # the degree is of how small the limb leads are
+            gain = np.ones(NUM_LEADS)
+            gain[:2] = 1.0 / ratio
+            shape = replace(shape, qrst=gain[:, None] * shape.qrst)
+        elif code == "1AVB":
+            shape = replace(shape, pr_s=ratio * shape.pr_s)
+        else:  # the length of QRS
+            more = (ratio - 1.0) * (shape.off_s - shape.on_s)
+            shape = replace(shape, off_s=shape.off_s + more, t_off_s=shape.t_off_s + max(more, 0.0))
+    return shape
+
+
 @dataclass(frozen=True)
 class Verdict:
     """How a drawn twin stands.
@@ -114,18 +156,18 @@ def judged(own: Condition, target: Condition, shape: BeatShape, before: Paramete
         before, after: measured on the reference and on the twin.
     """
     codes = added_codes(own, target)
-    found = outside(after, codes)
-    if found and not codes:  # a person whose amplitudes are unusual keeps them
-        mine = set(map(_place, outside(before, codes)))
-        found = [line for line in found if _place(line) not in mine]
+    mine = None if changes_qrs(own, target) else before  # a complex that is not changed may be as unusual as it was
+    found = outside(after, codes, unless=mine)
     return Verdict(fault(shape), tuple(found), tuple(unmet(own, target, before, after)))
+
+
+def changes_qrs(own: Condition, target: Condition) -> bool:
+    """Whether findings come or go that the form of QRS comes and goes with, or the age changes."""
+    differ = added_codes(own, target) | added_codes(target, own)
+    return bool(differ & _QRS_FORM) or own.age != target.age
 
 
 def added_codes(own: Condition, target: Condition) -> frozenset[str]:
     """Findings that come."""
     after, before = (frozenset(c.text.codes()) if c.text is not None else frozenset() for c in (target, own))
     return after - before
-
-
-def _place(line: str) -> str:
-    return line[0] + line.partition(" in ")[2].partition(";")[0]

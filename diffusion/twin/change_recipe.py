@@ -49,28 +49,28 @@ class ChangeRecipe:
 
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            steps=4000,
+            steps=1600,
             batch_size=128,
-            lr=1e-3,
-            weight_decay=0.02,
+            lr=8e-4,
+            weight_decay=0.1,
             betas=(0.9, 0.98),
             warmup=200,
             lr_floor=0.02,
             precision="fp32",
             ema_decay=0.998,
             checkpoint_dtype="fp16",
-            validate_every=400,
+            validate_every=200,
             save_every=400,
             max_minutes=25,
         )
     )
     hearts: int = 4000
     """Simulated hearts, two conditions each."""
-    variants: int = 2
+    variants: int = 4
     """Variations of gain and electrodes of each pair."""
     width: int = 256
     depth: int = 2
-    dropout: float = 0.1
+    dropout: float = 0.3
     beats: str = ""
     """Checkpoint folder of ``diffusion/beats`` whose components are used; empty takes the shipped one."""
 

@@ -30,7 +30,7 @@ _SECONDS = 7.0
 #: Share of samples in which statements of both conditions go unsaid, as reports leave out what is not new; how many.
 _TERSE, _UNSAID = 0.35, 0.6
 #: Noise on the inputs in training: recordings are measured less exactly than simulated truth.
-_INPUT_NOISE = 0.06
+_INPUT_NOISE = 0.12
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from diffusion.evaluation import monitor_sets as twin_monitor
 from diffusion.evaluation.intervals import retrieved, separation
 from diffusion.evaluation.twins import blurred
 from diffusion.twin.batch import twins_of, usable_people
-from diffusion.twin.change import Change
 from diffusion.twin.beat_twin import load
+from diffusion.twin.change import Change
 from diffusion.twin.recipes import identity, twin
 from gen.cli import run
 from gen.io import read_set

@@ -18,9 +18,9 @@ from diffusion.pipeline import ECGPipeline
 from diffusion.process.editing import edit
 from diffusion.process.guidance import Guidance, GuidedVelocity, links
 from diffusion.process.objective import Objective, denoising_loss
+from diffusion.twin.beat_twin import load
 from diffusion.twin.change import VOLTAGE, Change, edited, own_condition, target_condition
 from diffusion.twin.pairs import build_pairs
-from diffusion.twin.beat_twin import load
 from diffusion.twin.recipes import identity, personalised, twin
 from diffusion.twin.scores import checks_of
 from diffusion.twin.sources import (

@@ -8,19 +8,14 @@ from typing import Any
 import numpy as np
 
 from diffusion.twin.amplitudes import ALL, LEAST, SHARE, Range, heights
-from gen.card import About
 from gen.files import replace_folder, write_json
 from gen.leads import LEADS_8
 from gen.records import InputError
+from gen.training.declared import Declared
 from gen.training.recipe import Fit, OfCache, Recipe
 from metrics.measurement.records import measure_records
 
-ABOUT = About(
-    name="diffusion/amplitudes",
-    task="How large R and S waves are in recordings with a finding, lead by lead.",
-    intended_use="Holding generated ECGs of one person against recordings.",
-    limits=f"Of the recordings it was measured on; findings of fewer than {LEAST} recordings have no row.",
-)
+ABOUT = Declared("diffusion").about("amplitudes")
 
 
 @dataclass(frozen=True)

@@ -22,48 +22,22 @@ from diffusion.twin.change_sets import (
     simulated_pairs,
     write_pairs,
 )
-from gen.card import SIMULATED, About, Source
+from gen.card import SIMULATED, Source
 from gen.checkpoint import checkpoint_digest, load_model
 from gen.training import BatchSource, Job, Recipe, TrainingConfig
+from gen.training.declared import Declared
 from gen.training.trainer import Validate
 
 #: Cohorts of training and of validation; those of evaluations are others.
 _COHORT, _HELD_OUT = 6_100_003, 6_200_003
-ABOUT = About(
-    name="diffusion/beat-change",
-    task="A person's beat, the condition it was recorded in and another one in; what changes about the beat out.",
-    intended_use=(
-        "Research: twins of one person for augmentation, teaching and counterfactual studies. Everything generated is "
-        "marked synthetic. Not a diagnostic device and no forecast of a person's future."
-    ),
-    limits=(
-        "Learned from simulated hearts alone: what a finding does to a recorded person is the simulator's physiology. "
-        "Statements that the simulation does not know change the rhythm and the numbers only."
-    ),
-)
+DECLARED = Declared("diffusion")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeRecipe:
     """Settings of ``diffusion/beat-change``; ``--set key=value`` changes any of them."""
 
-    training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(
-            steps=1600,
-            batch_size=128,
-            lr=8e-4,
-            weight_decay=0.1,
-            betas=(0.9, 0.98),
-            warmup=200,
-            lr_floor=0.02,
-            precision="fp32",
-            ema_decay=0.998,
-            checkpoint_dtype="fp16",
-            validate_every=200,
-            save_every=400,
-            max_minutes=25,
-        )
-    )
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("beat-change"))
     hearts: int = 4000
     """Simulated hearts, two conditions each."""
     variants: int = 4
@@ -148,4 +122,4 @@ def _validator(rows: ChangeRows) -> Callable[[torch.nn.Module], dict[str, float]
     return validate
 
 
-change = Recipe(ABOUT, ChangeRecipe, _Change)
+change = Recipe(DECLARED.about("beat-change"), ChangeRecipe, _Change)

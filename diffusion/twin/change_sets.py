@@ -12,7 +12,7 @@ import torch
 from diffusion.beats.measure import observed_beats
 from diffusion.beats.shape import BeatShape
 from diffusion.training.beat_sets import other_electrodes, plan_of_truth
-from diffusion.training.examples import CONDUCTION, FORMS, OVERSAMPLE, RHYTHMS, WIDE, draw_wish
+from diffusion.training.examples import CONDUCTION, FORMS, OVERSAMPLE, RHYTHMS, WIDE, sample_condition
 from diffusion.twin.beat_change import BeatChange, BeatCondition
 from gen.files import atomic_files
 from gen.randomness import sample_generator
@@ -105,7 +105,7 @@ def wish_pair(seed: int, index: int, age: float) -> tuple[dict[str, Any], dict[s
     rng = np.random.default_rng(np.random.SeedSequence((seed, index, 11)))
     kind = rng.random()
     if kind < _APART:
-        first, second = draw_wish(rng), draw_wish(rng)
+        first, second = sample_condition(rng), sample_condition(rng)
         return {**first, "age": age}, {**second, "age": age}
     first = {**_findings(rng), "age": age}
     if kind < _APART + _RATE:

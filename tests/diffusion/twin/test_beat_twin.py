@@ -126,7 +126,8 @@ def test_strength_goes_from_the_own_beat_to_the_whole_change(pipe, person):
 
     def shape(strength):
         change = Change(add="left bundle branch block")
-        return pipe._drawer.drawn(person, change, person.under(change), 11, pipe.sampling(), strength).strip.shapes["own"]
+        drawn = pipe._drawer.drawn(person, change, person.under(change), 11, pipe.sampling(), strength)
+        return drawn.strip.shapes["own"]
 
     none, half, whole = (shape(s) for s in (0.0, 0.5, 1.0))
     assert np.allclose(none.qrst, own.qrst)

@@ -19,7 +19,7 @@ from diffusion.evaluation.intervals import interval
 from diffusion.evaluation.settings import RecordedTwins
 from diffusion.twin.amplitudes import outside
 from diffusion.twin.batch import twins_of, usable_people
-from diffusion.twin.beat_edit import added_codes
+from diffusion.twin.beat_edit import changes_qrs, judged_codes
 from diffusion.twin.change import Change, own_condition
 from diffusion.twin.reference import Reference
 from gen.evaluations import Progress, data_at
@@ -123,16 +123,20 @@ def plausibility(
             pipeline, [p for p, _ in chosen], [c for _, c in chosen], settings, seed=seed, first=number * people
         )
         measured = measure_records(twins)
-        beyond, flagged, shown, off = [], [], [], []
+        beyond, new, flagged, shown, off = [], [], [], [], []
         for (person, change), twin, found in zip(chosen, twins, measured, strict=True):
-            codes = added_codes(person.condition, person.under(change))
-            out = bool(outside(found, codes))
-            beyond.append(out)
+            target = person.under(change)
+            codes = judged_codes(person.condition, target)
+            beyond.append(bool(outside(found, codes)))
+            kept = not changes_qrs(person.condition, target)
+            before = measure_records([person.record])[0] if kept else None
+            new.append(bool(outside(found, codes, unless=before)))
             flagged.append(bool(twin.metadata.get("outside")))
             shown.append(code is None or CRITERIA[code].met(found, person.condition.sex))
             off.append(abs(found.hr_bpm - float(change.heart_rate or np.nan)))
         figures[words or "another rate"] = {
-            "outside": interval(np.array(beyond, dtype=float)),
+            "outside": interval(np.array(new, dtype=float)),
+            "outside_own": interval(np.array(beyond, dtype=float)),
             "flagged": interval(np.array(flagged, dtype=float)),
             "shown": interval(np.array(shown, dtype=float)) if code is not None else None,
             "rate": interval(np.array(off)),
@@ -160,6 +164,7 @@ def tables(found: dict[str, Any], plausible: dict[str, Any]) -> dict[str, dict[s
         if isinstance(row, dict):
             asked[name] = {
                 "amplitudes outside": Value.of(row["outside"], better="lower"),
+                "the person's own counted": Value.of(row["outside_own"], better="lower"),
                 "flagged": Value.of(row["flagged"]),
                 "rate MAE": Value.of(row["rate"], unit="bpm", better="lower"),
             }

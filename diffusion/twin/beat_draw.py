@@ -28,6 +28,7 @@ from diffusion.twin.beat_edit import (
     enforced,
     held,
     judged,
+    judged_codes,
     with_numbers,
 )
 from diffusion.twin.change import Change
@@ -108,7 +109,7 @@ class TwinDrawer:
                 found = _measured(strip)
                 verdict = judged(own_condition, target, shape, measured, found)
             if hold and reshaped and verdict.outside:
-                shape = held(shape, found, added_codes(own_condition, target))
+                shape = held(shape, found, judged_codes(own_condition, target))
                 strip = self._composed(person, own, target, shape, plan, request, seed, settings, change)
                 verdict = judged(own_condition, target, shape, measured, _measured(strip))
             now = DrawnTwin(replace(strip, tries=attempt + 1), verdict)

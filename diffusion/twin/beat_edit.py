@@ -25,7 +25,8 @@ _MADE_OF: Mapping[str, tuple[int, ...]] = {
     **dict.fromkeys(("III", "aVR", "aVL", "aVF"), (0, 1)),
 }
 #: Findings that the prevailing complex has a form of its own with; premature beats and usual axes have none.
-_QRS_FORM = touching("qrs") - {"PVC", "PRC(S)", "BIGU", "TRIGU", "COUP", "SAB", "MID", "AXIND", "ARTEF", "REVERSAL"}
+_ECTOPIC = frozenset({"PVC", "PAC", "PRC(S)", "BIGU", "TRIGU", "COUP", "SVARR"})
+_QRS_FORM = touching("qrs") - _ECTOPIC - {"SAB", "MID", "AXIND", "ARTEF", "REVERSAL"}
 #: Amplitudes are brought this far inside their range: beats differ a little.
 _INSIDE = 0.96
 #: A lead is not made larger than this many times.
@@ -155,7 +156,7 @@ def judged(own: Condition, target: Condition, shape: BeatShape, before: Paramete
         shape: the twin's prevailing beat.
         before, after: measured on the reference and on the twin.
     """
-    codes = added_codes(own, target)
+    codes = judged_codes(own, target)
     mine = None if changes_qrs(own, target) else before  # a complex that is not changed may be as unusual as it was
     found = outside(after, codes, unless=mine)
     return Verdict(fault(shape), tuple(found), tuple(unmet(own, target, before, after)))
@@ -165,6 +166,11 @@ def changes_qrs(own: Condition, target: Condition) -> bool:
     """Whether findings come or go that the form of QRS comes and goes with, or the age changes."""
     differ = added_codes(own, target) | added_codes(target, own)
     return bool(differ & _QRS_FORM) or own.age != target.age
+
+
+def judged_codes(own: Condition, target: Condition) -> frozenset[str]:
+    """Findings that come, as far as amplitudes of recordings with them say something of the prevailing beat."""
+    return added_codes(own, target) - _ECTOPIC
 
 
 def added_codes(own: Condition, target: Condition) -> frozenset[str]:

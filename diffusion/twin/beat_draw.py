@@ -108,7 +108,7 @@ class TwinDrawer:
                 strip = self._composed(person, own, target, shape, plan, request, seed, settings, change)
                 found = _measured(strip)
                 verdict = judged(own_condition, target, shape, measured, found)
-            if hold and reshaped and verdict.outside:
+            if hold and reshaped and (verdict.outside or verdict.impossible):
                 shape = held(shape, found, judged_codes(own_condition, target))
                 strip = self._composed(person, own, target, shape, plan, request, seed, settings, change)
                 verdict = judged(own_condition, target, shape, measured, _measured(strip))

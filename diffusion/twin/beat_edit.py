@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from diffusion.beats.plausible import fault
+from diffusion.beats.plausible import QRS_MV, fault
 from diffusion.beats.shape import NUM_LEADS, BeatShape
 from diffusion.conditions.condition import Condition
 from diffusion.training.beat_sets import axis_of
@@ -80,7 +80,8 @@ def held(shape: BeatShape, measured: Parameters, codes: Collection[str]) -> Beat
         for made_of in _MADE_OF[lead]:
             if factor < 1 or gain[made_of] >= 1:
                 gain[made_of] = min(gain[made_of], factor) if factor < 1 else max(gain[made_of], factor)
-    return replace(shape, qrst=gain[:, None] * shape.qrst)
+    qrst = gain[:, None] * shape.qrst
+    return replace(shape, qrst=qrst * min(1.0, _INSIDE * QRS_MV / max(float(np.abs(qrst).max()), 1e-6)))
 
 
 def enforced(
@@ -156,10 +157,10 @@ def judged(own: Condition, target: Condition, shape: BeatShape, before: Paramete
         shape: the twin's prevailing beat.
         before, after: measured on the reference and on the twin.
     """
-    codes = judged_codes(own, target)
-    mine = None if changes_qrs(own, target) else before  # a complex that is not changed may be as unusual as it was
-    found = outside(after, codes, unless=mine)
-    return Verdict(fault(shape), tuple(found), tuple(unmet(own, target, before, after)))
+    kept = not changes_qrs(own, target)  # a complex that is not changed may be as unusual as it was
+    found = outside(after, judged_codes(own, target), unless=before if kept else None)
+    impossible = "" if kept else fault(shape)
+    return Verdict(impossible, tuple(found), tuple(unmet(own, target, before, after)))
 
 
 def changes_qrs(own: Condition, target: Condition) -> bool:

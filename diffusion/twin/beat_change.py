@@ -167,14 +167,25 @@ class BeatChange(ModelMixin, ConfigMixin):
         p_after: bool,
         *,
         keep_qrs: bool = False,
+        keep_pr: bool = False,
     ) -> BeatShape:
-        """A form after a change (CHANGED,), at another RR interval; ``keep_qrs`` leaves the complex as it is."""
+        """A form after a change (CHANGED,), at another RR interval.
+
+        Args:
+            shape: before it.
+            change: see `change`.
+            rr_s: interval after it.
+            p_before, p_after: whether there are P waves.
+            keep_qrs, keep_pr: leave the complex, or the PR interval, as it is.
+        """
         first = _at_rate(shape, rr_s)
         basis = self.code.array("qrst_basis")
         added = voltage(shape) * (change[:QRST_WIDTH] @ basis).reshape(NUM_LEADS, POINTS)
         if keep_qrs:
             added, change = added * _AFTER_QRS, change.copy()
             change[_TIMES.start : _TIMES.start + 2] = 0.0
+        if keep_pr and p_before:
+            change = np.append(change[:-1], 0.0)
         qrst = first.qrst + added
         p = first.p
         if p_after:

@@ -24,6 +24,7 @@ from diffusion.twin.beat_edit import (
     Verdict,
     added_codes,
     beat_condition,
+    changes_pr,
     changes_qrs,
     enforced,
     held,
@@ -153,8 +154,8 @@ class TwinDrawer:
         then = beat_condition(replace(target, text=target.text or before.text), 60.0 / rr_s, has_p)
         mean, root = self._change.expected(own.shape, first, then)
         change = strength * (mean + spread * (root @ rng.standard_normal(len(mean)).clip(-2, 2)))
-        keep = not changes_qrs(before, target)
-        return self._change.changed(own.shape, change, rr_s, had, has_p, keep_qrs=keep)
+        keep = {"keep_qrs": not changes_qrs(before, target), "keep_pr": not changes_pr(before, target, rr_s)}
+        return self._change.changed(own.shape, change, rr_s, had, has_p, **keep)
 
     def _rhythm(
         self, person: Reference, own: OwnBeats, change: Change, target: Condition, seed: int, settings: Sampling

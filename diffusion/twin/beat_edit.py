@@ -12,7 +12,7 @@ from diffusion.conditions.condition import Condition
 from diffusion.training.beat_sets import axis_of
 from diffusion.twin.amplitudes import allowed, heights, larger, outside
 from diffusion.twin.beat_change import BeatCondition
-from diffusion.twin.scores import RHYTHMIC, unmet
+from diffusion.twin.scores import RATE_TOLERANCE_BPM, RHYTHMIC, unmet
 from gen.leads import LEADS_12
 from gen.text.phrases import touching
 from metrics.measurement.criteria import CRITERIA
@@ -167,6 +167,13 @@ def changes_qrs(own: Condition, target: Condition) -> bool:
     """Whether findings come or go that the form of QRS comes and goes with, or the age changes."""
     differ = added_codes(own, target) | added_codes(target, own)
     return bool(differ & _QRS_FORM) or own.age != target.age
+
+
+def changes_pr(own: Condition, target: Condition, rr_s: float) -> bool:
+    """Whether findings come or go that PR depends on, or the rate or the age changes."""
+    differ = added_codes(own, target) | added_codes(target, own)
+    rate = own.heart_rate is None or abs(60.0 / rr_s - own.heart_rate) > RATE_TOLERANCE_BPM
+    return bool(differ & touching("pr")) or rate or own.age != target.age
 
 
 def judged_codes(own: Condition, target: Condition) -> frozenset[str]:

@@ -43,8 +43,10 @@ from metrics.measurement.records import measure_records
 
 #: How often a twin is drawn at most. Where a criterion was missed, the change becomes this many times what is expected,
 #: and in the end the form is brought over the limit; where an amplitude lay outside, the lead is held.
-_FACTORS = (1.0, 1.15, 1.3, 1.3, 1.3)
+_FACTORS = (1.0, 1.15, 1.3, 1.3)
 _ENFORCED = 2
+#: How often in one draw.
+_ROUNDS = 3
 #: How far draws lie around what is expected, in standard deviations of simulated hearts.
 SPREAD = 0.6
 _RHYTHM, _SIGNAL, _CHANGE, _OTHER = 53, 54, 55, 56
@@ -104,19 +106,20 @@ class TwinDrawer:
             strip = self._composed(person, own, target, shape, plan, request, seed, settings, change)
             found = _measured(strip)
             verdict = judged(own_condition, target, shape, measured, found)
-            if attempt >= _ENFORCED and verdict.missing and not verdict.irregular:
-                shape = self._enforced(shape, verdict, nearest, target, found)
+            for _ in range(_ROUNDS):
+                if attempt >= _ENFORCED and verdict.measurable:
+                    shape = self._enforced(shape, verdict, nearest, target, found)
+                elif hold and reshaped and (verdict.outside or verdict.impossible):
+                    shape = held(shape, found, judged_codes(own_condition, target))
+                else:
+                    break
                 strip = self._composed(person, own, target, shape, plan, request, seed, settings, change)
                 found = _measured(strip)
                 verdict = judged(own_condition, target, shape, measured, found)
-            if hold and reshaped and (verdict.outside or verdict.impossible):
-                shape = held(shape, found, judged_codes(own_condition, target))
-                strip = self._composed(person, own, target, shape, plan, request, seed, settings, change)
-                verdict = judged(own_condition, target, shape, measured, _measured(strip))
             now = DrawnTwin(replace(strip, tries=attempt + 1), verdict)
             if best is None or verdict.weight < best.verdict.weight:
                 best = now
-            if verdict.good or strength < 1:
+            if verdict.good or strength < 1 or not (reshaped or verdict.missing):
                 break
             irregular += verdict.irregular
             if verdict.outside or verdict.impossible:

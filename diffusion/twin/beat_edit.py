@@ -31,6 +31,8 @@ _QRS_FORM = touching("qrs") - _ECTOPIC - {"SAB", "MID", "AXIND", "ARTEF", "REVER
 _INSIDE = 0.96
 #: A lead is not made larger than this many times.
 _MOST = 1.6
+#: The form is not brought over the limit of a finding by more than this.
+_ENFORCED_MOST = 3.0
 #: What findings are brought to, as a share of their limit, and how much more of it than before; see
 #: `diffusion.twin.scores.moved`.
 _OVER, _BELOW, _FARTHER = 1.06, 0.94, 1.16
@@ -74,6 +76,8 @@ def held(shape: BeatShape, measured: Parameters, codes: Collection[str]) -> Beat
     with np.errstate(invalid="ignore", divide="ignore"):
         less = np.nanmin(np.where(found > limits.high, _INSIDE * limits.high / found, 1.0), axis=0)
         more = np.where(larger(found) < limits.low, limits.low / (_INSIDE * larger(found)), 1.0).clip(1, _MOST)
+    if "LVOLT" in codes:  # small leads are what was asked for
+        more = np.ones_like(more)
     gain = np.ones(NUM_LEADS)
     for lead, (down, up) in zip(LEADS_12, zip(less.tolist(), more.tolist(), strict=True), strict=True):
         factor = down if down < 1 else up
@@ -104,7 +108,7 @@ def enforced(
         wanted = _BELOW if gone else max(_OVER, _FARTHER * min(was, 1.0))
         if not np.isfinite(now) or now <= 0:
             continue
-        ratio = float(np.clip(wanted / now, 1 / _MOST, _MOST))
+        ratio = float(np.clip(wanted / now, 1 / _ENFORCED_MOST, _ENFORCED_MOST))
         if code == "LVH":
             shape = replace(shape, qrst=ratio * shape.qrst)
         elif code == "LVOLT":  # the degree is of how small the limb leads are
@@ -142,6 +146,11 @@ class Verdict:
     def weight(self) -> tuple[bool, bool, int]:
         """The larger, the worse."""
         return bool(self.impossible), bool(self.outside), len(self.missing)
+
+    @property
+    def measurable(self) -> bool:
+        """Whether a finding is missed that is measured on one number of the beat's form."""
+        return any(CRITERIA[code].degree is not None for code in self.missing)
 
     @property
     def irregular(self) -> bool:

@@ -39,7 +39,7 @@ def test_a_lead_without_r_is_nothing_unusual_but_one_without_both_is():
     small.s_mv[_I] = 0.05
     assert outside(small, [], table()) == ["QRS of 0.05 mV in I; recordings have 0.10 or more"]
     small.s_mv[_I] = np.nan  # not measured: nothing is said
-    small.r_mv[_I] = np.nan
+    small.r_mv[_I] = small.q_mv[_I] = np.nan
     assert outside(small, [], table()) == []
 
 

@@ -19,7 +19,7 @@ from diffusion.conditions.condition import Condition, collate
 from diffusion.process.settings import Sampling
 from diffusion.rhythm import BeatKind, BeatPlan, RhythmRequest, draw_rhythm, habits_of
 from diffusion.rhythm import Habits as RhythmHabits
-from diffusion.twin.beat_change import BeatChange
+from diffusion.twin.beat_change import BeatChange, voltage
 from diffusion.twin.beat_edit import (
     Verdict,
     added_codes,
@@ -221,6 +221,8 @@ class TwinDrawer:
             known = own.beats.shapes.get("other")
             shapes["other"] = known if known is not None else self._other(vector, target, shape.rr_s, seed, settings)
         habits = self._habits(own, vector, target, plan, seed, settings)
+        # Leads are mixed by shares; where some have grown, the same turning of the heart must not move the others more.
+        habits = replace(habits, mixing=habits.mixing * min(1.0, voltage(own.shape) / voltage(shape)))
         length = round(settings.duration_s * FS_HZ)
 
         def drawn(forms: Mapping[str, BeatShape]) -> Any:

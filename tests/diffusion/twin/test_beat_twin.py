@@ -222,7 +222,7 @@ def test_exchanged_arms_and_too_few_beats_are_no_reference(pipe, record):
         pipe.prepare(EcgRecord(arms, record.fs_hz, LEADS_8, record_id="arms"))
     slow = ecg(statements=["SR", "SBRAD"], heart_rate=30)
     short = replace(slow, signal_mv=slow.signal_mv[:, : round(4.0 * slow.fs_hz)])
-    with pytest.raises(InputError, match="not usable as a reference: .*(fewer than|too few)"):
+    with pytest.raises(InputError, match=r"not usable as a reference: .*(fewer than|too few)"):
         pipe.prepare(short)
 
 

@@ -32,7 +32,7 @@ from diffusion.twin.beat_edit import (
     judged_codes,
     with_numbers,
 )
-from diffusion.twin.change import Change
+from diffusion.twin.change import VOLTAGE, Change
 from diffusion.twin.reference import Reference, Seen
 from gen.leads import LEADS_8
 from gen.randomness import Stream
@@ -50,6 +50,7 @@ _ROUNDS = 3
 #: How far draws lie around what is expected, in standard deviations of simulated hearts.
 SPREAD = 0.6
 _RHYTHM, _SIGNAL, _CHANGE, _OTHER = 53, 54, 55, 56
+_LOW = "LVOLT"
 _ATRIAL = {"fibrillation": "AFIB", "flutter": "AFLT"}
 #: Bands in which fibrillating atria are seen.
 _WAVES = (EDGES_HZ[:-1] >= 3.0) & (EDGES_HZ[1:] <= 11.5)
@@ -155,10 +156,14 @@ class TwinDrawer:
         had = own.beats.has_p
         first = beat_condition(before, 60.0 / own.shape.rr_s, had)
         then = beat_condition(replace(target, text=target.text or before.text), 60.0 / rr_s, has_p)
+        # Low voltage is the same beat, smaller in all leads.
+        gain = VOLTAGE[_LOW] ** (strength * (int(_LOW in then.codes) - int(_LOW in first.codes)))
+        first, then = (replace(c, codes=c.codes - {_LOW}) for c in (first, then))
         mean, root = self._change.expected(own.shape, first, then)
         change = strength * (mean + spread * (root @ rng.standard_normal(len(mean)).clip(-2, 2)))
         keep = {"keep_qrs": not changes_qrs(before, target), "keep_pr": not changes_pr(before, target, rr_s)}
-        return self._change.changed(own.shape, change, rr_s, had, has_p, **keep)
+        shape: BeatShape = self._change.changed(own.shape, change, rr_s, had, has_p, **keep)
+        return shape if gain == 1 else shape.mixed(gain * np.eye(len(LEADS_8)))
 
     def _rhythm(
         self, person: Reference, own: OwnBeats, change: Change, target: Condition, seed: int, settings: Sampling

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from diffusion.checkpoints import DENOISERS, INDEX, WEIGHTS
+from diffusion.checkpoints import DENOISERS, INDEX
 from diffusion.process.objective import Objective
 from diffusion.training.latents import channel_weights
 from diffusion.training.recipes import validation_error
@@ -64,9 +64,9 @@ class TwinRecipe:
     data: PersonData = field(default_factory=PersonData)
     identity: str = ""
     """Checkpoint folder of ``diffusion/identity``."""
-    init: str = ""
-    """Checkpoint folder of the population denoiser to start from; empty takes the shipped one, "none" random weights
-    (with ``text_path`` and so on)."""
+    init: str = "none"
+    """Checkpoint folder of the population denoiser of latents to start from (``diffusion/default``); "none" takes random
+    weights (with ``text_path`` and so on)."""
     base_path: str = "adaln"
     """Way of the base vector: adaln (its weights start at zero: the population model), attention or both."""
     text_path: str = "attention"
@@ -205,15 +205,14 @@ def _identity_network(recipe: IdentityRecipe, channels: int) -> nn.Module:
 
 def _twin_network(recipe: TwinRecipe, channels: int, base_width: int) -> nn.Module:
     """The personalised denoiser, as the population denoiser where it starts from one."""
-    if recipe.init == "none":
+    if recipe.init in ("", "none"):
         if recipe.network not in ("LatentDiT", "LatentUNet"):
             raise InputError(f"network {recipe.network!r}: expected LatentDiT or LatentUNet")
         kind = DENOISERS[recipe.network]
         paths = {"text_path": recipe.text_path, "numbers_path": recipe.numbers_path, "base_path": recipe.base_path}
         model = kind(latent_channels=channels, base_width=base_width, **paths)
     else:
-        folder = Path(recipe.init) if recipe.init else WEIGHTS / "default"
-        model = personalised(folder, base_width, recipe.base_path)
+        model = personalised(Path(recipe.init), base_width, recipe.base_path)
     model.objective = recipe.objective
     return model
 

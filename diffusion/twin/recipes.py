@@ -65,7 +65,7 @@ class TwinRecipe:
     identity: str = ""
     """Checkpoint folder of ``diffusion/identity``."""
     init: str = "none"
-    """Checkpoint folder of the population denoiser of latents to start from (``diffusion/default``); "none" takes random
+    """Checkpoint folder of a population denoiser of latents (``diffusion/default``) to start from; "none" takes random
     weights (with ``text_path`` and so on)."""
     base_path: str = "adaln"
     """Way of the base vector: adaln (its weights start at zero: the population model), attention or both."""

@@ -19,6 +19,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from diffusion.beats.code import INTERVALS, P_WIDTH, QRST_WIDTH, BeatCode
+from diffusion.beats.plausible import LONGEST_QRS_S
 from diffusion.beats.shape import LEAD_IN, NUM_LEADS, P_POINTS, POINTS, QRS, QT_POWER, BeatShape, ramp
 
 Array = npt.NDArray[np.float64]
@@ -193,7 +194,7 @@ class BeatChange(ModelMixin, ConfigMixin):
             p = p + (change[_P] @ self.code.array("p_basis")).reshape(NUM_LEADS, P_POINTS)
         on, qrs, qt, pr = _times(first, p_before) * np.exp(change[_TIMES].clip(-1.5, 1.5))
         if not keep_qrs:
-            qrs = float(np.clip(qrs, 0.05, 0.26))
+            qrs = float(np.clip(qrs, 0.05, LONGEST_QRS_S["own"] - 0.005))
             on = float(min(on, 0.8 * qrs))
         qt = float(np.clip(qt, qrs + 0.10, 0.75))
         pr = float(np.clip(pr, 0.07, 0.42)) if p_after else shape.pr_s

@@ -30,6 +30,7 @@ from diffusion.twin.beat_edit import (
     held,
     judged,
     judged_codes,
+    possible,
     with_numbers,
 )
 from diffusion.twin.change import VOLTAGE, Change
@@ -99,6 +100,7 @@ class TwinDrawer:
                 own, own_condition, target, rr, len(plan.p_times_s) > 0, rng, strength * _FACTORS[factor], spread
             )
             shape = with_numbers(shape, dict(change.numbers))
+            shape = possible(shape) if reshaped else shape
             if len(plan.p_times_s) and request.pr_ms is None:
                 request = replace(
                     request, heart_rate=plan.heart_rate_bpm, pr_ms=float(np.clip(1e3 * shape.pr_s, 60, 440))

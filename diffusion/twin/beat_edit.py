@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from diffusion.beats.plausible import QRS_MV, fault
-from diffusion.beats.shape import NUM_LEADS, BeatShape
+from diffusion.beats.plausible import P_MV, QRS_MV, ST_T_MV, fault
+from diffusion.beats.shape import LEAD_IN, NUM_LEADS, POINTS, QRS, BeatShape
 from diffusion.conditions.condition import Condition
 from diffusion.training.beat_sets import axis_of
 from diffusion.twin.amplitudes import allowed, heights, larger, outside
@@ -84,8 +84,18 @@ def held(shape: BeatShape, measured: Parameters, codes: Collection[str]) -> Beat
         for made_of in _MADE_OF[lead]:
             if factor < 1 or gain[made_of] >= 1:
                 gain[made_of] = min(gain[made_of], factor) if factor < 1 else max(gain[made_of], factor)
-    qrst = gain[:, None] * shape.qrst
-    return replace(shape, qrst=qrst * min(1.0, _INSIDE * QRS_MV / max(float(np.abs(qrst).max()), 1e-6)))
+    return possible(replace(shape, qrst=gain[:, None] * shape.qrst))
+
+
+def possible(shape: BeatShape) -> BeatShape:
+    """A form whose waves are larger than a heart makes them brought under the limits of `diffusion.beats.plausible`."""
+    complex_, rest = shape.qrst[:, : LEAD_IN + QRS], shape.qrst[:, LEAD_IN + QRS :]
+    factors = [
+        min(1.0, _INSIDE * limit / max(float(np.abs(wave).max()), 1e-6))
+        for wave, limit in ((complex_, QRS_MV), (rest, ST_T_MV), (shape.p, P_MV))
+    ]
+    weight = np.interp(np.arange(POINTS), [LEAD_IN + QRS, LEAD_IN + QRS + 8], factors[:2])
+    return replace(shape, qrst=weight * shape.qrst, p=factors[2] * shape.p)
 
 
 def enforced(

@@ -7,8 +7,9 @@ import pytest
 
 import gen
 from diffusion.beats.own import own_beats
+from diffusion.beats.plausible import fault
 from diffusion.twin.batch import twins_of
-from diffusion.twin.beat_edit import held
+from diffusion.twin.beat_edit import held, possible
 from diffusion.twin.beat_twin import BeatTwinPipeline
 from diffusion.twin.change import Change
 from gen import cli
@@ -173,6 +174,14 @@ def test_of_several_recordings_the_nearest_is_used(pipe, record):
     both = pipe.prepare([record, blocked])
     assert both.nearest(both.under(Change(add="left bundle branch block"))).condition.text.codes() >= {"CLBBB"}
     assert both.nearest(both.under(Change(heart_rate=90))) is both.seen[0]
+
+
+def test_what_no_heart_makes_is_brought_to_what_one_can(person):
+    shape = person.seen[0].beats.shape
+    assert np.array_equal(possible(shape).qrst, shape.qrst)
+    huge = replace(shape, qrst=20.0 * shape.qrst, p=20.0 * shape.p)
+    assert fault(huge)
+    assert not fault(possible(huge))
 
 
 def test_what_is_too_large_is_held(pipe, person, record):

@@ -27,6 +27,8 @@ _MADE_OF: Mapping[str, tuple[int, ...]] = {
 #: Findings that the prevailing complex has a form of its own with; premature beats and usual axes have none.
 _ECTOPIC = frozenset({"PVC", "PAC", "PRC(S)", "BIGU", "TRIGU", "COUP", "SVARR"})
 _QRS_FORM = touching("qrs") - _ECTOPIC - {"SAB", "MID", "AXIND", "ARTEF", "REVERSAL"}
+#: Years over which a beat stays what it is.
+_YEARS = 5.0
 #: Amplitudes are brought this far inside their range: beats differ a little.
 _INSIDE = 0.96
 #: A lead is not made larger than this many times.
@@ -185,14 +187,18 @@ def judged(own: Condition, target: Condition, shape: BeatShape, before: Paramete
 def changes_qrs(own: Condition, target: Condition) -> bool:
     """Whether findings come or go that the form of QRS comes and goes with, or the age changes."""
     differ = added_codes(own, target) | added_codes(target, own)
-    return bool(differ & _QRS_FORM) or own.age != target.age
+    return bool(differ & _QRS_FORM) or _other_age(own, target)
 
 
 def changes_pr(own: Condition, target: Condition, rr_s: float) -> bool:
     """Whether findings come or go that PR depends on, or the rate or the age changes."""
     differ = added_codes(own, target) | added_codes(target, own)
     rate = own.heart_rate is None or abs(60.0 / rr_s - own.heart_rate) > RATE_TOLERANCE_BPM
-    return bool(differ & touching("pr")) or rate or own.age != target.age
+    return bool(differ & touching("pr")) or rate or _other_age(own, target)
+
+
+def _other_age(own: Condition, target: Condition) -> bool:
+    return own.age is not None and target.age is not None and abs(own.age - target.age) > _YEARS
 
 
 def judged_codes(own: Condition, target: Condition) -> frozenset[str]:

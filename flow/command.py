@@ -49,6 +49,9 @@ def cmr(
     ] = None,
     fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="What the columns of CSV files are: leads, time or -, such as time,II,V1,-.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -86,7 +89,7 @@ def cmr(
     folder = begin(out)
     try:
         with Progress("hearts", len(files)) as bar:
-            for record in read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted):
+            for record in read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns):
                 known = with_patient(record, age=age, sex=sex, height_cm=height, weight_kg=weight)
                 result = _generate(pipeline, known, bad, drawing)
                 if result is not None:

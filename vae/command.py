@@ -36,6 +36,9 @@ def reconstruct(
     ] = False,
     fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="What the columns of CSV files are: leads, time or -, such as time,II,V1,-.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -64,7 +67,7 @@ def reconstruct(
         pipeline = load(checkpoint, method=method)
         pipeline.check_draws(samples)
         drawn = _Extras(writer, format, plot=plot, layout=layout)
-        for block in in_blocks(read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted), _BLOCK):
+        for block in in_blocks(read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns), _BLOCK):
             for result in _rebuild(pipeline, block, wanted, samples, seed, allow_bad_leads, bad):
                 if not _written(writer, result.record, bad):
                     continue

@@ -21,6 +21,7 @@ def read_files(
     fs_hz: float | None = None,
     unit: str | None = None,
     leads: Sequence[str] | None = None,
+    columns: Sequence[str] | str | None = None,
 ) -> Iterator[EcgRecord]:
     """Every record of every file, one at a time.
 
@@ -33,6 +34,7 @@ def read_files(
         fs_hz, unit: of files that do not state them.
         leads: leads wanted; where a file has some of them, its other channels are not read. They name the ECG channels
             of a file that names no lead. None for every lead there is.
+        columns: what the columns of CSV files are, see `gen.io.read`.
 
     What was left out or assumed is told on stderr, each text once.
     """
@@ -40,7 +42,7 @@ def read_files(
     told: set[str] = set()
     for file in files:
         try:
-            for record in read_set(file, fs_hz=fs_hz, unit=unit, leads=leads, prefer=True):
+            for record in read_set(file, fs_hz=fs_hz, unit=unit, leads=leads, prefer=True, columns=columns):
                 name, number = record.record_id, 2
                 while name in names:
                     name, number = f"{record.record_id}_{number}", number + 1

@@ -160,6 +160,10 @@ def _by_name(
     return Channels(rows, leads, skipped, result, reasons)
 
 
+#: Where columns can be named.
+_OF_CSV = "; or say what each column is: --columns time,I,-"
+
+
 def _by_position(
     path: Path, names: Sequence[str], wanted: tuple[str, ...] | None, faults: Mapping[int, str]
 ) -> Channels:
@@ -171,7 +175,7 @@ def _by_position(
         of = f" (its channels are {shown})" if shown else ""
         raise InputError(
             f"{path}: lead names are missing{of}; give them in order (leads='I,II', --leads I,II; known leads: "
-            f"{', '.join(LEADS_12)})"
+            f"{', '.join(LEADS_12)}{_OF_CSV if path.suffix.lower() in ('.csv', '.tsv', '.txt') else ''})"
         )
     for rows in (ecg, [i for i in every if i not in faults], list(every)):
         if len(rows) == len(wanted):

@@ -75,12 +75,14 @@ class Given:
         unit: V, mV, uV or nV.
         leads: leads wanted, and the names of a file's ECG channels in order where it names none.
         prefer: take what there is of ``leads`` instead of refusing a file that lacks one.
+        columns: what the columns of a CSV file are, in order: leads, a time (``time``, ``time_ms``), or ``-``.
     """
 
     fs_hz: float | None = None
     unit: str | None = None
     leads: tuple[str, ...] | None = None
     prefer: bool = False
+    columns: tuple[str, ...] | None = None
 
     def rate(self, path: Path, found: float | None, *, sure: bool = True) -> float:
         """Sampling rate in Hz from the file or the caller.

@@ -27,18 +27,24 @@ from gen.io.csv_clock import Clock, best_clock, read_clock, spread
 from gen.io.csv_layout import MOMENT, TIME_NAME, Layout, columns_in, facts_in, find_layout, is_time_or_index, split_unit
 from gen.records import EcgRecord, InputError
 
+#: Name of a column that is passed over.
+SKIP = "-"
+
 
 def read_csv(path: Path, given: Given) -> EcgRecord:
     """One record; see `gen.io.read`."""
     lines = _read_text(path).splitlines()
     with reading(path, "CSV"):
-        layout = find_layout(path, lines, single=given.leads is not None and len(given.leads) == 1)
+        one = given.leads or given.columns
+        layout = find_layout(path, lines, single=one is not None and len(one) == 1)
+        if given.columns is not None:
+            _name_columns(path, lines, layout, given.columns)
         rows = _cells(path, lines, layout)
         layout, rows = _wide(path, layout, rows)
     table = _Table(path, layout, rows)
     facts = facts_in(layout)
     names = layout.columns
-    keep = [i for i in range(table.width) if names is None or not is_time_or_index(names[i])]
+    keep = [i for i in range(table.width) if names is None or not (names[i] == SKIP or is_time_or_index(names[i]))]
     if not keep:
         raise InputError(f"{path}: no lead among the columns {', '.join(names or [])}")
     clock = _clock(path, layout, table)
@@ -75,6 +81,26 @@ def looks_like_ecg(path: Path) -> bool:
     return any(is_lead(name) or (unit is not None and is_unnamed_ecg(name)) for name, unit in names) or (
         "lead" in layout.keys and "fs" in layout.keys
     )
+
+
+def _name_columns(path: Path, lines: list[str], layout: Layout, columns: tuple[str, ...]) -> None:
+    """Take the caller's names of the columns instead of the file's; a unit that the file states in them stays.
+
+    Raises:
+        InputError: other than as many names as columns, or a name that is no lead, time or ``-``.
+    """
+    row = next(line for line in lines[layout.first_row :] if line.strip() and not line.startswith("#"))
+    width = len(row.split()) if layout.separator == " " else columns_in(row, layout.separator)
+    accepted = "a lead, time, time_ms or - for each, such as time,II,V1,-"
+    if len(columns) != width:
+        raise InputError(f"{path}: --columns names {len(columns)} columns, the file has {width}; accepted: {accepted}")
+    for name in columns:
+        if name != SKIP and not is_lead(split_unit(name)[0]) and not TIME_NAME.fullmatch(name.strip().lower()):
+            raise InputError(f"{path}: --columns: {name[:40]!r} is no lead and no time; accepted: {accepted}")
+    units = [split_unit(name)[1] for name in layout.columns] if layout.columns is not None else [None] * width
+    layout.columns = [
+        f"{name} ({unit})" if unit and is_lead(name) else name for name, unit in zip(columns, units, strict=True)
+    ]
 
 
 def _read_text(path: Path) -> str:

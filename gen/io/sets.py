@@ -24,6 +24,7 @@ def read(
     fs_hz: float | None = None,
     unit: str | None = None,
     leads: Sequence[str] | str | None = None,
+    columns: Sequence[str] | str | None = None,
 ) -> EcgRecord:
     """One ECG from any readable file: WFDB, EDF/EDF+, DICOM, CSV, NPZ, MATLAB, or a shard that holds one record.
 
@@ -34,6 +35,8 @@ def read(
         leads: leads to read, in this order; for a file that names none, the names of its ECG channels in their order.
             Without it every lead of the file is read. Other channels are left out (``skipped_channels`` in the
             metadata).
+        columns: what the columns of a CSV file are, in order and whatever its header says: a lead, ``time``
+            (``time_ms``, ``time_us``) or ``-`` for one that is passed over; such as ``time,II,V1,-``.
 
     What the file does not say and was assumed stands in the metadata as ``assumed``, and is warned of.
 
@@ -41,15 +44,24 @@ def read(
         InputError: the file cannot be read, lacks something, or contradicts what was given.
     """
     file = resolve(path)
-    record = _read_file(file, _given(fs_hz, unit, leads))
+    record = _read_file(file, _given(fs_hz, unit, leads, columns))
     for text in record.metadata.get("assumed", []) if not record.synthetic else []:
         warnings.warn(f"{file}: {text}", stacklevel=2)
     return record
 
 
-def _given(fs_hz: float | None, unit: str | None, leads: Sequence[str] | str | None) -> Given:
-    names = tuple(leads.split(",")) if isinstance(leads, str) else None if leads is None else tuple(leads)
-    return Given(fs_hz, unit, names)
+def _given(
+    fs_hz: float | None,
+    unit: str | None,
+    leads: Sequence[str] | str | None,
+    columns: Sequence[str] | str | None = None,
+) -> Given:
+    return Given(fs_hz, unit, _names(leads), columns=_names(columns))
+
+
+def _names(given: Sequence[str] | str | None) -> tuple[str, ...] | None:
+    names = given.split(",") if isinstance(given, str) else given
+    return None if names is None else tuple(name.strip() for name in names)
 
 
 def _read_file(file: Path, given: Given) -> EcgRecord:
@@ -63,7 +75,10 @@ def _read_file(file: Path, given: Given) -> EcgRecord:
         return record
     if file.stat().st_size == 0:
         raise InputError(f"{file}: the file is empty")
-    return formats.detect(file).read(file, given)
+    found = formats.detect(file)
+    if given.columns is not None and found.name != "csv":
+        raise InputError(f"{file}: --columns names the columns of CSV files; this one is {found.name}")
+    return found.read(file, given)
 
 
 def read_set(
@@ -73,18 +88,19 @@ def read_set(
     unit: str | None = None,
     leads: Sequence[str] | str | None = None,
     prefer: bool = False,
+    columns: Sequence[str] | str | None = None,
 ) -> Iterator[EcgRecord]:
     """Every record of a set, one at a time.
 
     A set is a folder with ``metadata.csv`` (see `gen.io.writer.COLUMNS`; only ``file`` is needed, and its non-empty
     cells win over the files), a folder of plain files (sorted, every readable file once), or a single file or shard.
-    ``fs_hz``, ``unit`` and ``leads`` supply what the files lack, as for `read`; with ``prefer`` a file that lacks some
-    of the leads is read with those it has.
+    ``fs_hz``, ``unit``, ``leads`` and ``columns`` supply what files lack, as for `read`; with ``prefer`` a file that
+    lacks some of the leads is read with those it has.
 
     Raises:
         InputError: nothing readable there, or a record cannot be read (when its turn comes).
     """
-    path, given = Path(path), replace(_given(fs_hz, unit, leads), prefer=prefer)
+    path, given = Path(path), replace(_given(fs_hz, unit, leads, columns), prefer=prefer)
     if not path.is_dir():
         return _iter_file(resolve(path), given)
     table = path / "metadata.csv"

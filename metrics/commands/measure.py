@@ -49,6 +49,9 @@ def measure(
     ] = None,
     fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="What the columns of CSV files are: leads, time or -, such as time,II,V1,-.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace tables that are there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, with rhythm and beats.")] = False,
 ) -> None:
@@ -73,9 +76,9 @@ def measure(
         tables = [stack.enter_context(atomic_files(path, overwrite=overwrite)) for path in (out, beats) if path]
         handles = [stack.enter_context(path.open("w", newline="", encoding="utf-8")) for path in tables]
         writers = [csv.writer(handle, lineterminator="\n") for handle in handles]
-        for writer, columns in zip(writers, (PARAMS_COLUMNS, BEATS_COLUMNS), strict=False):
-            writer.writerow(columns)
-        records = read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted)
+        for writer, heads in zip(writers, (PARAMS_COLUMNS, BEATS_COLUMNS), strict=False):
+            writer.writerow(heads)
+        records = read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns)
         counts = _measure(records, writers, len(files), described)
         if not counts["records"]:
             raise InputError("; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else ""))

@@ -96,7 +96,7 @@ def retrieval(
 
 def _change_to(condition: Any) -> Change:
     text = condition.text
-    words = None if text is None else (text.wording or ", ".join(s.text for s in text.statements))
+    words = None if text is None or text.empty else (text.wording or ", ".join(s.text for s in text.statements))
     rate, age = condition.heart_rate, condition.age
     change = Change(text=words or None, heart_rate=rate, age=age)
     return Change(same=True) if change.says_nothing else change

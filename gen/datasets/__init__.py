@@ -26,7 +26,7 @@ _KINDS = (
     (wfdb_folder.detect, wfdb_folder.open_wfdb_folder),
     (record_set.detect_files, record_set.open_record_set),
 )
-_BROKEN = (OSError, ValueError, TypeError, AttributeError, LookupError, OverflowError, SyntaxError)
+_BROKEN = (OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, SyntaxError)
 __all__ = ["ReadSpeed", "SignalCache", "Source", "SourceInfo", "benchmark_read", "open_source", "prepare"]
 
 

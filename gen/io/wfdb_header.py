@@ -89,6 +89,8 @@ def _parse_header(path: Path, body: list[str], comments: tuple[str, ...]) -> Wfd
         num_signals = int(words[1])
         fs_hz = float(re.split(r"[/(]", words[2])[0]) if len(words) > 2 else None
         num_samples = int(words[3]) if len(words) > 3 else None
+        if num_samples is not None and num_samples < 0:
+            raise ValueError(num_samples)
     except (ValueError, IndexError) as error:
         raise InputError(f"{path}: not a WFDB header (record line {body[0][:60]!r})") from error
     signals: tuple[WfdbSignal, ...] = ()

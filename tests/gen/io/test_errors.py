@@ -221,6 +221,8 @@ def test_no_header_makes_a_reader_ask_for_more_than_its_file_holds(tmp_path, rec
     file = tmp_path / "m.hea"
     file.write_text("m/2 3 500 99999999999\ns 1000\ns 1000\n")
     refuses(file, "its time stamps span 99999999999 samples")
+    file.write_text("m/2 3 500 -2000\ns 1000\ns 1000\n")
+    refuses(file, "not a WFDB header (record line")
     file.write_text("m/2 3 1e-7 2000\ns 1000\ns 1000\n")
     refuses(file, "its time stamps span 2000 samples")
     nib = pytest.importorskip("nibabel")

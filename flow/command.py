@@ -74,7 +74,7 @@ def cmr(
     from flow.pipeline import load, with_patient
     from gen.files import begin, check_output, commit_folder, discard
     from gen.io import expand_inputs
-    from gen.io.blocks import read_files
+    from gen.io.blocks import in_hours, read_files
 
     check_output(out, overwrite=overwrite)
     pipeline = load(checkpoint)
@@ -89,7 +89,8 @@ def cmr(
     folder = begin(out)
     try:
         with Progress("hearts", len(files)) as bar:
-            for record in read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns):
+            records = read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns)
+            for record in in_hours(records):
                 known = with_patient(record, age=age, sex=sex, height_cm=height, weight_kg=weight)
                 result = _generate(pipeline, known, bad, drawing)
                 if result is not None:

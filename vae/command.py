@@ -49,7 +49,7 @@ def reconstruct(
     Example: physiogen reconstruct strip.hea --leads II,V1,V5 --out OUT --plot --samples 20
     """
     from gen.io import RecordSetWriter, expand_inputs
-    from gen.io.blocks import in_blocks, read_files
+    from gen.io.blocks import in_record_blocks, is_long, read_files
     from gen.io.formats import writable
     from gen.plot import LAYOUTS
     from vae.pipeline import METHODS, load
@@ -67,7 +67,12 @@ def reconstruct(
         pipeline = load(checkpoint, method=method)
         pipeline.check_draws(samples)
         drawn = _Extras(writer, format, plot=plot, layout=layout)
-        for block in in_blocks(read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns), _BLOCK):
+        records = read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns)
+        for block in in_record_blocks(records, _BLOCK):
+            if is_long(block[0]):
+                if _rebuilt_by_hours(pipeline, block[0], wanted, writer, bar, bad, whole=samples > 0 or plot):
+                    done.append(block[0].record_id)
+                continue
             for result in _rebuild(pipeline, block, wanted, samples, seed, allow_bad_leads, bad):
                 if not _written(writer, result.record, bad):
                     continue
@@ -128,6 +133,40 @@ def export(
         typer.echo(json_library.dumps(facts))
     else:
         typer.echo(f"{out}: {size / 1e6:.1f} MB, at most {difference:.1g} mV from the network")
+
+
+def _rebuilt_by_hours(
+    pipeline: "ReconstructionPipeline",
+    record: EcgRecord,
+    leads: tuple[str, ...] | None,
+    writer: "RecordSetWriter",
+    bar: Progress,
+    bad: list[str],
+    *,
+    whole: bool,
+) -> bool:
+    """A recording of hours, with a row for each hour in hours.csv; whether it could be rebuilt."""
+    import csv
+
+    from vae.long import COLUMNS, rebuild_long
+
+    try:
+        if whole:
+            raise InputError(f"{record.source_name}: {record.duration_s / 3600:.1f} h; accepted: no draws and no plots")
+        rows = rebuild_long(pipeline, record, writer, leads=leads, progress=lambda text: bar.update(0, text))
+    except (InputError, LeadError) as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        bad.append(str(error) if str(error).startswith(record.source_name) else f"{record.source_name}: {error}")
+        return False
+    table = writer.folder / "hours.csv"
+    new = not table.exists()
+    with table.open("a", newline="", encoding="utf-8") as handle:
+        out = csv.DictWriter(handle, COLUMNS, lineterminator="\n")
+        if new:
+            out.writeheader()
+        out.writerows(rows)
+    return True
 
 
 def _written(writer: "RecordSetWriter", record: EcgRecord, bad: list[str]) -> bool:

@@ -13,6 +13,11 @@ from gen.records import EcgRecord, InputError
 
 Item = TypeVar("Item")
 
+#: Recordings longer than this are worked on hour by hour.
+LONG_S = 1.5 * 3600
+HOUR_S = 3600.0
+_REST_S = 60.0
+
 
 def read_files(
     files: Sequence[Path],
@@ -66,6 +71,44 @@ def _tell(file: Path, record: EcgRecord, told: set[str]) -> None:
         if text not in told:
             told.add(text)
             print(f"warning: {file}: {printable(text)}", file=sys.stderr)
+
+
+def in_record_blocks(records: Iterable[EcgRecord], size: int) -> Iterator[list[EcgRecord]]:
+    """Blocks of records in order; one that is longer than `LONG_S` stands alone, so that memory holds one of them."""
+    block: list[EcgRecord] = []
+    for record in records:
+        if block and (len(block) == size or is_long(record)):
+            yield block
+            block = []
+        block.append(record)
+        if is_long(record):
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def is_long(record: EcgRecord) -> bool:
+    """Whether a recording is worked on hour by hour."""
+    return record.duration_s > LONG_S
+
+
+def in_hours(records: Iterable[EcgRecord]) -> Iterator[EcgRecord]:
+    """Recordings longer than `LONG_S` as one record an hour, ``NAME_h00`` and so on; others as they are.
+
+    ``metadata["start_s"]`` says where the hour begins; a rest of less than a minute belongs to the hour before.
+    """
+    for record in records:
+        if not is_long(record):
+            yield record
+            continue
+        step, last = round(HOUR_S * record.fs_hz), round(_REST_S * record.fs_hz)
+        starts = [start for start in range(0, record.num_samples, step) if record.num_samples - start >= last]
+        for number, start in enumerate(starts):
+            end = record.num_samples if start == starts[-1] else start + step
+            facts = {**record.metadata, "start_s": start / record.fs_hz, "part_of": record.record_id}
+            name = f"{record.record_id}_h{number:02d}"
+            yield replace(record, signal_mv=record.signal_mv[:, start:end], record_id=name, metadata=facts)
 
 
 def in_blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

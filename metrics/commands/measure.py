@@ -63,7 +63,7 @@ def measure(
     """
     from gen.files import atomic_files
     from gen.io import expand_inputs
-    from gen.io.blocks import read_files
+    from gen.io.blocks import in_hours, read_files
 
     if beats is not None and beats.resolve() == out.resolve():
         raise InputError(f"{out}: --out and --beats are the same file")
@@ -78,7 +78,7 @@ def measure(
         writers = [csv.writer(handle, lineterminator="\n") for handle in handles]
         for writer, heads in zip(writers, (PARAMS_COLUMNS, BEATS_COLUMNS), strict=False):
             writer.writerow(heads)
-        records = read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns)
+        records = in_hours(read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns))
         counts = _measure(records, writers, len(files), described)
         if not counts["records"]:
             raise InputError("; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else ""))
@@ -164,8 +164,10 @@ def _cell(value: float, decimals: int) -> str:
 
 
 def _beat_rows(record: EcgRecord, waves: "Delineation") -> Iterator[list[str]]:
+    start = round(float(record.metadata.get("start_s", 0.0)) * record.fs_hz) if "part_of" in record.metadata else 0
+    name = str(record.metadata.get("part_of", record.record_id))  # samples count from the start of the recording
     for lead in ("global", *waves.per_lead):
         for wave in waves.waves(lead):
             marks = (wave.onset, wave.peak, wave.offset)
-            samples = [str(min(round(mark * record.fs_hz), record.num_samples - 1)) for mark in marks]
-            yield [record.record_id, lead, wave.kind, *samples]
+            samples = [str(start + min(round(mark * record.fs_hz), record.num_samples - 1)) for mark in marks]
+            yield [name, lead, wave.kind, *samples]

@@ -148,7 +148,7 @@ def _rebuilt_by_hours(
     """A recording of hours, with a row for each hour in hours.csv; whether it could be rebuilt."""
     import csv
 
-    from vae.long import COLUMNS, rebuild_long
+    from vae.deploy.long import COLUMNS, rebuild_long
 
     try:
         if whole:

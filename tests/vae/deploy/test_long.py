@@ -12,7 +12,7 @@ from gen.io.blocks import in_hours, in_record_blocks, is_long
 from gen.leads import LEADS_12, limb_lead_residual
 from gen.records import EcgRecord, InputError
 from gen.simulate import simulate
-from vae.long import COLUMNS, SETTINGS, rebuild_long
+from vae.deploy.long import COLUMNS, SETTINGS, rebuild_long
 from vae.pipeline import load
 
 FS = 100.0
@@ -31,7 +31,7 @@ def holter():
 @pytest.fixture
 def short_hours(monkeypatch):
     """Hours of a hundred seconds."""
-    monkeypatch.setattr("vae.long.HOUR_S", 100.0)
+    monkeypatch.setattr("vae.deploy.long.HOUR_S", 100.0)
     monkeypatch.setattr(blocks, "HOUR_S", 100.0)
     monkeypatch.setattr(blocks, "LONG_S", 150.0)
     monkeypatch.setattr(blocks, "_REST_S", 20.0)

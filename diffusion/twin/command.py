@@ -55,6 +55,9 @@ def twin(
     ] = None,
     fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="What the columns of CSV files are: leads, time or -, such as time,II,V1,-.")
+    ] = None,
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="Go on where nothing in a text was understood.")
     ] = False,
@@ -82,7 +85,7 @@ def twin(
     settings = requested_sampling(
         steps=steps, sampler=sampler, guidance=guidance, negative=negative, float32=float32, duration_s=seconds
     )
-    records = _read(reference, fs, unit, leads)
+    records = _read(reference, fs, unit, leads, columns)
     with RecordSetWriter(out, format=format, overwrite=overwrite) as writer:
         pipeline, sampling = _pipeline(checkpoint, settings)
         pipeline.set_progress_bar_config(disable=True)
@@ -110,7 +113,9 @@ def _check(number: int, strength: float, sampler: str | None) -> None:
         raise InputError("--sampler: an edit (--strength below 1) has its own, deterministic one")
 
 
-def _read(paths: Sequence[Path], fs: float | None, unit: str | None, leads: str | None) -> list[EcgRecord]:
+def _read(
+    paths: Sequence[Path], fs: float | None, unit: str | None, leads: str | None, columns: str | None
+) -> list[EcgRecord]:
     """Recordings of all files; every one has to be readable and of the same person."""
     from diffusion.twin.change import one_person
     from gen.io import expand_inputs
@@ -118,7 +123,8 @@ def _read(paths: Sequence[Path], fs: float | None, unit: str | None, leads: str 
 
     bad: list[str] = []
     wanted = None if leads is None else parse_leads(leads)
-    records = list(read_files(expand_inputs(list(paths)), bad, fs_hz=fs, unit=unit, leads=wanted))
+    files = expand_inputs(list(paths))
+    records = list(read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns))
     if bad:
         raise InputError(bad[0])
     one_person(records)

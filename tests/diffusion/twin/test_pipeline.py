@@ -19,10 +19,9 @@ from diffusion.process.editing import edit
 from diffusion.process.guidance import Guidance, GuidedVelocity, links
 from diffusion.process.objective import Objective, denoising_loss
 from diffusion.twin.beat_twin import load
-from diffusion.twin.change import VOLTAGE, Change, edited, own_condition, target_condition
+from diffusion.twin.change import Change, own_condition
 from diffusion.twin.pairs import build_pairs
 from diffusion.twin.recipes import identity, personalised, twin
-from diffusion.twin.scores import checks_of
 from diffusion.twin.sources import (
     GAP_FEATURES,
     PairSource,
@@ -35,10 +34,8 @@ from diffusion.twin.sources import (
     recorded_persons,
     write_persons,
 )
-from gen import cli
 from gen.checkpoint import model_config as config_of
 from gen.checkpoint import save_checkpoint
-from gen.io import read_set
 from gen.leads import LEADS_8, limb_lead_residual
 from gen.records import InputError
 from gen.simulate import simulate
@@ -76,95 +73,6 @@ def person(pipe, record):
 
 
 # --- conditions
-
-
-def test_a_change_of_rate_keeps_the_rest():
-    target = target_condition(OWN, Change(heart_rate=120))
-    assert (target.text, target.age, target.sex, target.qrs_ms, target.rms_mv) == (OWN.text, 60, "F", 95, 0.2)
-    assert (target.heart_rate, target.qt_ms) == (120, None)
-
-
-def test_new_findings_leave_intervals_and_voltage_open():
-    target = target_condition(OWN, Change(text="atrial fibrillation, LBBB, left ventricular hypertrophy", age=70))
-    assert (target.age, target.heart_rate) == (70, 90)
-    assert (target.qrs_ms, target.qt_ms, target.rms_mv) == (None, None, None)
-    assert target_condition(OWN, Change(text="sinus bradycardia")).heart_rate is None
-    in_fibrillation = replace(OWN, text=read_text("atrial fibrillation"), heart_rate=130.0)
-    assert target_condition(in_fibrillation, Change(remove="atrial fibrillation")).heart_rate == 90
-    assert target_condition(in_fibrillation, Change(remove="atrial fibrillation", heart_rate=110)).heart_rate == 110
-    assert target_condition(OWN, Change(same=True)) == OWN
-
-
-def test_what_a_finding_has_nothing_to_do_with_stays():
-    calm = replace(OWN, text=read_text("sinus rhythm, normal ECG"), pr_ms=150.0, axis_deg=30.0)
-    fibrillating = target_condition(calm, Change(add="atrial fibrillation"))
-    assert (fibrillating.qrs_ms, fibrillating.axis_deg, fibrillating.rms_mv) == (95, 30, 0.2)
-    assert fibrillating.pr_ms is None
-    blocked = target_condition(calm, Change(add="left bundle branch block"))
-    assert (blocked.qrs_ms, blocked.axis_deg, blocked.rms_mv, blocked.pr_ms) == (None, None, None, 150)
-    depressed = target_condition(calm, Change(add="ST depression"))
-    assert (depressed.qrs_ms, depressed.pr_ms, depressed.rms_mv, depressed.qt_ms) == (95, 150, 0.2, None)
-    escaping = target_condition(calm, Change(add="third degree AV block"))
-    assert (escaping.qrs_ms, escaping.pr_ms) == (None, None)  # the ventricles' own rhythm may be wide
-
-
-def test_findings_about_voltage_scale_the_persons_own():
-    calm = replace(OWN, text=read_text("sinus rhythm"))
-    more = target_condition(calm, Change(add="left ventricular hypertrophy")).rms_mv
-    assert more == pytest.approx(0.2 * VOLTAGE["LVH"])
-    assert target_condition(OWN, Change(remove="left ventricular hypertrophy")).rms_mv == pytest.approx(
-        0.2 / VOLTAGE["LVH"]
-    )
-    assert target_condition(calm, Change(add="low voltage")).rms_mv == pytest.approx(0.2 * VOLTAGE["LVOLT"])
-    assert target_condition(calm, Change(add="low voltage", numbers=(("rms_mv", 0.3),))).rms_mv == 0.3
-    assert target_condition(replace(calm, rms_mv=None), Change(add="low voltage")).rms_mv is None
-    assert target_condition(calm, Change(add="low voltage", heart_rate=80)).rms_mv < 0.2
-
-
-@pytest.mark.parametrize(
-    ("add", "remove", "expected"),
-    [
-        ("left bundle branch block", None, {"AFIB", "LVH", "CLBBB"}),
-        (None, "LVH", {"AFIB"}),
-        (None, "atrial fibrillation", {"LVH", "SR"}),
-        ("atrial flutter", None, {"AFLT", "LVH"}),
-        ("RVH", "LVH", {"AFIB", "RVH"}),
-    ],
-)
-def test_statements_come_and_go(add, remove, expected):
-    assert edited(read_text("atrial fibrillation, LVH"), add, remove).codes() == expected
-
-
-def test_an_ecg_with_a_new_finding_is_no_longer_normal():
-    own = read_text("sinus rhythm, normal ECG")
-    assert edited(own, "left bundle branch block", None).codes() == {"SR", "CLBBB"}
-    assert edited(own, "no infarct", None).codes() >= {"SR", "NORM"}
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (Change(), "nothing was asked for"),
-        (Change(text="  "), "nothing was asked for"),
-        (Change(same=True, age=50), "give one of them"),
-        (Change(text="AF", add="LBBB"), "text replaces all findings"),
-        (Change(add="xyzzy"), "add not understood at all: xyzzy"),
-    ],
-)
-def test_bad_changes_are_refused(change, words):
-    with pytest.raises(InputError, match=words):
-        change.checked()
-
-
-def test_checks_follow_what_changed():
-    shown = SimpleNamespace(hr_bpm=118.0, qrs_ms=130.0, sokolow_mv=2.0, cornell_mv=1.0, failure=None)
-    target = replace(OWN, text=read_text("atrial fibrillation, left bundle branch block"), heart_rate=120)
-    assert checks_of(OWN, target, shown) == {"heart_rate": True, "CLBBB": True, "no LVH": True}
-    assert checks_of(OWN, target, SimpleNamespace(**{**vars(shown), "qrs_ms": math.nan}))["CLBBB"] is False
-    assert checks_of(OWN, replace(OWN, heart_rate=None), shown) == {}
-
-
-# --- the base path
 
 
 def test_base_input_and_unknown_times():
@@ -463,71 +371,3 @@ def test_beats_are_compared_at_their_best_shift():
     assert other > 20 * same
     flat = replace(first, signal_mv=np.zeros_like(first.signal_mv))
     assert np.isnan(beat_errors([flat], [first])[0])
-
-
-@pytest.fixture
-def run(twin_folder, record, tmp_path, capsys):
-    source = tmp_path / "reference.npz"
-    gen.write(record, source)
-
-    def call(*arguments, inputs=(source,), checkpoint=True):
-        capsys.readouterr()
-        given = ["twin", *map(str, inputs), "--out", str(tmp_path / "out"), *map(str, arguments)]
-        status = cli.run([*given, "--steps", "2", *(["--checkpoint", str(twin_folder)] if checkpoint else [])])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err.splitlines()
-
-    return call
-
-
-def test_the_example_of_the_help(run, tmp_path):
-    status, out, err = run("--text", "left bundle branch block", "--hr", 95, "-n", 2, "--seed", 3, "--plot")
-    assert (status, err) == (0, [])
-    lines = out.splitlines()
-    assert lines[0] == f"2 synthetic ECGs of one person in {tmp_path / 'out'}"
-    assert "identity kept" in lines[1]
-    assert "change achieved" in lines[1]
-    records = list(read_set(tmp_path / "out"))
-    assert len(list((tmp_path / "out" / "plots").glob("*.png"))) == 2
-    for twin_record in records:
-        assert set(twin_record.metadata["scores"]) == {"identity", "identity_threshold", "achieved", "checks"}
-
-
-def test_json_for_machines(run):
-    status, out, _ = run("--hr", 95, "--json", "--strength", 0.4)
-    found = json.loads(out)
-    assert status == 0
-    assert found["reference"]["condition"]["sex"] in ("F", "M")
-    assert found["twins"][0]["identity_threshold"] == 0.5
-
-
-def test_a_contradiction_is_said(run):
-    status, _, err = run("--text", "sinus bradycardia", "--hr", 130)
-    assert status == 0
-    assert any("contradiction" in line for line in err)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ((), "nothing was asked for"),
-        (("--hr", 900), "heart_rate 900"),
-        (("--text", "xyzzy"), "not understood"),
-        (("--hr", 80, "--strength", 2), "--strength 2"),
-        (("--hr", 80, "--guidance", "ref=2"), "expected a group"),
-        (("--hr", 80, "-n", 0), "-n 0"),
-    ],
-)
-def test_bad_options_are_refused_in_one_line(run, tmp_path, arguments, words):
-    status, out, err = run(*arguments)
-    assert (status, out, len(err)) == (2, "", 1)
-    assert words in err[0]
-    assert not (tmp_path / "out").exists()
-
-
-def test_without_weights_one_clear_line(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("diffusion.twin.beat_twin.WEIGHTS", tmp_path / "none")
-    status, out, err = run("--hr", 80, checkpoint=False)
-    assert (status, out, len(err)) == (2, "", 1)
-    assert "ships no weights for twins" in err[0]
-    assert not (tmp_path / "out").exists()

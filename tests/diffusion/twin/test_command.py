@@ -1,0 +1,83 @@
+"""The command `physiogen twin` with random weights."""
+
+import json
+
+import pytest
+
+import gen
+from gen import cli
+from gen.io import read_set
+from gen.simulate import simulate
+
+
+@pytest.fixture(scope="module")
+def record():
+    return simulate([3], seed=5, noise="light", conditions={"statements": ["SR", "NORM"]}).records()[0]
+
+
+@pytest.fixture
+def run(twin_folder, record, tmp_path, capsys):
+    source = tmp_path / "reference.npz"
+    gen.write(record, source)
+
+    def call(*arguments, inputs=(source,), checkpoint=True):
+        capsys.readouterr()
+        given = ["twin", *map(str, inputs), "--out", str(tmp_path / "out"), *map(str, arguments)]
+        status = cli.run([*given, "--steps", "2", *(["--checkpoint", str(twin_folder)] if checkpoint else [])])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err.splitlines()
+
+    return call
+
+
+def test_the_example_of_the_help(run, tmp_path):
+    status, out, err = run("--text", "left bundle branch block", "--hr", 95, "-n", 2, "--seed", 3, "--plot")
+    assert (status, err) == (0, [])
+    lines = out.splitlines()
+    assert lines[0] == f"2 synthetic ECGs of one person in {tmp_path / 'out'}"
+    assert "identity kept" in lines[1]
+    assert "change achieved" in lines[1]
+    records = list(read_set(tmp_path / "out"))
+    assert len(list((tmp_path / "out" / "plots").glob("*.png"))) == 2
+    for twin_record in records:
+        assert set(twin_record.metadata["scores"]) == {"identity", "identity_threshold", "achieved", "checks"}
+
+
+def test_json_for_machines(run):
+    status, out, _ = run("--hr", 95, "--json", "--strength", 0.4)
+    found = json.loads(out)
+    assert status == 0
+    assert found["reference"]["condition"]["sex"] in ("F", "M")
+    assert found["twins"][0]["identity_threshold"] == 0.5
+
+
+def test_a_contradiction_is_said(run):
+    status, _, err = run("--text", "sinus bradycardia", "--hr", 130)
+    assert status == 0
+    assert any("contradiction" in line for line in err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "nothing was asked for"),
+        (("--hr", 900), "heart_rate 900"),
+        (("--text", "xyzzy"), "not understood"),
+        (("--hr", 80, "--strength", 2), "--strength 2"),
+        (("--hr", 80, "--guidance", "ref=2"), "expected a group"),
+        (("--hr", 80, "-n", 0), "-n 0"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(run, tmp_path, arguments, words):
+    status, out, err = run(*arguments)
+    assert (status, out, len(err)) == (2, "", 1)
+    assert words in err[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_weights_one_clear_line(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("diffusion.twin.beat_twin.WEIGHTS", tmp_path / "none")
+    status, out, err = run("--hr", 80, checkpoint=False)
+    assert (status, out, len(err)) == (2, "", 1)
+    assert "ships no weights for twins" in err[0]
+    assert not (tmp_path / "out").exists()

@@ -288,8 +288,8 @@ def test_own_findings_come_from_the_report_or_are_measured(record):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda r: replace(r, signal_mv=np.random.default_rng(0).normal(0, 0.1, r.signal_mv.shape)), "Einthoven's law"),
-        (lambda r: replace(r, **noise_of(8)), "stands out"),
+        (lambda r: replace(r, signal_mv=np.random.default_rng(0).normal(0, 0.1, r.signal_mv.shape)), "no usable lead"),
+        (lambda r: replace(r, **noise_of(8)), "no usable lead"),
         (lambda r: replace(r, signal_mv=1000 * r.signal_mv), "look like uV"),
         (lambda r: replace(r, signal_mv=0 * r.signal_mv), "is flat"),
         (lambda r: replace(r, signal_mv=r.signal_mv[:, :1000]), "a reference needs at least 4 s"),

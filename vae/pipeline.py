@@ -11,6 +11,7 @@ from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.leads import LEADS_8_TO_12, LEADS_12, canonical_leads
 from gen.records import EcgRecord, InputError
 from gen.signals import resample
+from vae.networks.baseline import LEVELS
 from vae.networks.lead_vae import LeadVAE
 from vae.networks.wearecg import WearECG
 from vae.observation import Observation, assemble, observe
@@ -19,7 +20,6 @@ from vae.predictors import WEIGHTS, LinearPredictor, NetworkPredictor, Predictio
 METHODS = ("default", "wearecg", "least-squares", "fir", "nearest", "dower")
 #: Baselines of an evaluation that read the missing leads themselves: no way to rebuild what nobody recorded.
 BASELINES = ("per-patient",)
-LEVELS = (50, 90)
 #: Longer records are cut into windows that overlap and are blended.
 WINDOW_S, OVERLAP_S = 10.0, 2.0
 
@@ -32,13 +32,16 @@ class Reconstruction:
         record: twelve leads, observed samples as recorded; marked synthetic.
         observed: (12, time) bool.
         samples: draws from the model, each a twelve-lead record that agrees with the observed samples.
-        bands: level in percent -> (lower, upper), each (12, time) mV; no width where observed.
+        bands: level in percent -> (lower, upper), each (12, time) mV; no width where observed. The baseline's part
+            counts: where a recorder writes offsets, no other lead can tell the one of a missing lead.
+        steady_bands: the same around the mean with its baseline taken as given, for beats and their intervals.
     """
 
     record: EcgRecord
     observed: np.ndarray
     samples: tuple[EcgRecord, ...]
     bands: dict[int, tuple[np.ndarray, np.ndarray]]
+    steady_bands: dict[int, tuple[np.ndarray, np.ndarray]]
 
 
 class ReconstructionPipeline:
@@ -114,7 +117,8 @@ class ReconstructionPipeline:
             prediction = self.predictor(windows, num_samples)
             for row, i in enumerate(group):
                 scale = None if prediction.scale_mv is None else prediction.scale_mv[row]
-                done[i] = Prediction(prediction.mean_mv[row], scale, prediction.draws_mv[row])
+                slow = None if prediction.slow_half_mv is None else prediction.slow_half_mv[row]
+                done[i] = Prediction(prediction.mean_mv[row], scale, prediction.draws_mv[row], slow)
         for number, (record, seen) in enumerate(zip(records, observations, strict=True)):
             own = [i for i, piece in enumerate(pieces) if piece.record == number]
             yield self._finish(record, seen, [pieces[i].start for i in own], [done[i] for i in own])
@@ -154,14 +158,32 @@ class ReconstructionPipeline:
             )
             for k in range(parts[0].draws_mv.shape[0])
         )
-        bands = {}
+        bands, steady = {}, {}
         if self.calibration is not None and parts[0].scale_mv is not None:
-            blended = _blend(starts, [p.scale_mv for p in parts if p.scale_mv is not None], round(OVERLAP_S * fs))
             # Linearly: an anti-alias filter would overshoot below zero beside steep changes.
             times = np.arange(record.num_samples) * (fs / record.fs_hz)
-            scale = np.stack([np.interp(times, np.arange(len(row)), row) for row in blended])
-            bands = {level: self._band(mean, scale, factor, seen) for level, factor in self.calibration.items()}
-        return Reconstruction(rebuilt, observed, samples, bands)
+
+            def stretched(arrays: list[np.ndarray]) -> np.ndarray:
+                blended = _blend(starts, arrays, round(OVERLAP_S * fs))
+                return np.stack([np.interp(times, np.arange(len(row)), row) for row in blended])
+
+            scales = [p.scale_mv for p in parts if p.scale_mv is not None]
+            scale = stretched(scales)
+            for level, factor in self.calibration.items():
+                half = scale * factor[:, None]
+                slow = np.zeros_like(half)
+                if parts[0].slow_half_mv is not None and level in LEVELS:
+                    number = LEVELS.index(level)
+                    slow = stretched(
+                        [
+                            np.broadcast_to(p.slow_half_mv[number][:, None], s.shape)
+                            for p, s in zip(parts, scales, strict=True)
+                            if p.slow_half_mv is not None
+                        ]
+                    )
+                steady[level] = self._band(mean, half, seen)
+                bands[level] = self._band(mean, np.hypot(half, slow), seen)
+        return Reconstruction(rebuilt, observed, samples, bands, steady)
 
     def _detail(self, record: EcgRecord, seen: Observation) -> np.ndarray:
         """What lies above the network's band, (8, time) mV: the linear estimate's part there.
@@ -175,10 +197,8 @@ class ReconstructionPipeline:
         slow = resample(linear, record.fs_hz, fs)
         return linear - _resampled(slow, fs, record.fs_hz, record.num_samples)
 
-    def _band(
-        self, mean: np.ndarray, scale: np.ndarray, factor: np.ndarray, seen: Observation
-    ) -> tuple[np.ndarray, np.ndarray]:
-        half = np.where(seen.observed, 0.0, scale * factor[:, None])
+    def _band(self, mean: np.ndarray, half: np.ndarray, seen: Observation) -> tuple[np.ndarray, np.ndarray]:
+        half = np.where(seen.observed, 0.0, half)
         # A derived lead is a sum of leads whose errors are taken as independent: half-widths add in square.
         twelve = np.sqrt((LEADS_8_TO_12**2) @ half**2)
         twelve = np.where(np.isnan(seen.given_mv), twelve, 0.0).astype(np.float32)

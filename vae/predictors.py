@@ -14,6 +14,7 @@ from gen.leads import LEADS_8
 from gen.precision import reduced_precision
 from gen.randomness import record_generator
 from vae.networks import linear as baselines
+from vae.networks.baseline import Split, padded, slow_draw
 from vae.networks.lead_vae import MIN_SCALE_MV, LeadVAE
 from vae.networks.spatial import conditional_mean
 from vae.networks.wearecg import WearECG
@@ -50,11 +51,15 @@ class Windows:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Mean (n, 8, time); scale (n, 8, time) or None; draws (n, K, 8, time)."""
+    """Mean (n, 8, time); scale (n, 8, time) or None; draws (n, K, 8, time).
+
+    And half the width of the bands that the baseline alone needs (n, level, 8), None where the method knows of none.
+    """
 
     mean_mv: np.ndarray
     scale_mv: np.ndarray | None
     draws_mv: np.ndarray
+    slow_half_mv: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -113,10 +118,12 @@ class NetworkPredictor:
             torch.from_numpy(np.ascontiguousarray(a)).to(self.device)
             for a in (batch.signal_mv, batch.observed, batch.augmented_mv)
         )
+        augmented = None if extra.isnan().all() else extra
+        # Before padding, which would look like a hole.
+        parts = None if isinstance(self.model, WearECG) else padded(self.model.split(x, mask, augmented), pad)
         x, mask = torch.nn.functional.pad(x, (0, pad)), torch.nn.functional.pad(mask, (0, pad))
-        augmented = None if extra.isnan().all() else torch.nn.functional.pad(extra, (0, pad), value=torch.nan)
         with reduced_precision(self.device):
-            mean, scale, draws = self._predict(x, mask, augmented, batch.seeds, num_samples)
+            mean, scale, draws, half = self._predict(x, mask, parts, batch.seeds, num_samples)
         cut = (slice(None), slice(None), slice(0, length))
         return Prediction(
             mean[cut].float().cpu().numpy(),
@@ -124,32 +131,37 @@ class NetworkPredictor:
             np.stack([d[cut].float().cpu().numpy() for d in draws], axis=1)
             if draws
             else np.empty((len(x), 0, len(LEADS_8), length), dtype=np.float32),
+            None if half is None else half.float().cpu().numpy(),
         )
 
     def _predict(
         self,
         x: torch.Tensor,
         mask: torch.Tensor,
-        augmented: torch.Tensor | None,
+        parts: Split | None,
         seeds: tuple[tuple[int, str], ...],
         num_samples: int,
-    ) -> tuple[torch.Tensor, torch.Tensor | None, list[torch.Tensor]]:
+    ) -> tuple[torch.Tensor, torch.Tensor | None, list[torch.Tensor], torch.Tensor | None]:
         model = self.model
-        if isinstance(model, WearECG):
-            return model(x, mask).mean_mv, None, []
-        encoded = model.encode(x, mask, augmented)
+        if isinstance(model, WearECG) or parts is None:
+            return model(x, mask).mean_mv, None, [], None
+        encoded = model.encode(parts.deviation_mv, mask, parts.augmented_mv)
         decoded = model.decode(encoded, encoded.mean)
         draws = []
         for k in range(num_samples):
             generators = [record_generator(*seed, k) for seed in seeds]
             noise = np.stack([g.standard_normal(encoded.mean.shape[1], np.float32) for g in generators])
             z = encoded.mean + torch.from_numpy(noise).to(self.device) * (0.5 * encoded.log_var).exp()
-            drawn = model.decode(encoded, z).mean_mv
+            drawn = model.decode(encoded, z).mean_mv + parts.slow_mv
             if self.residual is not None:
                 rest = np.stack([self.residual.draw(g, x.shape[2], self.fs_hz) for g in generators])
                 drawn = drawn + decoded.scale_mv * torch.from_numpy(rest).to(self.device)
+            if model.drift is not None:
+                slow = np.stack([slow_draw(g, x.shape[2], self.fs_hz) for g in generators])
+                drawn = drawn + parts.half_mv[:, -1, :, None] * torch.from_numpy(slow).to(self.device)
             draws.append(drawn)
-        return decoded.mean_mv, decoded.scale_mv, draws
+        half = None if model.drift is None else parts.half_mv
+        return decoded.mean_mv + parts.slow_mv, decoded.scale_mv, draws, half
 
 
 class LinearPredictor:

@@ -54,7 +54,9 @@ def covariance(population: np.ndarray) -> np.ndarray:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory, covariance: np.ndarray) -> Path:
     """Folder of a small random model with band factors."""
-    model = tiny_model(covariance=tuple(map(tuple, covariance.round(6).tolist())), band_factors=BAND_FACTORS)
+    rounded = tuple(map(tuple, covariance.round(6).tolist()))
+    drift = tuple(map(tuple, (0.01 * covariance).round(8).tolist()))
+    model = tiny_model(covariance=rounded, drift_covariance=drift, level=-1.6, band_factors=BAND_FACTORS)
     folder = tmp_path_factory.mktemp("model") / "tiny"
     return save_checkpoint(folder, config=model_config(model), model=model)
 

@@ -78,6 +78,7 @@ def export(
     with atomic_files(out, overwrite=overwrite) as temporary, torch.inference_mode():
         graph = graph_of(checkpoint, leads).eval()
         _check_length(graph, seconds)
+        graph.prepare(seconds)
         facts = {
             "fs_hz": graph.fs_hz,
             "leads": ",".join(graph.leads),

@@ -14,6 +14,15 @@ from torch import nn
 
 from gen.leads import LEADS_8, LEADS_8_TO_12, LEADS_12, canonical_leads, derivable, derivation
 from gen.records import InputError
+from vae.networks.baseline import (
+    LEVELS,
+    STUDENT,
+    Basis,
+    conditional_drift,
+    slow_basis,
+    slow_part,
+    whole_slow_part,
+)
 from vae.networks.lead_vae import MIN_SCALE_MV, LeadVAE
 from vae.networks.spatial import pattern_table
 
@@ -37,6 +46,10 @@ class ReconstructionGraph(nn.Module):
     bits: torch.Tensor
     factor: torch.Tensor
     squares: torch.Tensor
+    drift_left: torch.Tensor
+    drift_values: torch.Tensor
+    drift_right: torch.Tensor
+    drift_quantiles: torch.Tensor
 
     def __init__(self, model: LeadVAE) -> None:
         super().__init__()
@@ -51,6 +64,18 @@ class ReconstructionGraph(nn.Module):
         self.register_buffer("bits", 2 ** torch.arange(len(LEADS_8)))
         self.register_buffer("factor", torch.tensor(factors, dtype=torch.float32)[:, None])
         self.register_buffer("squares", torch.tensor(LEADS_8_TO_12**2, dtype=torch.float32))
+        self.basis: Basis | None = None
+        if model.drift is not None:
+            patterns = [tuple(bool(p >> k & 1) for k in range(len(LEADS_8))) for p in range(1 << len(LEADS_8))]
+            factors = [model.drift.of_pattern(pattern) for pattern in patterns]
+            for name, part in zip(("left", "values", "right"), zip(*factors, strict=True), strict=True):
+                self.register_buffer(f"drift_{name}", torch.stack(part))
+            counts = torch.tensor([sum(pattern) for pattern in patterns])
+            self.register_buffer("drift_quantiles", STUDENT[counts])
+
+    def prepare(self, seconds: float) -> None:
+        """Lay down what depends on the length of the signals, before the graph is exported for that length."""
+        self.basis = slow_basis(round(seconds * self.fs_hz), self.fs_hz)
 
     def forward(self, signal_mv: torch.Tensor, observed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Rebuild.
@@ -68,14 +93,37 @@ class ReconstructionGraph(nn.Module):
 
     def eight(self, signal: torch.Tensor, observed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Eight leads and half the width of their band from samples that are 0 where not observed."""
-        power, count = signal.square().sum((1, 2)), observed.float().sum((1, 2))
+        deviation, slow, slow_half = signal, torch.zeros_like(signal), torch.zeros_like(signal[:, :, :1])
+        if self.model.drift is not None:
+            fitted = self.slow(signal, observed)
+            deviation = torch.where(observed, signal - fitted, 0.0)
+            given = observed.any(dim=2)
+            slow, halves = conditional_drift(fitted, given, *self.drift_factors(given))
+            unseen = 1 - observed.float().mean(dim=2)
+            slow_half = (halves[:, LEVELS.index(90), None] * unseen)[:, :, None]
+        power, count = deviation.square().sum((1, 2)), observed.float().sum((1, 2))
         scale = (power / count.clamp_min(1)).sqrt().clamp_min(MIN_SCALE_MV)[:, None, None]
-        x = signal / scale
+        x = deviation / scale
         filled = torch.where(observed, x, self.linear(x, observed))
         encoded = self.model.read(filled, observed, scale)
         decoded = self.model.decode(encoded, encoded.mean)
-        half = torch.where(observed, 0.0, decoded.scale_mv * self.factor)
-        return torch.where(observed, signal, decoded.mean_mv), half
+        half = ((decoded.scale_mv * self.factor).square() + slow_half.square()).sqrt()
+        return torch.where(observed, signal, decoded.mean_mv + slow), torch.where(observed, 0.0, half)
+
+    def slow(self, signal: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+        """Slow parts of the given leads, (batch, 8, time); jumps of the baseline are not looked for."""
+        return slow_part(signal, observed, self.basis_of(signal))
+
+    def basis_of(self, signal: torch.Tensor) -> Basis:
+        """Slow functions of signals of this length."""
+        ready = self.basis is not None and self.basis.full.shape[-1] == signal.shape[-1]
+        return self.basis if ready and self.basis else slow_basis(signal.shape[-1], self.fs_hz)
+
+    def drift_factors(self, given: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Factors of `vae.networks.baseline.conditional_drift` for the leads given, (batch, 8) bool."""
+        code = (given.long() * self.bits).sum(dim=1)
+        tables = (self.drift_left, self.drift_values, self.drift_right, self.drift_quantiles)
+        return tuple(table[code] for table in tables)
 
     def linear(self, x: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
         """Conditional mean at every instant, see `vae.networks.spatial`; both (batch, 8, time)."""
@@ -123,6 +171,9 @@ class FixedLeadsGraph(ReconstructionGraph):
         self.register_buffer("rows", torch.from_numpy(rows))
         self.register_buffer("known", torch.tensor([lead in known for lead in LEADS_8])[:, None])
         self.register_buffer("matrix", self.table[pattern].clone())
+        if model.drift is not None:
+            for name in ("drift_left", "drift_values", "drift_right", "drift_quantiles"):
+                self.register_buffer(name, getattr(self, name)[pattern : pattern + 1].clone())
         del self.table, self.bits
         #: Where each of the twelve leads stands among what was given, behind the twelve rebuilt ones.
         self.order = [
@@ -135,6 +186,15 @@ class FixedLeadsGraph(ReconstructionGraph):
         eight, half = self.eight(signal, self.known.expand(signal.shape))
         whole = torch.cat([twelve_of(eight), leads_mv], dim=1)
         return torch.stack([whole[:, row] for row in self.order], dim=1), self.half_of_twelve(half)
+
+    def slow(self, signal: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+        """A device's leads have no holes."""
+        return torch.where(observed, whole_slow_part(signal, self.basis_of(signal)), 0.0)
+
+    def drift_factors(self, given: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The same leads every time."""
+        del given
+        return self.drift_left, self.drift_values, self.drift_right, self.drift_quantiles
 
     def linear(self, x: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
         """The same matrix at every instant."""

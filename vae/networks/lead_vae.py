@@ -21,12 +21,15 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from gen.layers import attend, zero
+from vae.networks.baseline import DriftPrior, Split, split
 from vae.networks.objective import Decoded, Encoded, LossWeights, reconstruction_loss
 from vae.networks.spatial import conditional_mean
 
 Layer = TypeVar("Layer", bound=nn.Module)
 #: Records weaker than this (mV RMS) are not amplified further.
 MIN_SCALE_MV = 0.02
+#: Log of the mV RMS of a typical record's deviations, for `LeadVAE`'s ``level``; chosen on fold 9.
+TYPICAL_LEVEL = -1.6
 LOG_VAR_RANGE = (-8.0, 4.0)
 LOG_SCALE_RANGE = (-6.0, 4.0)
 
@@ -50,6 +53,11 @@ class LeadVAE(ModelMixin, ConfigMixin):
             measured on validation records by ``physiogen train vae/bands``.
         residual: spectrum (``hz``, ``amplitude``) and ``gain`` per lead of what draws of the latent leave open, in
             units of the predicted scale; measured like the bands.
+        drift_covariance: (8, 8) mV^2 covariance of slow parts (`vae.networks.baseline`) of training records. With it
+            `forward` takes the slow part of every lead away before the network and gives missing leads one of their
+            own; without it the network reads signals as they are.
+        level: log of the mV RMS that the network is told in place of the record's own, so that it answers a
+            recording at another gain with the same leads at that gain; None: the record's own.
         pipeline: name under which `gen.load` finds the pipeline of a checkpoint.
     """
 
@@ -71,6 +79,8 @@ class LeadVAE(ModelMixin, ConfigMixin):
         covariance: tuple[tuple[float, ...], ...] | None = None,
         band_factors: dict[str, list[float]] | None = None,
         residual: dict[str, list[float]] | None = None,
+        drift_covariance: tuple[tuple[float, ...], ...] | None = None,
+        level: float | None = None,
         pipeline: str = "reconstruct",
     ) -> None:
         super().__init__()
@@ -78,6 +88,7 @@ class LeadVAE(ModelMixin, ConfigMixin):
         self.register_buffer(
             "lead_covariance", torch.as_tensor(covariance_array, dtype=torch.float32), persistent=False
         )
+        self.drift = None if drift_covariance is None else DriftPrior(torch.tensor(drift_covariance))
         self.loss_weights = LossWeights()
         self.fs_hz, self.patch = fs_hz, patch
         #: Time is padded to a multiple of this many samples.
@@ -139,7 +150,10 @@ class LeadVAE(ModelMixin, ConfigMixin):
             scale_mv: (batch, 1, 1) RMS of the observed samples.
         """
         share = observed.float().mean(dim=2)
-        condition = self.condition(torch.cat([share, scale_mv.log()[:, :, 0]], dim=1))
+        level = scale_mv.log()[:, :, 0]
+        if self.config.level is not None:
+            level = torch.full_like(level, self.config.level)
+        condition = self.condition(torch.cat([share, level], dim=1))
         h = self.stem(self._to_patches(torch.cat([filled, observed.to(filled.dtype)], dim=1)))
         skips = []
         for stage, blocks in enumerate(self.encoder):
@@ -179,12 +193,26 @@ class LeadVAE(ModelMixin, ConfigMixin):
     def forward(
         self, signal_mv: torch.Tensor, observed: torch.Tensor, augmented_mv: torch.Tensor | None = None
     ) -> Decoded:
-        """Reconstruct with the prior's mean; see `encode` for the arguments."""
-        encoded = self.encode(signal_mv, observed, augmented_mv)
-        return self.decode(encoded, encoded.mean)
+        """Reconstruct with the prior's mean; see `encode` for the arguments, here with their slow parts."""
+        parts = self.split(signal_mv, observed, augmented_mv)
+        encoded = self.encode(parts.deviation_mv, observed, parts.augmented_mv)
+        decoded = self.decode(encoded, encoded.mean)
+        return Decoded(decoded.mean_mv + parts.slow_mv, decoded.scale_mv)
+
+    def split(self, signal_mv: torch.Tensor, observed: torch.Tensor, augmented_mv: torch.Tensor | None = None) -> Split:
+        """What the network reads, and the slow parts of all leads; see `encode` for the arguments."""
+        return split(self.drift, signal_mv, observed, augmented_mv, self.fs_hz)
 
     def loss(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Training loss, see `vae.networks.objective.reconstruction_loss`."""
+        """Training loss, see `vae.networks.objective.reconstruction_loss`; with a drift prior on deviations alone."""
+        if self.drift is not None:
+            truth, observed = batch["signal_mv"], batch["observed"]
+            everywhere = torch.ones_like(observed)
+            batch = {
+                **batch,
+                "signal_mv": self.split(truth, everywhere).deviation_mv,
+                "input_mv": self.split(batch["input_mv"], observed).deviation_mv,
+            }
         return reconstruction_loss(self, batch, self.loss_weights)
 
     def _to_patches(self, x: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ from gen.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from gen.training import BatchSource, Fit, Job, OfCache, Recipe, TrainingConfig
 from gen.training.declared import Declared
 from gen.training.trainer import Validate
+from vae.networks.baseline import drift_covariance
 from vae.networks.linear import LinearStatistics
 from vae.training.masks import MAIN_SET
 from vae.training.sources import LeadSource, PlainSource, SourceSettings, simulated_uv, unit_power_covariance
@@ -42,11 +43,18 @@ class _Default(OfCache[DefaultRecipe], Job[DefaultRecipe]):
     places = ("init",)
 
     def build_model(self) -> torch.nn.Module:
-        from vae.networks.lead_vae import LeadVAE
+        from vae.networks.lead_vae import TYPICAL_LEVEL, LeadVAE
 
-        covariance = unit_power_covariance(self.cache, self.cache.split("train")).round(6).tolist()
+        train = self.cache.split("train")
+        covariance = unit_power_covariance(self.cache, train).round(6).tolist()
+        blocks = (self.cache.batch(train[k : k + 256]) for k in range(0, len(train), 256))
+        drift = drift_covariance(blocks, self.cache.fs_hz).round(8).tolist()
         model = LeadVAE(
-            widths=self.settings.widths, dropout=self.settings.dropout, covariance=tuple(map(tuple, covariance))
+            widths=self.settings.widths,
+            dropout=self.settings.dropout,
+            covariance=tuple(map(tuple, covariance)),
+            drift_covariance=tuple(map(tuple, drift)),
+            level=TYPICAL_LEVEL,
         )
         if self.settings.init:
             load_weights(model, load_checkpoint(self.settings.init, LeadVAE).tensors, self.settings.init)

@@ -34,6 +34,12 @@ def reconstruct(
     allow_bad_leads: Annotated[
         bool, typer.Option("--allow-bad-leads", help="Rebuild flat or saturated leads instead of refusing them.")
     ] = False,
+    reference: Annotated[
+        list[Path] | None, typer.Option(help="Earlier twelve-lead ECG of the same person; may be repeated.")
+    ] = None,
+    trust_reference: Annotated[
+        bool, typer.Option("--trust-reference", help="Take a reference whose beats do not look like the input's.")
+    ] = False,
     fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
     columns: Annotated[
@@ -46,7 +52,7 @@ def reconstruct(
 
     Observed samples come back unchanged; everything else is estimated and marked synthetic. Not for diagnosis.
 
-    Example: physiogen reconstruct strip.hea --leads II,V1,V5 --out OUT --plot --samples 20
+    Example: physiogen reconstruct strip.hea --leads II,V1,V5 --reference clinic.hea --out OUT --plot --samples 20
     """
     from gen.io import RecordSetWriter, expand_inputs
     from gen.io.blocks import in_record_blocks, is_long, read_files
@@ -61,19 +67,29 @@ def reconstruct(
     if layout not in LAYOUTS:
         raise InputError(f"--layout {layout}: unknown layout; accepted: {', '.join(LAYOUTS)}")
     files = expand_inputs(inputs)
+    references = _references(reference or [], fs, unit, trust=trust_reference)
+    if trust_reference and not references:
+        raise InputError("--trust-reference: no reference given; accepted: together with --reference FILE")
     done: list[str] = []
     bad: list[str] = []
     with RecordSetWriter(out, format=format, overwrite=overwrite) as writer, Progress("records", len(files)) as bar:
         pipeline = load(checkpoint, method=method)
         pipeline.check_draws(samples)
         drawn = _Extras(writer, format, plot=plot, layout=layout)
+        asked: dict[str, Any] = {"leads": wanted, "num_samples": samples, "seed": seed}
+        asked["allow_bad_leads"] = allow_bad_leads
+        if references:
+            asked |= {"reference": references, "trust_reference": trust_reference}
         records = read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns)
         for block in in_record_blocks(records, _BLOCK):
+            if is_long(block[0]) and references:
+                bad.append(f"{block[0].source_name}: hours long; accepted with --reference: up to an hour")
+                continue
             if is_long(block[0]):
                 if _rebuilt_by_hours(pipeline, block[0], wanted, writer, bar, bad, whole=samples > 0 or plot):
                     done.append(block[0].record_id)
                 continue
-            for result in _rebuild(pipeline, block, wanted, samples, seed, allow_bad_leads, bad):
+            for result in _rebuild(pipeline, block, asked, bad):
                 if not _written(writer, result.record, bad):
                     continue
                 drawn.add(result)
@@ -186,28 +202,34 @@ def _tell_ignored(record: EcgRecord) -> None:
         typer.echo(f"warning: {record.record_id}: lead {lead} {reason}; not used as input", err=True)
 
 
+def _references(paths: list[Path], fs: float | None, unit: str | None, *, trust: bool) -> list[EcgRecord]:
+    """Complete recordings of one person; a file that is none ends the command."""
+    if not paths:
+        return []
+    from gen.io import expand_inputs
+    from gen.io.blocks import read_files
+    from vae.reference import check_references
+
+    bad: list[str] = []
+    found = list(read_files(expand_inputs(paths), bad, fs_hz=fs, unit=unit))
+    if bad:
+        raise InputError(bad[0])
+    check_references(found, trust=trust)
+    return found
+
+
 def _rebuild(
-    pipeline: "ReconstructionPipeline",
-    block: list[EcgRecord],
-    leads: tuple[str, ...] | None,
-    samples: int,
-    seed: int,
-    allow_bad_leads: bool,
-    bad: list[str],
+    pipeline: "ReconstructionPipeline", block: list[EcgRecord], asked: dict[str, Any], bad: list[str]
 ) -> "list[Reconstruction]":
     """Reconstruct what can be; a record that cannot is listed and does not take the others with it."""
     try:
-        return pipeline(block, leads=leads, num_samples=samples, seed=seed, allow_bad_leads=allow_bad_leads)
+        return pipeline(block, **asked)
     except (InputError, LeadError) as error:
         if len(block) == 1:
             file = block[0].source_name
             bad.append(str(error) if str(error).startswith(file) else f"{file}: {error}")
             return []
-    return [
-        result
-        for record in block
-        for result in _rebuild(pipeline, [record], leads, samples, seed, allow_bad_leads, bad)
-    ]
+    return [result for record in block for result in _rebuild(pipeline, [record], asked, bad)]
 
 
 class _Extras:

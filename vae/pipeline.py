@@ -1,6 +1,6 @@
 """`ReconstructionPipeline`: records with a few leads in, records with twelve leads out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,13 @@ import numpy as np
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.leads import LEADS_8_TO_12, LEADS_12, canonical_leads
 from gen.records import EcgRecord, InputError
-from gen.signals import resample
+from gen.signals import fill_gaps, resample
 from vae.networks.baseline import LEVELS
 from vae.networks.lead_vae import LeadVAE
 from vae.networks.wearecg import WearECG
 from vae.observation import Observation, assemble, observe
 from vae.predictors import WEIGHTS, LinearPredictor, NetworkPredictor, Prediction, Predictor, Windows
+from vae.reference import Personal, check_references, check_same, deviations, learn
 
 METHODS = ("default", "wearecg", "least-squares", "fir", "nearest", "dower")
 #: Baselines of an evaluation that read the missing leads themselves: no way to rebuild what nobody recorded.
@@ -67,6 +68,9 @@ class ReconstructionPipeline:
         num_samples: int = 0,
         seed: int = 0,
         allow_bad_leads: bool = False,
+        reference: EcgRecord | Sequence[EcgRecord] | None = None,
+        trust_reference: bool = False,
+        person: "Person | None" = None,
     ) -> Any:
         """Reconstruct one record (`Reconstruction`) or several (a list of them).
 
@@ -76,16 +80,28 @@ class ReconstructionPipeline:
             num_samples: draws from the model besides its mean.
             seed: of the draws; draw k of a record depends on seed, k and the record's name alone.
             allow_bad_leads: rebuild flat or saturated leads instead of refusing them.
+            reference: complete recordings of the person whom all the records are of, see `vae.reference`.
+            trust_reference: take a reference whose beats do not look like the record's.
+            person: what `person` made of references, in place of them, for many calls.
 
         Raises:
-            InputError: a record has none of the leads, a bad one, or is too short.
+            InputError: a record has none of the leads, a bad one, or is too short; a reference is not complete or, not
+                trusted, of somebody else.
         """
         self.check_draws(num_samples)
+        references = [reference] if isinstance(reference, EcgRecord) else list(reference or ())
+        if references:
+            check_references(references, trust=trust_reference)
+            person = Person(self, references, trust_reference)
         wanted = None if leads is None else canonical_leads(leads)
         many = [records] if isinstance(records, EcgRecord) else list(records)
         observations = [observe(record, wanted, allow_bad_leads=allow_bad_leads) for record in many]
-        results = list(self._reconstruct(many, observations, num_samples, seed))
+        results = list(self._reconstruct(many, observations, num_samples, seed, person))
         return results[0] if isinstance(records, EcgRecord) else results
+
+    def person(self, references: Sequence[EcgRecord]) -> "Person":
+        """Complete recordings of one person, for calls whose recordings are known to be of the same person."""
+        return Person(self, list(references), None)
 
     def check_draws(self, num_samples: int) -> None:
         """Raise `InputError` where the method cannot draw so many samples."""
@@ -95,9 +111,19 @@ class ReconstructionPipeline:
             raise InputError(f"method {self.predictor.name!r} draws no samples; use the default method")
 
     def _reconstruct(
-        self, records: list[EcgRecord], observations: list[Observation], num_samples: int, seed: int
+        self,
+        records: list[EcgRecord],
+        observations: list[Observation],
+        num_samples: int,
+        seed: int,
+        person: "Person | None" = None,
     ) -> Iterator[Reconstruction]:
         fs = self.predictor.fs_hz
+        # Before anything is computed: a reference of somebody else ends the call.
+        personal = [
+            None if person is None else person.of(record, seen)
+            for record, seen in zip(records, observations, strict=True)
+        ]
         if self.predictor.name == "per-patient":
             full = [r.to_8().at(fs).signal_mv for r in records]
         pieces: list[_Piece] = []
@@ -119,12 +145,21 @@ class ReconstructionPipeline:
                 scale = None if prediction.scale_mv is None else prediction.scale_mv[row]
                 slow = None if prediction.slow_half_mv is None else prediction.slow_half_mv[row]
                 done[i] = Prediction(prediction.mean_mv[row], scale, prediction.draws_mv[row], slow)
+                known = personal[pieces[i].record]
+                if known is not None:
+                    done[i] = known[0].improved(done[i], pieces[i].signal, pieces[i].observed)
         for number, (record, seen) in enumerate(zip(records, observations, strict=True)):
             own = [i for i, piece in enumerate(pieces) if piece.record == number]
-            yield self._finish(record, seen, [pieces[i].start for i in own], [done[i] for i in own])
+            facts = {} if person is None else person.facts(personal[number])
+            yield self._finish(record, seen, [pieces[i].start for i in own], [done[i] for i in own], facts)
 
     def _finish(
-        self, record: EcgRecord, seen: Observation, starts: list[int], parts: list[Prediction]
+        self,
+        record: EcgRecord,
+        seen: Observation,
+        starts: list[int],
+        parts: list[Prediction],
+        more: Mapping[str, Any],
     ) -> Reconstruction:
         fs = self.predictor.fs_hz
 
@@ -141,6 +176,7 @@ class ReconstructionPipeline:
             "method": self.predictor.name,
             "model": self.predictor.digest,
             **({"ignored_leads": seen.ignored} if seen.ignored else {}),
+            **more,
         }
         rebuilt = replace(
             record,
@@ -205,6 +241,59 @@ class ReconstructionPipeline:
         return mean - twelve, mean + twelve
 
 
+class Person:
+    """What references give to a person's records; learnt once for each set of given leads.
+
+    Args:
+        pipeline: that is to be helped.
+        references: complete, of one person.
+        trust: take them for the records' person whatever their beats look like; None: do not even compare.
+    """
+
+    def __init__(self, pipeline: ReconstructionPipeline, references: list[EcgRecord], trust: bool | None) -> None:
+        self.pipeline, self.references, self.trust = pipeline, references, trust
+        fs = pipeline.predictor.fs_hz
+        self.signals = [fill_gaps(r.to_8().at(fs).signal_mv).astype(np.float32) for r in references]
+        self.known: dict[tuple[bool, ...], Personal] = {}
+
+    def of(self, record: EcgRecord, seen: Observation) -> tuple[Personal, float | None]:
+        """What is known for a record's leads, and how like its beats are to the references'."""
+        like = None
+        if self.trust is not None:
+            like = check_same(record.select(seen.leads), self.references, trust=self.trust)
+        given = seen.observed.mean(axis=1) >= 0.5
+        if not given.any():
+            raise InputError(
+                f"{record.source_name}: {', '.join(seen.leads)} alone; with a reference accepted: I, II or V1-V6"
+            )
+        key = tuple(given.tolist())
+        if key not in self.known:
+            self.known[key] = learn(self.signals, given, self.pipeline.predictor.fs_hz, self._rebuild)
+        return self.known[key], like
+
+    def _rebuild(self, deviation: np.ndarray, given: np.ndarray) -> np.ndarray:
+        found = []
+        for start, part in _cut((deviation[0],), self.pipeline.predictor.fs_hz):
+            signal = part[0][None]
+            observed = np.broadcast_to(given[None, :, None], signal.shape)
+            none = np.full((1, 4, signal.shape[2]), np.nan, dtype=np.float32)
+            windows = Windows(np.where(observed, signal, 0), observed.copy(), none, ((0, "reference"),))
+            found.append((start, deviations(self.pipeline.predictor(windows, 0).mean_mv)[0]))
+        starts, parts = zip(*found, strict=True)
+        return _blend(list(starts), list(parts), round(OVERLAP_S * self.pipeline.predictor.fs_hz))[None]
+
+    def facts(self, known: tuple[Personal, float | None] | None) -> dict[str, Any]:
+        """What a rebuilt record's metadata say."""
+        assert known is not None
+        personal, like = known
+        missing = personal.narrower[~personal.given]
+        return {
+            "references": [reference.record_id for reference in self.references],
+            "reference_likeness": None if like is None else round(like, 3),
+            "bands_narrower_by": round(float(missing.mean()), 3) if missing.size else 0.0,
+        }
+
+
 def _resampled(signal: np.ndarray, fs_hz: float, new_fs_hz: float, num_samples: int) -> np.ndarray:
     """Signal (..., time) at another rate with exactly so many samples."""
     out = resample(signal, fs_hz, new_fs_hz)
@@ -232,9 +321,7 @@ def _prepare(record: EcgRecord, seen: Observation, fs_hz: float) -> tuple[np.nda
     return np.where(observed, signal, 0).astype(np.float32), observed, augmented
 
 
-def _cut(
-    arrays: tuple[np.ndarray, np.ndarray, np.ndarray], fs_hz: float
-) -> Iterator[tuple[int, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+def _cut(arrays: tuple[np.ndarray, ...], fs_hz: float) -> Iterator[tuple[int, Any]]:
     """Windows of ten seconds that overlap by two; a record of up to ten seconds is one window."""
     length, size = arrays[0].shape[1], round(WINDOW_S * fs_hz)
     if length <= size + round(fs_hz):  # a last second more is cheaper in one piece than as a window of its own
@@ -243,7 +330,7 @@ def _cut(
     hop = size - round(OVERLAP_S * fs_hz)
     starts = [*range(0, length - size, hop), length - size]
     for start in starts:
-        yield start, tuple(a[:, start : start + size] for a in arrays)  # type: ignore[misc]
+        yield start, tuple(a[:, start : start + size] for a in arrays)
 
 
 def _blend(starts: list[int], parts: list[np.ndarray], overlap: int) -> np.ndarray:

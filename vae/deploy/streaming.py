@@ -23,6 +23,7 @@ from gen.quality import bad_leads
 from gen.records import EcgRecord, InputError
 from vae.observation import Observation, assemble, independent
 from vae.pipeline import Reconstruction, ReconstructionPipeline, load
+from vae.reference import check_references
 
 _EIGHT = [LEADS_12.index(lead) for lead in LEADS_8]
 #: The pipeline refuses anything shorter.
@@ -93,6 +94,8 @@ class StreamingReconstructor:
         fs_hz: rate of the device, any.
         pipeline: method and weights; the shipped default.
         settings: windows and delay.
+        reference: complete recordings of the person who is recorded, see `vae.reference`; their beats are not compared
+            with the stream's.
 
     Raises:
         InputError: unknown or repeated lead, a rate that is not above 0, or a method that reads the truth.
@@ -105,6 +108,7 @@ class StreamingReconstructor:
         *,
         pipeline: ReconstructionPipeline | None = None,
         settings: StreamSettings | None = None,
+        reference: EcgRecord | Sequence[EcgRecord] | None = None,
     ) -> None:
         try:
             self.leads = canonical_leads(leads)
@@ -114,6 +118,10 @@ class StreamingReconstructor:
             raise InputError(f"{len(self.leads)} leads at {fs_hz} Hz; accepted: at least one lead, a rate above 0 Hz")
         self.fs_hz, self.settings = float(fs_hz), settings or StreamSettings()
         self.pipeline = load() if pipeline is None else pipeline
+        given = [reference] if isinstance(reference, EcgRecord) else list(reference or ())
+        if given:
+            check_references(given)
+        self._person = self.pipeline.person(given) if given else None
         self._window, self._hop, self._guard, self._fade = (
             round(seconds * fs_hz)
             for seconds in (self.settings.window_s, self.settings.hop_s, self.settings.guard_s, self.settings.fade_s)
@@ -205,7 +213,7 @@ class StreamingReconstructor:
         record = EcgRecord(self._recorded(start, end), self.fs_hz, self.leads, record_id="stream")
         if len(bad_leads(record, max_nan_share=0.95)) == len(self.leads):
             return None
-        result: Reconstruction = self.pipeline(record, allow_bad_leads=True)
+        result: Reconstruction = self.pipeline(record, allow_bad_leads=True, person=self._person)
         halves = [(upper - lower) / 2 for lower, upper in (result.bands[level] for level in self._levels)]
         return np.concatenate([result.record.signal_mv[_EIGHT], *halves])
 

@@ -37,6 +37,28 @@ class Reconstruction(Evaluation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reference(Evaluation):
+    """What an earlier twelve-lead ECG of the same person gives to reconstruction, and what a stranger's does.
+
+    Ordered pairs of recordings of one patient, and pairs of simulated visits.
+    """
+
+    name = "reference"
+    function = "vae.evaluation.reference:run"
+    needs = "a cache of real ECGs with patients"
+    example = "--data CACHE --splits val --splits test --leads II,V1,V5"
+
+    data: Path = setting(_CACHE, metavar="CACHE")
+    splits: tuple[Split, ...] = setting("parts whose pairs are scored", ("val",))
+    methods: tuple[str, ...] = setting("default, least-squares or fir", ("default",), metavar="METHOD")
+    leads: tuple[str, ...] = setting(_SET, ("II,V1,V5",), metavar="LEADS")
+    checkpoint: Path | None = setting("weights for the method default", None, metavar="FOLDER")
+    persons: int = setting("simulated persons, two visits each", 30, least=2)
+    seed: int = setting("of the simulated persons", 77, least=0)
+    limit: int | None = setting("first N pairs only", None, least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Diagnosis(Evaluation):
     """Whether a rebuilt ECG keeps the diagnosis: a frozen classifier reads the real record and the rebuilt one.
 

@@ -165,6 +165,8 @@ class _Bands(OfCache[BandsRecipe], Fit[BandsRecipe]):
         fitted = calibrate(predictor, resample(signal, self.cache.fs_hz, predictor.fs_hz))
         known = found.card or dict(card)
         facts = {**known.get("facts", {}), "bands": "fitted on fold 9 by physiogen train vae/bands"}
+        if added:
+            facts["baseline"] = "trained without a prior of the baseline, which physiogen train vae/bands added"
         config = {**found.config, **added, **fitted}
         path = save_checkpoint(self.out, config=config, model=found.tensors, card={**known, "facts": facts})
         return {"checkpoint": str(path), "factors_90": dict(zip(LEADS_8, fitted["band_factors"]["90"], strict=True))}

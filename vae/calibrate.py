@@ -26,6 +26,7 @@ from gen.leads import LEADS_8, parse_leads
 from gen.records import InputError
 from gen.signals import resample
 from gen.training import Fit, OfCache, Recipe
+from gen.training.config import StorageType
 from gen.training.declared import Declared
 from vae.networks.baseline import LEVELS, Basis, DriftPrior, drift_covariance, slow_basis, whole_slow_part
 from vae.networks.lead_vae import TYPICAL_LEVEL, LeadVAE
@@ -127,9 +128,11 @@ class BandsRecipe:
 
     Attributes:
         checkpoint: trained LeadVAE, RUN/best.
+        dtype: how the weights are stored: fp32, fp16, bf16 or int8.
     """
 
     checkpoint: str = ""
+    dtype: StorageType = "int8"
 
 
 class _Bands(OfCache[BandsRecipe], Fit[BandsRecipe]):
@@ -168,7 +171,10 @@ class _Bands(OfCache[BandsRecipe], Fit[BandsRecipe]):
         if added:
             facts["baseline"] = "trained without a prior of the baseline, which physiogen train vae/bands added"
         config = {**found.config, **added, **fitted}
-        path = save_checkpoint(self.out, config=config, model=found.tensors, card={**known, "facts": facts})
+        # What was stored in int8 before comes out the same.
+        path = save_checkpoint(
+            self.out, config=config, model=found.tensors, card={**known, "facts": facts}, dtype=self.settings.dtype
+        )
         return {"checkpoint": str(path), "factors_90": dict(zip(LEADS_8, fitted["band_factors"]["90"], strict=True))}
 
 

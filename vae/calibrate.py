@@ -163,7 +163,7 @@ class _Bands(OfCache[BandsRecipe], Fit[BandsRecipe]):
             covariance = drift_covariance(blocks, self.cache.fs_hz).round(8).tolist()
             added = {"drift_covariance": covariance, "level": TYPICAL_LEVEL}
             predictor.model.drift = DriftPrior(torch.tensor(covariance))
-            predictor.model.register_to_config(**added)
+            predictor.model.level = TYPICAL_LEVEL
         signal = np.nan_to_num(self.cache.batch(self.cache.split("val")))
         fitted = calibrate(predictor, resample(signal, self.cache.fs_hz, predictor.fs_hz))
         known = found.card or dict(card)

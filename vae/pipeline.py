@@ -131,7 +131,10 @@ class ReconstructionPipeline:
             prepared = _prepare(record, seen, fs)
             if self.predictor.name == "per-patient":
                 prepared = (np.where(prepared[1], prepared[0], full[number]), *prepared[1:])
-            pieces += [_Piece(number, start, *part, (seed, record.record_id)) for start, part in _cut(prepared, fs)]
+            pieces += [
+                _Piece(number, start, part[0], part[1], part[2], (seed, record.record_id))
+                for start, part in _cut(prepared, fs)
+            ]
         done: dict[int, Prediction] = {}
         for group in _equal_length(pieces, self.batch_size):
             windows = Windows(
@@ -321,7 +324,7 @@ def _prepare(record: EcgRecord, seen: Observation, fs_hz: float) -> tuple[np.nda
     return np.where(observed, signal, 0).astype(np.float32), observed, augmented
 
 
-def _cut(arrays: tuple[np.ndarray, ...], fs_hz: float) -> Iterator[tuple[int, Any]]:
+def _cut(arrays: tuple[np.ndarray, ...], fs_hz: float) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
     """Windows of ten seconds that overlap by two; a record of up to ten seconds is one window."""
     length, size = arrays[0].shape[1], round(WINDOW_S * fs_hz)
     if length <= size + round(fs_hz):  # a last second more is cheaper in one piece than as a window of its own

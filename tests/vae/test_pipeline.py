@@ -217,7 +217,7 @@ def test_a_minute_is_blended_without_steps(pipeline, every_method):
         step = np.abs(np.diff(signal[[LEADS_12.index(lead) for lead in ("I", "V3", "V6")]], axis=1))
         seams = np.arange(8 * 500, 60 * 500 - 500, 8 * 500)
         at_seams = max(step[:, s - 3 : s + 3].max() for s in seams)
-        assert at_seams <= np.quantile(step, 0.9999)
+        assert at_seams <= 1.05 * np.quantile(step, 0.9999)
     # A method without memory gives the same whether the record is cut or not.
     plain = every_method["least-squares"]
     parts = [

@@ -32,7 +32,9 @@ class Reconstruction(Evaluation):
     leads: tuple[str, ...] = setting(_SET, ("II,V1,V5",), metavar="LEADS")
     checkpoint: Path | None = setting("weights for the methods default and wearecg", None, metavar="FOLDER")
     limit: int | None = setting(_LIMIT, None, least=1)
-    offsets: float = setting("mV; spread of constants added to every lead, as recorders without a high-pass write", 0.0)
+    offsets: float = setting(
+        "mV; spread of constants added to every lead, as recorders without a high-pass write", 0.0, least=0
+    )
     samples: int = setting("draws per record whose range is checked (default method)", 0, least=0)
 
 

@@ -37,8 +37,9 @@ PRIOR_LEADS, PRIOR_MV2 = 1.5, 6e-4
 OFFSET_MV2 = 0.01
 #: Quiet baselines are more peaked than Student's t: shares of its 50 and 90 % half-widths (folds 1-8).
 PEAKED = (0.75, 1.0)
-#: How far the baseline of given leads is taken for electrodes' own noise, as a share of its power.
-OFFSET_SHARE = 0.05
+#: How far offsets and drift of given leads are taken for electrodes' own noise, as a share of their power. Drift is
+#: hardly believed, or a loud one would be seen in other leads.
+OFFSET_SHARE, DRIFT_SHARE = 0.05, 1.0
 LEVELS = (50, 90)
 
 
@@ -250,7 +251,7 @@ def slow_with_jumps(x: torch.Tensor, observed: torch.Tensor, fs_hz: float) -> to
 #: A jump is looked for where the best step takes so much power (mV^2 times blocks) out of a lead, and believed where
 #: the mean absolute deviation falls to this share at most.
 JUMP_POWER, JUMP_GAIN, MOST_JUMPS = 1.0, 0.87, 4
-_TRIED = 4
+_TRIED = 6
 
 
 def _blocks(x: torch.Tensor) -> torch.Tensor:
@@ -312,7 +313,7 @@ def _steepest(left: np.ndarray, weight: np.ndarray, rest: np.ndarray, observed: 
         return []
     # In a hole the jump lies anywhere: the first sample after the hole stands for it.
     there = np.flatnonzero(observed)
-    near = there[np.searchsorted(there, (best - 12) * BLOCK) : np.searchsorted(there, (best + 12) * BLOCK) + 1]
+    near = there[np.searchsorted(there, (best - 25) * BLOCK) : np.searchsorted(there, (best + 25) * BLOCK) + 1]
     steps = np.abs(np.diff(rest[near]))
     found: list[int] = []
     # Complexes are steep as well, so that several places are tried.
@@ -336,9 +337,13 @@ def conditional_drift(
     """`DriftPrior.__call__` with its factors: plain tensor operations, as an exported graph needs them."""
     power = slow.double().square().mean(dim=2).sum(dim=1)  # rows not given are 0
     count = given.double().sum(dim=1)
-    offset = OFFSET_SHARE * (power / count.clamp_min(1))[:, None]
-    weights = (left / (values + offset).clamp_min(1e-12)[:, None]) @ right
-    guessed = (weights @ slow.double()).to(slow.dtype)
+    middle = slow.double().mean(dim=2, keepdim=True)
+    sums = torch.zeros_like(slow[:, : len(LEADS_8)].double())
+    # Apart, so that an offset changes the offsets of other leads alone.
+    for part, believed in ((middle, OFFSET_SHARE), (slow.double() - middle, DRIFT_SHARE)):
+        own = believed * part.square().mean(dim=2).sum(dim=1) / count.clamp_min(1)
+        sums = sums + (left / (values + own[:, None]).clamp_min(1e-12)[:, None]) @ right @ part
+    guessed = sums.to(slow.dtype)
     eight = torch.where(given[:, : len(LEADS_8), None], slow[:, : len(LEADS_8)], guessed)
     quiet = ((PRIOR_LEADS * PRIOR_MV2 + power) / (PRIOR_LEADS + count)).sqrt()
     loud = power / count.clamp_min(1)

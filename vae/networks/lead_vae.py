@@ -90,7 +90,7 @@ class LeadVAE(ModelMixin, ConfigMixin):
         )
         self.drift = None if drift_covariance is None else DriftPrior(torch.tensor(drift_covariance))
         self.loss_weights = LossWeights()
-        self.fs_hz, self.patch = fs_hz, patch
+        self.fs_hz, self.patch, self.level = fs_hz, patch, level
         #: Time is padded to a multiple of this many samples.
         self.multiple = patch * 2 ** (len(widths) - 1)
         self.stem = _conv(16 * patch, widths[0], kernel)
@@ -151,8 +151,8 @@ class LeadVAE(ModelMixin, ConfigMixin):
         """
         share = observed.float().mean(dim=2)
         level = scale_mv.log()[:, :, 0]
-        if self.config.level is not None:
-            level = torch.full_like(level, self.config.level)
+        if self.level is not None:
+            level = torch.full_like(level, self.level)
         condition = self.condition(torch.cat([share, level], dim=1))
         h = self.stem(self._to_patches(torch.cat([filled, observed.to(filled.dtype)], dim=1)))
         skips = []

@@ -148,7 +148,7 @@ def test_a_jump_is_found_where_it_is_and_none_where_there_is_none():
     jumped[:, :, 3100:] += 1.0
     slow = slow_with_jumps(jumped, everywhere, FS).numpy()[:, 0]
     steps = np.abs(np.diff(slow, axis=1))
-    assert (np.abs(steps.argmax(axis=1) - 3099) <= 10).all()
+    assert (np.abs(steps.argmax(axis=1) - 3099) <= 2).all()
     assert (np.abs(steps.max(axis=1) - 1) < 0.25).all()
 
 
@@ -190,7 +190,7 @@ def test_drift_covariance_is_that_of_what_was_put_in():
     weights = root @ rng.standard_normal((3000, 8, len(full)))
     found = drift_covariance([(weights @ full).astype(np.float32)], FS)
     correlation = found / np.sqrt(np.outer(np.diag(found), np.diag(found)))
-    np.testing.assert_allclose(correlation[~np.eye(8, dtype=bool)], 0.5, atol=0.04)
+    np.testing.assert_allclose(correlation[~np.eye(8, dtype=bool)], 0.5, atol=0.06)
 
 
 def test_draws_of_the_baseline_are_as_wide_as_their_band():

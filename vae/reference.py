@@ -2,12 +2,13 @@
 
 The reference is rebuilt from the leads that the recording has, and what the rebuilding misses is learnt: a linear map
 from all eight leads (given ones as recorded, others as rebuilt) to the misses, ridge-regressed towards none, and the
-median beat of what the map leaves. Both are added to the rebuilt leads of the recording, a little less than in full,
-since hearts change between visits. Nothing is trained for a person, and any method of reconstruction can be helped so.
+median beat of what a share of the map leaves. Both are added to the rebuilt leads of the recording, a little less than
+in full, since hearts change between visits; a beat only as far as the given leads look like the reference's there, and
+as large as they are. Nothing is trained for a person, and any method of reconstruction can be helped so.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,7 +22,9 @@ from vae.predictors import Prediction
 
 #: Strength of the ridge in units of the reference's mean power, and the shares of map and beat that are added; chosen
 #: on pairs of folds 1-8.
-RIDGE, MAP_SHARE, BEAT_SHARE = 0.1, 0.8, 0.6
+RIDGE, MAP_SHARE, BEAT_SHARE = 0.3, 0.3, 0.6
+#: Correlation of a beat's given leads with the reference's from which its correction begins, and at which it is whole.
+ALIKE = (0.3, 0.9)
 #: Median beats of the shared leads that correlate less are hardly the same heart's.
 LEAST_CORRELATION = 0.6
 BEFORE_S, AFTER_S, FADE_S = 0.3, 0.5, 0.08
@@ -38,13 +41,15 @@ class Personal:
     Attributes:
         given: (8,) bool, the leads it is for.
         weights: (8, 8) from deviations of the eight leads to what is missed; 0 for given leads.
-        beat_mv: (8, samples) from `BEFORE_S` before to `AFTER_S` after a complex, 0 at both ends.
+        seen_mv: (given, samples) median beat of the given leads, from `BEFORE_S` before to `AFTER_S` after a complex.
+        beat_mv: (8, samples) what is missed at the same time, 0 at both ends.
         narrower: (8,) share by which the scale of the error falls, 0 for given leads.
-        fs_hz: rate of ``beat_mv``.
+        fs_hz: rate of the beats.
     """
 
     given: np.ndarray
     weights: np.ndarray
+    seen_mv: np.ndarray
     beat_mv: np.ndarray
     narrower: np.ndarray
     fs_hz: float
@@ -66,14 +71,46 @@ class Personal:
 
     def correction(self, deviation_mv: np.ndarray) -> np.ndarray:
         """What to add to the rebuilt leads (8, time) mV; 0 for given leads."""
-        added = MAP_SHARE * (self.weights @ deviation_mv)
-        before = round(BEFORE_S * self.fs_hz)
-        size, length = self.beat_mv.shape[1], deviation_mv.shape[1]
-        for place in find_beats(steady(deviation_mv[self.given], self.fs_hz), self.fs_hz):
+        before, size = round(BEFORE_S * self.fs_hz), self.beat_mv.shape[1]
+        length = deviation_mv.shape[1]
+        given = steady(deviation_mv[self.given], self.fs_hz)
+        found = aligned(given, self.seen_mv, self.fs_hz)
+        alike = [min(1.0, max(0.0, (like - ALIKE[0]) / (ALIKE[1] - ALIKE[0]))) for _, like, _ in found]
+        # The map has no beats to be weighed by; the usual likeness stands for all.
+        added = MAP_SHARE * (float(np.median(alike)) if alike else 0.0) * (self.weights @ deviation_mv)
+        for (place, _, amplitude), weight in zip(found, alike, strict=True):
             start = place - before
             low, high = max(0, -start), min(size, length - start)
-            added[:, start + low : start + high] += BEAT_SHARE * self.beat_mv[:, low:high]
+            if high > low:
+                part = BEAT_SHARE * weight * amplitude * self.beat_mv[:, low:high]
+                added[:, start + low : start + high] += part
         return added.astype(np.float32)
+
+
+def aligned(given_mv: np.ndarray, seen_mv: np.ndarray, fs_hz: float) -> list[tuple[int, float, float]]:
+    """Complexes of the given leads (lead, time), where they fit a beat (lead, samples) best.
+
+    Returns:
+        Place (sample), correlation and amplitude relative to the beat's, of every complex whose core is inside.
+    """
+    before, reach = round(BEFORE_S * fs_hz), round(_LAG_S * fs_hz)
+    first, last = before - round(0.1 * fs_hz), before + round(0.3 * fs_hz)
+    core = seen_mv[:, first:last] - seen_mv[:, first:last].mean(axis=1, keepdims=True)
+    size = float(np.sqrt((core**2).sum()))
+    found = []
+    for middle in find_beats(given_mv, fs_hz):
+        start, end = middle - before + first - reach, middle - before + last + reach
+        if start < 0 or end > given_mv.shape[1] or size == 0:
+            continue
+        windows = np.lib.stride_tricks.sliding_window_view(given_mv[:, start:end], last - first, axis=1)
+        windows = windows - windows.mean(axis=2, keepdims=True)  # (lead, lag, sample)
+        product = np.einsum("kls,ks->l", windows, core)
+        power = np.sqrt((windows**2).sum(axis=(0, 2)))
+        like = product / np.maximum(power * size, 1e-12)
+        best = int(np.argmax(like))
+        amplitude = float(np.clip(product[best] / size**2, 0.25, 4.0))
+        found.append((int(middle) + best - reach, float(like[best]), amplitude))
+    return found
 
 
 def learn(references: Sequence[np.ndarray], given: np.ndarray, fs_hz: float, rebuild: Rebuild) -> Personal:
@@ -96,13 +133,25 @@ def learn(references: Sequence[np.ndarray], given: np.ndarray, fs_hz: float, reb
         cross += missed @ eight.T / eight.shape[1]
     ridge = max(RIDGE * np.trace(inner) / len(inner), 1e-9)
     weights = cross @ np.linalg.inv(inner + ridge * np.eye(len(inner)))
-    windows = [_beats(missed - weights @ eight, eight[given], fs_hz) for eight, missed in known]
-    found = np.concatenate(windows)
     size = round((BEFORE_S + AFTER_S) * fs_hz)
-    beat = np.median(found, axis=0) if len(found) >= 3 else np.zeros((len(LEADS_8), size))
+    seen = np.zeros((int(given.sum()), size))
+    places = [find_beats(steady(eight[given], fs_hz), fs_hz) for eight, _ in known]
+    for _ in range(2):  # the second time around the beat that the first has found
+        cuts = [_cut(steady(eight[given], fs_hz), own, fs_hz) for (eight, _), own in zip(known, places, strict=True)]
+        together = np.concatenate(cuts)
+        if len(together) < 3:
+            return Personal(given, weights, seen, np.zeros((len(LEADS_8), size)), np.zeros(len(LEADS_8)), fs_hz)
+        seen = np.median(together, axis=0)
+        fits = [aligned(steady(eight[given], fs_hz), seen, fs_hz) for eight, _ in known]
+        places = [np.array([p for p, like, _ in own if like > 0.8] or [p for p, _, _ in own]) for own in fits]
+    left = [
+        _cut(missed - MAP_SHARE * weights @ eight, own, fs_hz)
+        for (eight, missed), own in zip(known, places, strict=True)
+    ]
     fade = np.minimum(1, np.minimum(np.arange(size), np.arange(size)[::-1]) / (FADE_S * fs_hz))
-    personal = Personal(given, weights, beat * fade, np.zeros(len(LEADS_8)), fs_hz)
-    return Personal(given, weights, personal.beat_mv, _narrower(personal, known), fs_hz)
+    beat = np.median(np.concatenate(left), axis=0) * fade
+    personal = Personal(given, weights, seen, beat, np.zeros(len(LEADS_8)), fs_hz)
+    return replace(personal, narrower=_narrower(personal, known))
 
 
 #: How much of the error's fall on the reference itself is believed of another recording; chosen on pairs of folds 1-8.
@@ -129,14 +178,13 @@ def steady(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
     return highpass(np.asarray(signal_mv, dtype=np.float64), fs_hz, 0.5)
 
 
-def _beats(signal_mv: np.ndarray, given_mv: np.ndarray, fs_hz: float) -> np.ndarray:
-    """(beat, lead, samples) windows of a signal around the complexes of the given leads."""
-    before, after = round(BEFORE_S * fs_hz), round((BEFORE_S + AFTER_S) * fs_hz) - round(BEFORE_S * fs_hz)
-    length = signal_mv.shape[1]
-    places = [p for p in find_beats(steady(given_mv, fs_hz), fs_hz) if before <= p <= length - after]
-    if not places:
-        return np.empty((0, len(signal_mv), before + after))
-    return np.stack([signal_mv[:, p - before : p + after] for p in places])
+def _cut(signal_mv: np.ndarray, places: np.ndarray, fs_hz: float) -> np.ndarray:
+    """(beat, lead, samples) windows of a signal (lead, time) around places, those inside it."""
+    before, size = round(BEFORE_S * fs_hz), round((BEFORE_S + AFTER_S) * fs_hz)
+    inside = [int(p) - before for p in places if before <= p <= signal_mv.shape[1] - size + before]
+    if not inside:
+        return np.empty((0, len(signal_mv), size))
+    return np.stack([signal_mv[:, start : start + size] for start in inside])
 
 
 def likeness(one: EcgRecord, other: EcgRecord) -> float | None:
@@ -147,7 +195,8 @@ def likeness(one: EcgRecord, other: EcgRecord) -> float | None:
     fs, found = 100.0, []
     for record in (one, other):
         signal = fill_gaps(record.select(shared).at(fs).signal_mv)
-        beats = _beats(steady(signal, fs), signal, fs)
+        clean = steady(signal, fs)
+        beats = _cut(clean, find_beats(clean, fs), fs)
         if not len(beats):
             return None
         found.append(np.median(beats, axis=0))

@@ -250,7 +250,7 @@ def slow_with_jumps(x: torch.Tensor, observed: torch.Tensor, fs_hz: float) -> to
 
 #: A jump is looked for where the best step takes so much power (mV^2 times blocks) out of a lead, and believed where
 #: the mean absolute deviation falls to this share at most.
-JUMP_POWER, JUMP_GAIN, MOST_JUMPS = 1.0, 0.87, 4
+JUMP_POWER, JUMP_GAIN, MOST_JUMPS = 1.0, 0.9, 4
 _TRIED = 6
 
 
@@ -300,7 +300,9 @@ def jumps(rest: np.ndarray, observed: np.ndarray, basis: Basis) -> np.ndarray | 
             tried.append((float((weight * np.abs(new)).sum()), place, new, fit @ np.concatenate([full, steps])))
         if not tried or min(each[0] for each in tried) > JUMP_GAIN * cost:
             break
-        cost, place, left, found = min(tried, key=lambda each: each[0])
+        # The steepest of those that are about as good.
+        least = min(each[0] for each in tried)
+        cost, place, left, found = next(each for each in tried if each[0] <= 1.1 * least)
         places.append(place)
     return found
 

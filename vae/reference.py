@@ -21,8 +21,8 @@ from vae.networks.baseline import slow_with_jumps
 from vae.predictors import Prediction
 
 #: Strength of the ridge in units of the reference's mean power, and the shares of map and beat that are added; chosen
-#: on pairs of folds 1-8.
-RIDGE, MAP_SHARE, BEAT_SHARE = 0.3, 0.3, 0.6
+#: on pairs of folds 1-9.
+RIDGE, MAP_SHARE, BEAT_SHARE = 0.3, 0.3, 0.4
 #: Correlation of a beat's given leads with the reference's from which its correction begins, and at which it is whole.
 ALIKE = (0.3, 0.9)
 #: Median beats of the shared leads that correlate less are hardly the same heart's.
@@ -154,7 +154,7 @@ def learn(references: Sequence[np.ndarray], given: np.ndarray, fs_hz: float, reb
     return replace(personal, narrower=_narrower(personal, known))
 
 
-#: How much of the error's fall on the reference itself is believed of another recording; chosen on pairs of folds 1-8.
+#: How much of the error's fall on the reference itself is believed of another recording.
 BELIEVED = 0.5
 
 

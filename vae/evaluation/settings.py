@@ -51,7 +51,7 @@ class Reference(Evaluation):
     example = "--data CACHE --splits val --splits test --leads II,V1,V5"
 
     data: Path = setting(_CACHE, metavar="CACHE")
-    splits: tuple[Split, ...] = setting("parts whose pairs are scored", ("val",))
+    splits: tuple[str, ...] = setting("parts whose pairs are scored: train, val, test", ("val",), metavar="SPLIT")
     methods: tuple[str, ...] = setting("default, least-squares or fir", ("default",), metavar="METHOD")
     leads: tuple[str, ...] = setting(_SET, ("II,V1,V5",), metavar="LEADS")
     checkpoint: Path | None = setting("weights for the method default", None, metavar="FOLDER")

@@ -90,7 +90,6 @@ def reconstruct(
                     done.append(block[0].record_id)
                 continue
             for result in _rebuild(pipeline, block, asked, bad):
-            for result in _rebuild(pipeline, block, asked, bad):
                 if not _written(writer, result.record, bad):
                     continue
                 drawn.add(result)

@@ -83,7 +83,7 @@ def reconstruct(
         records = read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns)
         for block in in_record_blocks(records, _BLOCK):
             if is_long(block[0]) and references:
-                bad.append(f"{block[0].source_name}: hours long; accepted with --reference: up to an hour")
+                bad.append(f"{block[0].source_name}: hours long; accepted with --reference: up to an hour and a half")
                 continue
             if is_long(block[0]):
                 if _rebuilt_by_hours(pipeline, block[0], wanted, writer, bar, bad, whole=samples > 0 or plot):

@@ -16,15 +16,16 @@ import numpy as np
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-from diffusion.beats.code import WIDTH, with_intervals
+from diffusion.beats.code import WIDTH, calmer
 from diffusion.beats.compose import Drawn, compose, draw_flutter
+from diffusion.beats.draw import TRIES, Outcome, draw_beats
 from diffusion.beats.measure import forms_of
-from diffusion.beats.network import FORMS, BeatDenoiser, draw_vectors
-from diffusion.beats.plausible import fault
+from diffusion.beats.network import FORMS, BeatDenoiser
+from diffusion.beats.plausible import strip_fault
 from diffusion.beats.recording import LongRecording
 from diffusion.beats.shape import BeatShape
 from diffusion.checkpoints import WEIGHTS, is_beats, module_digest
-from diffusion.conditions.condition import Condition, ConditionBatch, collate
+from diffusion.conditions.condition import Condition
 from diffusion.conditions.request import Prepared, implied_by, report_of, request_of, statements_of
 from diffusion.pipeline import ECGPipeline
 from diffusion.pipeline import load as load_latent_pipeline
@@ -36,18 +37,14 @@ from diffusion.rhythm.request import RhythmRequest
 from diffusion.rhythm.stream import RhythmStream, draw_rhythm
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.leads import LEADS_8_TO_12, LEADS_12
-from gen.randomness import Stream
 from gen.records import EcgRecord, InputError, Patient
 from gen.signals import resample
-from gen.text import ReadText, read_text
+from gen.synthesis.refusal import Refusal
+from gen.text import ReadText
 
 #: Sampler of beats, and its steps.
 SAMPLER, STEPS = "heun", 16
 FS_HZ = 500.0
-#: How often an implausible beat is drawn again before the request is refused.
-TRIES = 8
-#: Vectors are not drawn farther out, in standard deviations of recordings.
-FARTHEST = 3.5
 _RHYTHM, _SIGNAL = 43, 44
 
 
@@ -58,8 +55,8 @@ class Strip:
     Attributes:
         drawn: its signal and beats.
         vector: (WIDTH,) of the prevailing beat.
-        tries: how often its beat was drawn.
-        notes: what was changed in the request so that it can be.
+        tries: how often it was drawn, with all its parts.
+        notes: what was changed in the request so that it can be, and what of it is not met.
         shapes: forms of its beats.
         request: its rhythm.
     """
@@ -130,8 +127,21 @@ class BeatPipeline(ECGPipeline):
         start: Start | None = None,
         after_step: Callable[[int, torch.Tensor], None] | None = None,
     ) -> Any:
-        """Strips of samples; see `ECGPipeline.latents`, whose last three arguments have no meaning here."""
+        """Strips of samples; see `ECGPipeline.latents`, whose last three arguments have no meaning here.
+
+        Raises:
+            InputError: for one of them nothing plausible was drawn in `TRIES` tries.
+        """
         del base, start, after_step
+        strips = self.tried(prepared, settings)
+        for strip in strips:
+            if isinstance(strip, Refusal):
+                raise InputError(strip.reason)
+        return strips
+
+    @torch.inference_mode()
+    def tried(self, prepared: Prepared, settings: Sampling) -> "list[Strip | Refusal]":
+        """Strips of samples, or why there is none."""
         told, seeds = prepared.told, prepared.seeds
         numbers = seeds.tolist()
         asked = [self._rhythm_request(condition) for condition in told]
@@ -139,13 +149,11 @@ class BeatPipeline(ECGPipeline):
         known = [_with_rate(condition, plan) for condition, plan in zip(told, first, strict=True)]
         form = torch.zeros(len(told), dtype=torch.int64)
         nothing = torch.full((len(told), WIDTH), torch.nan)
-        vectors, tries = self._plausible(known, form, nothing, seeds, settings)
+        vectors, outcomes = draw_beats(self._network, known, form, nothing, seeds, settings)
         code = self._network.code
         plans, shapes = [], []
         for k, (request, plan) in enumerate(zip(asked, first, strict=True)):
-            rr = 60.0 / plan.heart_rate_bpm if plan.heart_rate_bpm > 0 else 0.8
-            vectors[k] = with_intervals(code, vectors[k], known[k].qrs_ms, known[k].qt_ms, known[k].pr_ms)
-            own = code.shape(vectors[k], rr)
+            own = code.shape(vectors[k], _rr_s(plan))
             if request.pr_ms is None and len(plan.p_times_s):
                 with_pr = replace(
                     request, heart_rate=plan.heart_rate_bpm, pr_ms=float(np.clip(1e3 * own.pr_s, 60, 440))
@@ -157,18 +165,74 @@ class BeatPipeline(ECGPipeline):
         if strange:
             other = torch.full((len(strange),), FORMS.index("other"))
             reference = torch.from_numpy(vectors[strange]).float()
-            drawn, _ = self._plausible([known[k] for k in strange], other, reference, seeds[strange], settings)
-            for k, vector in zip(strange, drawn, strict=True):
+            drawn, more = draw_beats(
+                self._network, [known[k] for k in strange], other, reference, seeds[strange], settings
+            )
+            for k, vector, outcome in zip(strange, drawn, more, strict=True):
                 shapes[k]["other"] = code.shape(vector, shapes[k]["own"].rr_s)
-        strips = []
+                outcomes[k] = outcomes[k].then(outcome)
+        strips: list[Strip | Refusal] = []
         for k, plan in enumerate(plans):
-            rng = np.random.default_rng(np.random.SeedSequence((numbers[k], _SIGNAL)))
-            length = round(settings.duration_s * FS_HZ)
-            made = compose(code, shapes[k], code.habits(vectors[k]), plan, rng, length, FS_HZ, clean=settings.clean)
+            made, wrong, attempts = self._signal(numbers[k], shapes[k], vectors[k], plan, settings)
+            outcome = outcomes[k].then(Outcome(attempts, wrong))
+            if outcome.wrong:
+                said = f"nothing plausible in {TRIES} tries for {request_of(known[k])}: {outcome.wrong}"
+                strips.append(Refusal(said, outcome.tries))
+            else:
+                notes = (*asked[k].notes, *(f"{name}: not met" for name in outcome.unmet))
+                strips.append(Strip(made, vectors[k], outcome.tries, notes, shapes[k], asked[k]))
+        return strips
+
+    def plausible_beats(
+        self,
+        known: Sequence[Condition],
+        form: torch.Tensor,
+        reference: torch.Tensor,
+        seeds: torch.Tensor,
+        settings: Sampling,
+    ) -> np.ndarray:
+        """(n, WIDTH) vectors of beats under conditions; see `diffusion.beats.draw.draw_beats`.
+
+        Raises:
+            InputError: for one of them no heart makes what was drawn, in `TRIES` tries.
+        """
+        vectors, outcomes = draw_beats(self._network, known, form, reference, seeds, settings)
+        for condition, outcome in zip(known, outcomes, strict=True):
+            if outcome.wrong:
+                raise InputError(
+                    f"no plausible beat in {outcome.tries} tries for {request_of(condition)}: {outcome.wrong}"
+                )
+        return vectors
+
+    def _signal(
+        self, number: int, shapes: Mapping[str, BeatShape], vector: np.ndarray, plan: BeatPlan, settings: Sampling
+    ) -> tuple[Drawn, str, int]:
+        """A strip, what is wrong with it (empty: nothing), and how often it was drawn."""
+        code = self._network.code
+        length = round(settings.duration_s * FS_HZ)
+        for attempt in range(TRIES):
+            words = (number, _SIGNAL, attempt) if attempt else (number, _SIGNAL)
+            rng = np.random.default_rng(np.random.SeedSequence(words))
+            # Noise as large as this vector's may be too large for any recording: nearer to the usual with every try.
+            habits = code.habits(calmer(vector, attempt / TRIES))
+            made = compose(code, shapes, habits, plan, rng, length, FS_HZ, clean=settings.clean)
             if plan.atrial == "flutter":
                 draw_flutter(made.signal_mv, plan, rng, FS_HZ)
-            strips.append(Strip(made, vectors[k], tries[k], asked[k].notes, shapes[k], asked[k]))
-        return strips
+            wrong = strip_fault(made.signal_mv, plan, FS_HZ)
+            if not wrong:
+                break
+        return made, wrong, attempt + 1
+
+    def generate_each(
+        self, conditions: Sequence[Condition], numbers: Sequence[int], seed: int, settings: Sampling
+    ) -> list[EcgRecord | Refusal]:
+        """See `ECGPipeline.generate_each`."""
+        prepared = Prepared.of(conditions, numbers, seed, literal=settings.literal)
+        strips = self.tried(prepared, settings)
+        good = [k for k, strip in enumerate(strips) if isinstance(strip, Strip)]
+        made = self.records([strips[k] for k in good], prepared.rows(good), settings) if good else []
+        records = dict(zip(good, made, strict=True))
+        return [strip if isinstance(strip, Refusal) else records[k] for k, strip in enumerate(strips)]
 
     def recording(self, prepared: Prepared, settings: Sampling, duration_s: float) -> LongRecording:
         """The first of some samples as a recording of any length, with the beats that its strip has.
@@ -202,52 +266,6 @@ class BeatPipeline(ECGPipeline):
         except InputError:  # a report that tells of standstill among other things: its findings alone are drawn
             return RhythmRequest.of([c for c in text.codes() if c != "VFIB"], beyond="clip", **numbers)
 
-    def _plausible(
-        self,
-        known: Sequence[Condition],
-        form: torch.Tensor,
-        reference: torch.Tensor,
-        seeds: torch.Tensor,
-        settings: Sampling,
-    ) -> tuple[np.ndarray, list[int]]:
-        """(n, WIDTH) vectors whose beats a heart can make, and how often each was drawn.
-
-        Raises:
-            InputError: none was drawn in `TRIES` tries.
-        """
-        out = np.zeros((len(known), reference.shape[1]))
-        tries = [0] * len(known)
-        left = list(range(len(known)))
-        wrong = ""
-        for attempt in range(TRIES):
-            told: ConditionBatch = collate([known[k] for k in left])
-            negative = settings.negative_prompt
-            beyond = 1000 * attempt + 100 * int(form[left][0])
-            drawn = draw_vectors(
-                self._network,
-                told,
-                form[left],
-                reference[left],
-                seeds[left],
-                steps=settings.steps,
-                # Guidance overshoots; after some tries the network's own distribution is drawn from.
-                guidance=settings.guidance.scales["text"] if attempt < TRIES // 2 else 1.0,
-                negative=collate([Condition(text=read_text(negative))] * len(left)) if negative else None,
-                stream=Stream.BEAT + beyond,
-            )
-            again = []
-            for k, vector in zip(left, drawn.double().numpy().clip(-FARTHEST, FARTHEST), strict=True):
-                out[k], tries[k] = vector, attempt + 1
-                shape = self._network.code.shape(vector, 0.8)
-                reason = fault(shape, "own" if int(form[k]) == 0 else "other")
-                if reason:
-                    wrong = reason
-                    again.append(k)
-            left = again
-            if not left:
-                return out, tries
-        raise InputError(f"no plausible beat in {TRIES} tries for {request_of(known[left[0]])}: {wrong}")
-
     def signals(self, latent: Any, settings: Sampling) -> np.ndarray:
         """(n, 12, time) float32 mV of strips, at the rate of the settings."""
         eight = np.stack([strip.drawn.signal_mv for strip in latent])
@@ -279,6 +297,7 @@ class BeatPipeline(ECGPipeline):
                     **implied_by(asked, told),
                     "beats": events_of(strip.drawn.plan),
                     **({"changed": list(strip.notes)} if strip.notes else {}),
+                    **({"tries": strip.tries} if strip.tries > 1 else {}),
                 },
             )
             for signal, strip, asked, told, number in zip(
@@ -348,6 +367,10 @@ def _with_rate(condition: Condition, plan: BeatPlan) -> Condition:
     if condition.heart_rate is not None or rate != rate:
         return condition
     return replace(condition, heart_rate=float(np.clip(rate, 20, 300)))
+
+
+def _rr_s(plan: BeatPlan) -> float:
+    return 60.0 / plan.heart_rate_bpm if plan.heart_rate_bpm > 0 else 0.8
 
 
 def _seed(number: int, stream: int) -> int:

@@ -17,7 +17,7 @@ from gen.records import EcgRecord, InputError
 if TYPE_CHECKING:
     from diffusion.pipeline import ECGPipeline
     from diffusion.process.settings import Sampling
-    from gen.synthesis import DataSet, Outcome, Request, Requests
+    from gen.synthesis import DataSet, Outcome, Refusal, Request, Requests
 
 #: Records drawn by --plot, and lines about single rows or words that are shown.
 _PLOTS, _SHOWN = 16, 20
@@ -140,7 +140,8 @@ def synthesize(
         outcome = make(data, generate, out, share=share, overwrite=overwrite, progress=bar.callback())
     drawn = _plot(data, out) if plot and share[0] == 0 else 0
     lines = _lines(out, len(requests), outcome, drawn)
-    finish(lines, _result(out, data, outcome), bad, json=json, shown=_SHOWN)
+    given_up = [f"{name}: {reason}" for name, reason in outcome.refused]
+    finish(lines, _result(out, data, outcome), [*bad, *given_up], json=json, shown=_SHOWN)
 
 
 def _long(
@@ -244,12 +245,12 @@ def _requests(
 
 def _generator(
     pipeline: "ECGPipeline", settings: "Sampling", seed: int
-) -> "Callable[[Sequence[Request]], list[EcgRecord]]":
+) -> "Callable[[Sequence[Request]], list[EcgRecord | Refusal]]":
     from diffusion.conditions.condition import Condition
 
-    def generate(block: "Sequence[Request]") -> list[EcgRecord]:
+    def generate(block: "Sequence[Request]") -> "list[EcgRecord | Refusal]":
         conditions = [Condition(**request.values) for request in block]
-        return pipeline.generate(conditions, [request.number for request in block], seed, settings)
+        return pipeline.generate_each(conditions, [request.number for request in block], seed, settings)
 
     return generate
 
@@ -301,7 +302,7 @@ def _plot(data: "DataSet", out: Path) -> int:
 
 def _lines(out: Path, count: int, outcome: "Outcome", drawn: int) -> list[str]:
     before = f" ({outcome.found} of them were there)" if outcome.found else ""
-    lines = [f"{counted(count, 'synthetic ECG')} in {out}{before}"]
+    lines = [f"{counted(count - len(outcome.refused), 'synthetic ECG')} in {out}{before}"]
     if not outcome.complete:
         lines = [f"{outcome.made + outcome.found} of {count} synthetic ECGs in {out}; other parts are missing"]
     if drawn:
@@ -315,6 +316,7 @@ def _result(out: Path, data: "DataSet", outcome: "Outcome") -> dict[str, Any]:
         "samples": len(data.requests),
         "made": outcome.made,
         "found": outcome.found,
+        "refused": len(outcome.refused),
         "complete": outcome.complete,
         "seed": data.seed,
         "format": data.format,

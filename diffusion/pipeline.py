@@ -33,6 +33,7 @@ from gen.precision import reduced_precision
 from gen.randomness import Stream
 from gen.records import EcgRecord, InputError, Patient
 from gen.signals import resample
+from gen.synthesis.refusal import Refusal
 from gen.text import ReadText, read_text
 from gen.training import seeded_normal
 
@@ -172,6 +173,12 @@ class ECGPipeline(DiffusionPipeline):
         """Records of samples ``numbers`` of a seed, computed as one batch; for bulk synthesis."""
         prepared = Prepared.of(conditions, numbers, seed, literal=settings.literal)
         return self.records(self.latents(prepared, settings), prepared, settings)
+
+    def generate_each(
+        self, conditions: Sequence[Condition], numbers: Sequence[int], seed: int, settings: Sampling
+    ) -> list[EcgRecord | Refusal]:
+        """As `generate`; where a sample cannot be made, why, instead of its record."""
+        return [*self.generate(conditions, numbers, seed, settings)]
 
     def draw(
         self,

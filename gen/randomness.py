@@ -60,6 +60,8 @@ class Stream(IntEnum):
     """What its conditions lose."""
     BEAT = 45
     """The vector that a beat's form is drawn from; other tries and forms take numbers 1000 and 100 further on."""
+    CRITERIA = 46
+    """Which criteria of its findings a generated beat is held to."""
 
 
 @unique

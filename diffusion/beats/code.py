@@ -241,6 +241,21 @@ def with_intervals(
     return out
 
 
+def calmer(vector: Array, share: float) -> Array:
+    """A vector whose habits are a share of the way from its own to those of most recordings."""
+    out = vector.copy()
+    out[_HABITS.start : _REST.stop] *= 1 - share
+    return out
+
+
+def with_larger_p(code: BeatCode, vector: Array, factor: float) -> Array:
+    """A vector whose P wave is larger by a factor, as far as P waves go."""
+    out = vector.copy()
+    larger = factor * code.shape(vector, 1.0).p
+    out[_P] = ((code._companded(larger, "p") - code.array("mean")[_P]) / code.array("std")[_P]).clip(-_BEYOND, _BEYOND)
+    return out
+
+
 def components(rows: Array, count: int) -> tuple[Array, Array]:
     """Mean and (count, width) orthonormal principal components of rows."""
     mean = rows.mean(axis=0)

@@ -1,6 +1,6 @@
 """The network that draws beats: the vector of `diffusion.beats.code` under text, patient, numbers, and another beat."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -141,6 +141,7 @@ def draw_vectors(
     guidance: float = 1.0,
     negative: ConditionBatch | None = None,
     stream: int = Stream.BEAT,
+    groups: Sequence[str] = ("text", "patient", "rate", "shape"),
 ) -> torch.Tensor:
     """(batch, WIDTH) vectors of beats, by Heun steps of rectified flow.
 
@@ -153,10 +154,11 @@ def draw_vectors(
         guidance: scale of the conditions; 1 is none.
         negative: to stay away from, instead of nothing said.
         stream: of the noise.
+        groups: of conditions, which guidance stresses.
     """
     x = seeded_normal((WIDTH,), seeds, stream=stream)
     angles = torch.linspace(0.5 * torch.pi, 0.0, steps + 1)
-    empty = negative if negative is not None else condition.without(["text", "patient", "rate", "shape"])
+    empty = negative if negative is not None else condition.without(list(groups))
 
     def velocity_at(state: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
         phi = angle.expand(len(state))

@@ -1,13 +1,36 @@
 """Limits of what a heart makes: beats outside are drawn again."""
 
 import numpy as np
+import numpy.typing as npt
 
 from diffusion.beats.shape import LEAD_IN, QRS, STT, BeatShape
+from diffusion.rhythm.plan import BeatPlan
 
 #: Largest deflections in mV: beyond all but one in a thousand of PTB-XL's training recordings.
 QRS_MV, ST_T_MV, P_MV = 6.0, 2.5, 0.6
 #: QRS of the prevailing beat and of ventricular ones, seconds.
 LONGEST_QRS_S = {"own": 0.24, "other": 0.28}
+#: Of a whole strip: largest deflection, and how far the level between beats wanders, mV; PTB-XL's training recordings
+#: reach these once in a thousand. Rate of its beats, bpm.
+STRIP_MV, WANDER_MV = 8.0, 3.0
+RATES_BPM = (15.0, 350.0)
+
+
+def strip_fault(signal_mv: npt.NDArray[np.floating], plan: BeatPlan, fs_hz: float) -> str:
+    """Why no recording looks like this strip (8, time); empty where one can."""
+    largest = float(np.abs(signal_mv).max())
+    if not largest <= STRIP_MV:
+        return f"{largest:.1f} mV, more than {STRIP_MV:g}"
+    second = round(fs_hz)
+    whole = signal_mv.shape[1] // second * second
+    level = np.median(signal_mv[:, :whole].reshape(len(signal_mv), -1, second), axis=2)
+    wander = float(np.ptp(level, axis=1).max()) if level.size else 0.0
+    if wander > WANDER_MV:
+        return f"baseline wanders by {wander:.1f} mV, more than {WANDER_MV:g}"
+    rate = plan.heart_rate_bpm
+    if rate == rate and rate > 0 and not RATES_BPM[0] <= rate <= RATES_BPM[1]:
+        return f"{rate:.0f} bpm, outside {RATES_BPM[0]:g} to {RATES_BPM[1]:g}"
+    return ""
 
 
 def fault(shape: BeatShape, form: str = "own") -> str:

@@ -38,6 +38,14 @@ IMPLIED: Mapping[str, tuple[str, ...]] = {
     "LVOLT": ("rms_mv",),
     "LNGQT": ("heart_rate", "qtc_ms"),
 }
+#: Findings too rare among recordings for quantiles of their own: the range that defines them, with room for what two
+#: readings of one ECG differ by. Surawicz et al. 2009 (conduction), doi:10.1161/CIRCULATIONAHA.108.191095.
+DEFINED: Mapping[tuple[str, str], tuple[float, float]] = {
+    ("WPW", "pr_ms"): (86.0, 112.0),
+    ("WPW", "qrs_ms"): (116.0, 144.0),
+    ("ILBBB", "qrs_ms"): (104.0, 115.0),
+    ("LPFB", "axis_deg"): (98.0, 125.0),
+}
 #: Without a P wave there is no PR.
 _NO_PR = touching("no_pr")
 #: Likelihood in percent from which on a finding counts as asked for.
@@ -83,6 +91,9 @@ def _completed(condition: Condition, draw: np.ndarray) -> Condition:
             if not (silent or given):
                 place = draw[names.index(name)] * (LEVELS - 1)
                 drawn.setdefault(name, float(np.interp(place, np.arange(LEVELS), table[code, name])))
+    for (code, name), (low, high) in DEFINED.items():
+        if code in certain and getattr(condition, name) is None and not (name == "pr_ms" and certain & _NO_PR):
+            drawn.setdefault(name, low + (high - low) * float(draw[names.index(name)]))
     corrected = drawn.pop("qtc_ms", None)
     rate = condition.heart_rate or drawn.get("heart_rate")
     if corrected is not None and rate is not None:

@@ -40,6 +40,16 @@ class Prepared:
     def __getitem__(self, part: slice) -> "Prepared":
         return Prepared(self.asked[part], self.told[part], self.numbers[part], self.seeds[part], self.seed)
 
+    def rows(self, chosen: Sequence[int]) -> "Prepared":
+        """Some of the samples, by position."""
+        return Prepared(
+            [self.asked[k] for k in chosen],
+            [self.told[k] for k in chosen],
+            [self.numbers[k] for k in chosen],
+            self.seeds[list(chosen)],
+            self.seed,
+        )
+
     @classmethod
     def of(
         cls,

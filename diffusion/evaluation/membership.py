@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from diffusion.beat_pipeline import BeatPipeline, load
 from diffusion.conditions.condition import ConditionBatch, collate
+from diffusion.evaluation import beat_losses
 from diffusion.evaluation.settings import Membership
-from diffusion.pipeline import ECGPipeline, load
+from diffusion.pipeline import ECGPipeline
 from diffusion.process.noising import noisy, velocity
 from diffusion.process.objective import Denoiser
 from diffusion.training.examples import Measure, measured, recorded
@@ -196,10 +198,23 @@ def measured_losses(settings: Membership, progress: Progress) -> Losses:
             "members are what it calls train, which is right only for the same records and folds"
         )
     rows = chosen_rows(cache, settings.number, settings.seed)
-    losses = recording_losses(pipeline, cache, np.concatenate(list(rows.values())), probe, progress=progress)
+    losses, rows = _losses(pipeline, cache, rows, probe, progress)
     facts = {"levels": list(probe.levels), "draws": probe.draws, "variants": probe.variants, "seed": probe.seed}
     facts |= {"denoiser": pipeline.digests["denoiser"], "data_digest": cache.digest, "loss": "squared error of v"}
     return losses_of(cache, rows, losses, **facts)
+
+
+def _losses(
+    pipeline: ECGPipeline, cache: "SignalCache", rows: dict[str, np.ndarray], probe: Probe, progress: Progress
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Losses, one split after the other, and the rows that have one."""
+    whole = np.concatenate(list(rows.values()))
+    if not isinstance(pipeline, BeatPipeline):
+        return recording_losses(pipeline, cache, whole, probe, progress=progress), rows
+    losses, read = beat_losses.recording_losses(pipeline, cache, whole, probe, progress=progress)
+    ends = np.cumsum([len(part) for part in rows.values()])[:-1]
+    kept = {name: part[ok] for (name, part), ok in zip(rows.items(), np.split(read, ends), strict=True)}
+    return losses, kept
 
 
 def run(settings: Membership, progress: Progress) -> Results:

@@ -21,6 +21,7 @@ from diffusion.training.beat_sets import (
     rows_of,
     simulated_beats,
 )
+from diffusion.training.beat_store import read_examples, write_examples
 from gen.card import SIMULATED, Source
 from gen.checkpoint import load_checkpoint
 from gen.checkpoint import model_config as config_of
@@ -32,6 +33,9 @@ from gen.training.trainer import Validate
 #: Share of the variance of a beat's mixing that goes with breathing: recordings' neighbouring beats correlate by .2.
 BREATHING = 0.8
 DECLARED = Declared("diffusion")
+SAMPLING = {"scheduler": "heun", "num_inference_steps": 12, "guidance_scale": 1.0}
+#: Measured beats in the run's folder.
+MEASURED = "beats.npz"
 _VALIDATION_PHI = np.linspace(0.06, 0.94, 12) * pi / 2
 
 
@@ -105,17 +109,40 @@ class _Beats(OfCache[BeatRecipe], Job[BeatRecipe]):
     def sources(self) -> list[Source]:
         return [*super().sources(), SIMULATED]
 
-    @cached_property
-    def measured(self) -> tuple[list[BeatExample], list[BeatExample], list[BeatExample], npt.NDArray[Any]]:
-        """Recordings of the training and of the validation split, simulated hearts, and how leads agree in noise."""
+    leaves = (MEASURED,)
+
+    def facts(self) -> dict[str, Any]:
+        """How beats are drawn unless asked otherwise."""
+        return {"sampling": dict(SAMPLING)}
+
+    def prepare(self) -> None:
+        """Measure recordings of the training and of the validation split, and simulated hearts."""
+        if (self.out / MEASURED).is_file():
+            return
         examples, rests = [], []
         for example, rest in recorded_beats(self.cache, self.cache.split("train")):
             examples.append(example)
             rests.append(rest.astype(np.float32))
         held = [example for example, _ in recorded_beats(self.cache, self.cache.split("val"))]
-        seed = 2_000_003 + self.settings.training.seed
-        hearts = list(simulated_beats(self.settings.simulated_hearts, seed=seed))
-        return examples, held, hearts, agreement(rests[::3], self.cache.fs_hz)
+        hearts = list(simulated_beats(self.settings.simulated_hearts, seed=self._hearts_seed))
+        sets = {"train": examples, "val": held, "hearts": hearts}
+        self.out.mkdir(parents=True, exist_ok=True)
+        write_examples(self.out / MEASURED, sets, agreement(rests[::3], self.cache.fs_hz), self._measured_under)
+
+    @property
+    def _hearts_seed(self) -> int:
+        return 2_000_003 + self.settings.training.seed
+
+    @property
+    def _measured_under(self) -> dict[str, Any]:
+        hearts = {"hearts": self.settings.simulated_hearts, "seed": self._hearts_seed}
+        return {"data": self.cache.digest, **hearts}
+
+    @cached_property
+    def measured(self) -> tuple[list[BeatExample], list[BeatExample], list[BeatExample], npt.NDArray[Any]]:
+        """What `prepare` wrote: both splits, simulated hearts, and how leads agree in noise."""
+        sets, lead_agreement = read_examples(self.out / MEASURED, ("train", "val", "hearts"), self._measured_under)
+        return sets[0], sets[1], sets[2], lead_agreement
 
     def build_model(self) -> torch.nn.Module:
         examples, _, hearts, lead_agreement = self.measured

@@ -253,7 +253,7 @@ class TwinDrawer:
         reference = torch.from_numpy(own)[None].float()
         seeds = torch.tensor([_seed(seed, _OTHER, 0)])
         form = torch.tensor([FORMS.index("other")])
-        vectors, _ = self._generator._plausible([target], form, reference, seeds, settings)
+        vectors = self._generator.plausible_beats([target], form, reference, seeds, settings)
         return self._generator.denoiser.code.shape(vectors[0], rr_s)
 
     def _habits(

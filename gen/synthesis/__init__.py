@@ -5,6 +5,7 @@ A generator is any callable that turns requests into records; this package knows
 
 from gen.synthesis.like import BALANCES, LikeRequests, like
 from gen.synthesis.output import DataSet, Outcome, share_of, synthesize
+from gen.synthesis.refusal import Refusal
 from gen.synthesis.requests import PromptRequests, Request, Requests, TableRequests, read_table
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "LikeRequests",
     "Outcome",
     "PromptRequests",
+    "Refusal",
     "Request",
     "Requests",
     "TableRequests",

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ def write_card(
     conditions: Mapping[str, Any],
     facts: Mapping[str, Any],
     rows: Iterable[Mapping[str, str]],
+    refused: Sequence[int] = (),
 ) -> None:
     """Write ``card.json`` and ``README.md``; equal sets get equal bytes.
 
@@ -30,8 +31,10 @@ def write_card(
         conditions: what was asked for, in words.
         facts: of the model.
         rows: of the table.
+        refused: how often each sample was drawn that could not be made.
     """
     contents = _contents(rows)
+    contents["rejections"] = _rejections(contents.pop("again"), contents["records"], refused)
     card = {
         "title": "Synthetic 12-lead ECGs",
         "synthetic": True,
@@ -50,18 +53,31 @@ def write_card(
 def _contents(rows: Iterable[Mapping[str, str]]) -> dict[str, Any]:
     sexes: Counter[str] = Counter()
     codes: Counter[str] = Counter()
-    ages, count = [], 0
+    ages, count, again = [], 0, 0
     for row in rows:
         count += 1
+        again += int(json.loads(row["metadata"] or "{}").get("tries", 1)) - 1
         sexes[row["sex"] or "not given"] += 1
         codes.update(json.loads(row["statements"] or "{}").keys())
         if row["age"]:
             ages.append(float(row["age"]))
     return {
         "records": count,
+        "again": again,
         "sex": dict(sorted(sexes.items())),
         "age": {"least": min(ages), "mean": round(sum(ages) / len(ages), 1), "most": max(ages)} if ages else None,
         "statements": dict(sorted(codes.items(), key=lambda item: (-item[1], item[0]))),
+    }
+
+
+def _rejections(again: int, records: int, refused: Sequence[int]) -> dict[str, Any]:
+    """Draws that no heart makes or that missed the request, of all draws; and samples given up."""
+    rejected, drawn = again + sum(refused), again + records + sum(refused)
+    return {
+        "draws": drawn,
+        "rejected": rejected,
+        "rate": round(rejected / drawn, 4) if drawn else 0.0,
+        "samples_refused": len(refused),
     }
 
 
@@ -70,7 +86,7 @@ def _readme(card: Mapping[str, Any]) -> str:
     settings = generator["settings"]
     asked = ", ".join(f"{key} {value}" for key, value in card["conditions"].items())
     codes = list(contents["statements"].items())
-    age = contents["age"]
+    age, rejected = contents["age"], contents["rejections"]
     lines = [
         f"# {card['title']}",
         "",
@@ -91,6 +107,8 @@ def _readme(card: Mapping[str, Any]) -> str:
         f"| Trained on | {generator.get('trained_on') or 'not stated'} |",
         f"| Licence of the training data | {generator.get('training_licence') or 'not stated'} |",
         f"| Sex | {', '.join(f'{name} {count}' for name, count in contents['sex'].items())} |",
+        f"| Draws rejected | {rejected['rejected']} of {rejected['draws']} |",
+        f"| Samples given up | {rejected['samples_refused']} |",
         f"| Age | {'not given' if age is None else '{least:g} to {most:g}, mean {mean:g} years'.format(**age)} |",
         "",
         card["licence"],

@@ -24,11 +24,13 @@ from gen.io import COLUMNS, formats
 from gen.io.writer import metadata_row, open_shard
 from gen.records import EcgRecord, InputError
 from gen.synthesis.card import write_card
+from gen.synthesis.refusal import Refusal
 from gen.synthesis.requests import Request, Requests
 
 FORMATS = ("wfdb", "parquet", "webdataset", "npz")
-MANIFEST, TABLE, PARTS = "manifest.json", "metadata.csv", ".parts"
-Generate = Callable[[Sequence[Request]], list[EcgRecord]]
+MANIFEST, TABLE, PARTS, REFUSED = "manifest.json", "metadata.csv", ".parts", "refused.csv"
+REFUSED_COLUMNS = ("record_id", "tries", "reason")
+Generate = Callable[[Sequence[Request]], Sequence[EcgRecord | Refusal]]
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,19 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did: samples it made, samples that were there already, and whether the whole set is complete."""
+    """What a run did.
+
+    Attributes:
+        made: samples of this run.
+        found: samples that were there already.
+        complete: whether the whole set is there.
+        refused: (name, reason) of samples that could not be made, as far as the set goes.
+    """
 
     made: int
     found: int
     complete: bool
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 def share_of(text: str | None, environment: Mapping[str, str] | None = None) -> tuple[int, int]:
@@ -159,7 +169,8 @@ def synthesize(
                 made += len(samples)
             if progress is not None:
                 progress(made + found, total)
-        return Outcome(made, found, _finish(data, out))
+        complete = _finish(data, out)
+        return Outcome(made, found, complete, _refused(data, out))
 
 
 def _offset(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int], None]:
@@ -228,25 +239,32 @@ def _make_shard(data: DataSet, generate: Generate, out: Path, number: int, tell:
     remove_left_over(out / name)
     # A shard may be there without its rows, of a run that was killed between the two: it is made again.
     with replacing(out / name) as temporary:
-        rows = _write_records(data, generate, temporary, number, tell)
+        rows, refused = _write_records(data, generate, temporary, number, tell)
     (out / PARTS).mkdir(exist_ok=True)
+    if refused:
+        _write_rows(out / PARTS / f"{number:05d}.{REFUSED}", refused, REFUSED_COLUMNS)
     _write_rows(out / PARTS / f"{number:05d}.csv", rows)
 
 
 def _write_records(
     data: DataSet, generate: Generate, target: Path, number: int, tell: Callable[[int], None] | None
-) -> list[dict[str, str]]:
+) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Rows of the table, and of the samples that could not be made."""
     name, samples = data.file(number), data.shard(number)
     single = formats.FORMATS.get(data.format)
-    rows = []
+    rows, refused = [], []
     if single is not None:
         target.mkdir()
     shard: Any = None if single is not None else open_shard(target)
     try:
         for start in range(samples.start, samples.stop, data.block):
             block = [data.requests[k] for k in range(start, min(start + data.block, samples.stop))]
-            for request, record in zip(block, generate(block), strict=True):
-                record = _named(record, request, data.seed)
+            for request, made in zip(block, generate(block), strict=True):
+                if isinstance(made, Refusal):
+                    row = {"record_id": _name(request, data.seed), "tries": str(made.tries), "reason": made.reason}
+                    refused.append(row)
+                    continue
+                record = _named(made, request, data.seed)
                 if single is None:
                     shard.add(record)
                     rows.append(metadata_row(record, name))
@@ -259,7 +277,7 @@ def _write_records(
     finally:
         if shard is not None:
             shard.close()
-    return rows
+    return rows, refused
 
 
 def _named(record: EcgRecord, request: Request, seed: int) -> EcgRecord:
@@ -268,8 +286,19 @@ def _named(record: EcgRecord, request: Request, seed: int) -> EcgRecord:
     if request.source is not None:
         metadata["request"] = {**metadata.get("request", {}), "source": request.source}
     statements = record.statements if request.statements is None else request.statements
-    name = f"s{seed}_{request.number:07d}"
+    name = _name(request, seed)
     return replace(record, record_id=name, statements=dict(statements), synthetic=True, metadata=metadata)
+
+
+def _name(request: Request, seed: int) -> str:
+    return f"s{seed}_{request.number:07d}"
+
+
+def _refused(data: DataSet, out: Path) -> tuple[tuple[str, str], ...]:
+    """Name and reason of the samples that could not be made."""
+    whole = out / REFUSED
+    parts = [whole] if whole.is_file() else [out / PARTS / f"{k:05d}.{REFUSED}" for k in range(data.shards)]
+    return tuple((row["record_id"], row["reason"]) for row in _merged([part for part in parts if part.is_file()]))
 
 
 def _finish(data: DataSet, out: Path) -> bool:
@@ -279,8 +308,13 @@ def _finish(data: DataSet, out: Path) -> bool:
     parts = [out / PARTS / f"{k:05d}.csv" for k in range(data.shards)]
     if not all(part.is_file() for part in parts):
         return False
+    refused = [out / PARTS / f"{k:05d}.{REFUSED}" for k in range(data.shards)]
+    refused = [part for part in refused if part.is_file()]
     try:
-        write_card(out, data.manifest(), data.requests.about, dict(data.card or {}), _merged(parts))
+        given_up = [int(row["tries"]) for row in _merged(refused)]
+        write_card(out, data.manifest(), data.requests.about, dict(data.card or {}), _merged(parts), given_up)
+        if refused:
+            _write_rows(out / REFUSED, _merged(refused), REFUSED_COLUMNS)
         _write_rows(out / TABLE, _merged(parts))
     except FileNotFoundError:
         if not (out / TABLE).is_file():  # else another process was faster, and has removed the parts
@@ -297,8 +331,10 @@ def _merged(parts: Sequence[Path]) -> Iterator[dict[str, str]]:
             yield from csv.DictReader(file)
 
 
-def _write_rows(path: Path, rows: "Iterator[dict[str, str]] | list[dict[str, str]]") -> None:
+def _write_rows(
+    path: Path, rows: "Iterator[dict[str, str]] | list[dict[str, str]]", columns: Sequence[str] = COLUMNS
+) -> None:
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -212,6 +212,7 @@ def run(settings: Settings, progress: Progress) -> Results:
     if codes is None:
         rows = statement_rows(generated, real)
         values |= {"statements": {row.code: _statement_values(row) for row in rows}} if rows else {}
+        values |= _macro(rows)
     else:
         found = criterion_rows(generated, real, codes)
         values["criteria, met by all records"] = {row.code: _criterion_values(row) for row in found}
@@ -219,6 +220,21 @@ def run(settings: Settings, progress: Progress) -> Results:
         raise InputError(f"{settings.generated}: no request for a heart rate and no statement often enough to judge")
     data = [data_at(location) for location in (settings.generated, settings.real) if location]
     return settings.results(values, data=data, n=len(generated.codes))
+
+
+def _macro(rows: Sequence[StatementRow]) -> dict[str, Node]:
+    """Mean AUROC over the statements that have one, of both sets over the same statements where real ones are given."""
+    pairs = [(row.auroc, row.real_auroc) for row in rows if row.auroc is not None]
+    both = [(a, b) for a, b in pairs if b is not None]
+    if not pairs:
+        return {}
+    found: dict[str, Value | str] = {}
+    if both:
+        found["generated"] = Value(float(np.mean([a for a, _ in both])), n=len(both), better="higher")
+        found["real"] = Value(float(np.mean([b for _, b in both])), n=len(both), better="reference")
+    else:
+        found["generated"] = Value(float(np.mean([a for a, _ in pairs])), n=len(pairs), better="higher")
+    return {"statements, mean AUROC": found}
 
 
 def _rate_values(rate: RequestError) -> dict[str, Value]:

@@ -6,9 +6,10 @@ import torch
 
 from diffusion.beats.code import WIDTH, BeatCode, Habits, with_intervals
 from diffusion.beats.compose import compose
+from diffusion.beats.criteria import measured_shape, unmet
 from diffusion.beats.measure import forms_of, observed_beats
 from diffusion.beats.network import BeatDenoiser, draw_vectors
-from diffusion.beats.plausible import QRS_MV, fault
+from diffusion.beats.plausible import QRS_MV, fault, strip_fault
 from diffusion.beats.shape import LEAD_IN, P_POINTS, POINTS, QRS, BeatShape, ends, p_ends, strip, stt_stretch
 from diffusion.beats.variation import BANDS, EDGES_HZ, band_power, draw_fine, draw_rest, fine_power, measure_variation
 from diffusion.conditions.condition import Condition, collate
@@ -313,9 +314,102 @@ def test_another_sampler_is_refused(pipeline) -> None:
 
 
 def test_implausible_beats_are_refused(pipeline, monkeypatch) -> None:
-    from diffusion import beat_pipeline
+    from diffusion.beats import draw
     from gen.records import InputError
 
-    monkeypatch.setattr(beat_pipeline, "fault", lambda shape, form: "QRS of 20 mV")
-    with pytest.raises(InputError, match="no plausible beat in 8 tries"):
+    monkeypatch.setattr(draw, "fault", lambda shape, form: "QRS of 20 mV")
+    with pytest.raises(InputError, match="nothing plausible in 8 tries"):
         pipeline("normal ECG", seed=0, num_inference_steps=2)
+
+
+def test_one_implausible_sample_does_not_end_the_others(pipeline, monkeypatch) -> None:
+    from diffusion.beats import draw
+    from gen.synthesis import Refusal
+
+    settings = pipeline.sampling(num_inference_steps=2)
+    conditions = [Condition(text="normal ECG", heart_rate=60), Condition(text="normal ECG", heart_rate=91)]
+    monkeypatch.setattr(draw, "fault", lambda shape, form: "")
+    both = pipeline.generate(conditions, [0, 1], 3, settings)
+    monkeypatch.setattr(draw, "fault", lambda shape, form: "QRS of 20 mV" if shape.rr_s < 0.8 else "")
+    kept, refused = pipeline.generate_each(conditions, [0, 1], 3, settings)
+    assert np.array_equal(kept.signal_mv, both[0].signal_mv)
+    assert isinstance(refused, Refusal)
+    assert "QRS of 20 mV" in refused.reason
+    assert refused.tries == 8
+
+
+def test_a_strip_that_no_recording_looks_like_is_drawn_again(pipeline, monkeypatch) -> None:
+    from diffusion import beat_pipeline
+
+    left = ["9.0 mV", "9.0 mV"]
+    monkeypatch.setattr(beat_pipeline, "strip_fault", lambda signal, plan, fs: left.pop() if left else "")
+    record = pipeline("normal ECG", heart_rate=60, seed=0, num_inference_steps=2)[0]
+    assert not left
+    assert record.metadata["tries"] == 3
+
+
+def test_faults_of_strips_are_named() -> None:
+    plan = some_plan(some_shape())
+    good = drawn_strip(some_shape(), plan)
+    assert strip_fault(good, plan, FS_HZ) == ""
+    assert "mV" in strip_fault(20 * good, plan, FS_HZ)
+    assert "wanders" in strip_fault(good + np.linspace(-2, 2, good.shape[1]), plan, FS_HZ)
+
+
+def axis_shape(axis_deg: float) -> BeatShape:
+    """All of QRS along one frontal direction."""
+    wave = np.exp(-0.5 * ((np.linspace(0, 1, POINTS) - 0.25) / 0.035) ** 2)
+    angle = np.deg2rad(axis_deg)
+    leads = np.zeros(8)
+    leads[0], leads[1] = np.cos(angle), np.cos(angle - np.pi / 3)
+    leads[2:] = 0.3
+    shape = some_shape()
+    return BeatShape(leads[:, None] * wave * ends(), shape.p, *(getattr(shape, t) for t in TIMES))
+
+
+TIMES = ("on_s", "off_s", "t_off_s", "pr_s", "rr_s")
+
+
+@pytest.mark.parametrize("axis", [-60.0, 0.0, 45.0, 110.0])
+def test_the_axis_of_a_form_is_read_off_it(axis: float) -> None:
+    assert measured_shape(axis_shape(axis)).axis_deg == pytest.approx(axis, abs=1)
+
+
+def test_a_beat_is_held_to_what_was_asked_for() -> None:
+    fascicular = Condition(text="left anterior fascicular block")
+    assert unmet(axis_shape(-60), fascicular, 0.5) == []
+    assert unmet(axis_shape(20), fascicular, 0.5) == ["LAFB"]
+    # A number goes before the finding, and a tolerance belongs to it.
+    numbered = Condition(text="left anterior fascicular block", axis_deg=20)
+    assert unmet(axis_shape(28), numbered, 0.5) == []
+    assert unmet(axis_shape(-60), numbered, 0.5) == ["axis_deg"]
+    # Recordings called hypertrophic often miss the voltages: a share of samples is held to them.
+    hypertrophic = Condition(text="left ventricular hypertrophy")
+    assert unmet(some_shape(), hypertrophic, 0.9) == []
+    assert unmet(some_shape(), hypertrophic, 0.1) == ["LVH"]
+    assert unmet(some_shape(4.0), hypertrophic, 0.1) == []
+
+
+def test_measured_beats_are_kept(tmp_path) -> None:
+    from diffusion.training.beat_sets import BeatExample
+    from diffusion.training.beat_store import read_examples, write_examples
+    from gen.records import InputError
+    from gen.text import read_text
+
+    shape, habits = some_shape(), some_habits()
+    texts = (read_text("LBBB, rate 70, old inferior infarct"), None, read_text("xyz"))
+    one = BeatExample("a", shape, None, True, habits, np.ones((3, 64)), texts, {"age": 50.0, "sex": None})
+    two = BeatExample("b", shape, some_shape(2.0), False, None, np.empty((0, 64)), (None,) * 3, {})
+    agreement, file = np.eye(8), tmp_path / "beats.npz"
+    write_examples(file, {"train": [two, one, one], "val": [two]}, agreement, {"data": "d"})
+    (train, val), found = read_examples(file, ("train", "val"), {"data": "d"})
+    assert np.array_equal(found, agreement)
+    assert [e.person for e in train] == ["b", "a", "a"]
+    assert train[1].texts == texts
+    assert train[1].facts == one.facts
+    assert np.array_equal(train[2].mixing, one.mixing)
+    assert np.array_equal(train[2].habits.power_mv2, habits.power_mv2)
+    assert np.array_equal(val[0].other.qrst, two.other.qrst)
+    assert val[0].habits is None
+    with pytest.raises(InputError, match="measured on other data"):
+        read_examples(file, ("train",), {"data": "e"})

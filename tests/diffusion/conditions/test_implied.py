@@ -103,3 +103,12 @@ def test_the_table_is_measured_on_the_training_split(tmp_path, capsys):
     assert run(["train", "diffusion/implied", "--data", str(tmp_path), "--out", str(tmp_path / "u.csv")]) == 2
     assert str(tmp_path) in capsys.readouterr().err
     assert not (tmp_path / "u.csv").exists()
+
+
+def test_rare_findings_imply_what_defines_them():
+    seeds = torch.arange(40)
+    told = completed([Condition(text="Wolff-Parkinson-White pattern")] * 40, seeds)
+    assert all(c.pr_ms < 115 and c.qrs_ms > 112 for c in told)
+    assert len({c.qrs_ms for c in told}) > 30
+    told = completed([Condition(text="left posterior fascicular block", axis_deg=80)] * 2, seeds[:2])
+    assert all(c.axis_deg == 80 for c in told)

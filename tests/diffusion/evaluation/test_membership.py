@@ -146,3 +146,37 @@ def test_bad_calls_say_so_in_one_line(cache, tmp_path, capsys):
         assert words in line
         assert not (tmp_path / "l.npz").exists()
     assert all(0 < level < 1 for level in LEVELS)
+
+
+def test_losses_of_beats_are_those_of_training(cache, tmp_path):
+    from diffusion.beats.network import BeatDenoiser
+    from diffusion.evaluation.beat_losses import vector_losses
+    from gen.checkpoint import model_config, save_checkpoint
+
+    torch.manual_seed(0)
+    model = BeatDenoiser(width=32, depth=1, condition_width=32).eval()
+    torch.nn.init.normal_(model.head.weight, std=0.05)
+    vector = torch.randn(4, model.head.out_features)
+    mask = torch.ones_like(vector, dtype=torch.bool)
+    mask[:, 5:9] = False
+    told = collate([Condition(text="normal ECG", age=50, heart_rate=60)] * 4)
+    probe = Probe(levels=(0.5,), draws=1)
+    found = vector_losses(model, vector, mask, told, probe)
+    batch = {"vector": vector, "mask": mask, "form": torch.zeros(4, dtype=torch.int64)}
+    batch |= {"reference": torch.full_like(vector, torch.nan), "phi": torch.full((4,), np.pi / 4), **told.as_dict()}
+    seed = torch.from_numpy(sample_seeds(np.arange(1), probe.seed))
+    one = model.loss({**batch, "sample_seed": seed.expand(4)})["loss"]
+    assert found.mean().item() == pytest.approx(one.item(), rel=1e-5)
+    # What is not known does not count.
+    vector = vector.clone()
+    vector[:, 5:9] = 7.0
+    assert torch.equal(vector_losses(model, vector, mask, told, probe), found)
+    # The whole command, on weights that draw beats.
+    for name in ("std", "qrst_scale", "p_scale"):
+        model.code.get_buffer(name).fill_(1.0)
+    save_checkpoint(tmp_path / "beats", config={**model_config(model), "pipeline": "synthesize"}, model=model, card={})
+    common = ["evaluate", "membership", "--data", str(cache), "--checkpoint", str(tmp_path / "beats")]
+    common += ["--levels", "0.4", "--draws", "1", "--replicates", "100", "-n", "3"]
+    assert run([*common, "--save", str(tmp_path / "l.npz")]) == 0
+    assert read_losses(tmp_path / "l.npz").losses.shape[1] == 1
+    assert run([*common, "--variants", "2"]) == 2

@@ -15,7 +15,7 @@ import pytest
 from gen.io import read_set, set_table
 from gen.leads import LEADS_12
 from gen.records import EcgRecord, InputError, Patient
-from gen.synthesis import DataSet, PromptRequests, read_table, share_of, synthesize
+from gen.synthesis import DataSet, PromptRequests, Refusal, read_table, share_of, synthesize
 
 ROOT = Path(__file__).resolve().parents[3]
 VALUES = {"text": "sinus rhythm", "age": 60.0, "sex": "F"}
@@ -85,6 +85,7 @@ def test_the_card_says_what_it_is(tmp_path):
         "sex": {"F": 22},
         "age": {"least": 60.0, "mean": 60.0, "most": 60.0},
         "statements": {"SR": 22},
+        "rejections": {"draws": 22, "rejected": 0, "rate": 0.0, "samples_refused": 0},
     }
     assert card["generator"]["digests"] == {"denoiser": "a" * 64}
     text = (tmp_path / "out" / "README.md").read_text()
@@ -314,3 +315,27 @@ def test_an_unusable_table(tmp_path, text, words):
 def test_a_missing_table(tmp_path):
     with pytest.raises(InputError, match=r"not found; accepted: a CSV or Parquet file"):
         read_table(tmp_path / "none.csv")
+
+
+def test_samples_that_cannot_be_made_are_set_aside(tmp_path):
+    def some(block):
+        made = generate(block)
+        made[0] = replace(made[0], metadata={**made[0].metadata, "tries": 3})
+        return [Refusal("QRS of 20 mV", 8) if r.number in (5, 17) else m for r, m in zip(block, made, strict=True)]
+
+    data = plan(format="npz")
+    outcome = synthesize(data, some, tmp_path / "out")
+    assert outcome.complete
+    assert outcome.refused == (("s3_0000005", "QRS of 20 mV"), ("s3_0000017", "QRS of 20 mV"))
+    table = set_table(tmp_path / "out")
+    assert len(table) == 20
+    assert "s3_0000005" not in set(table["record_id"])
+    card = json.loads((tmp_path / "out" / "card.json").read_text(encoding="utf-8"))
+    # Six blocks with a record drawn three times, two samples drawn eight times in vain.
+    assert card["contents"]["rejections"] == {"draws": 48, "rejected": 28, "rate": 0.5833, "samples_refused": 2}
+    assert "28 of 48" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    # The same again, in shares and by a second run.
+    for k in (2, 0, 1):
+        synthesize(data, some, tmp_path / "shared", share=(k, 3))
+    assert contents(tmp_path / "shared") == contents(tmp_path / "out")
+    assert synthesize(data, some, tmp_path / "out").refused == outcome.refused

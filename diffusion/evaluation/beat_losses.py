@@ -10,6 +10,7 @@ import torch
 from diffusion.beat_pipeline import BeatPipeline
 from diffusion.beats.measure import observe
 from diffusion.conditions.condition import Condition, ConditionBatch, collate
+from diffusion.evaluation.probe import Probe
 from diffusion.process.noising import noisy, velocity
 from diffusion.training.beat_sets import recorded_example
 from gen.evaluations import Progress, silent
@@ -18,7 +19,6 @@ from gen.signals import fill_gaps
 from gen.training import sample_seeds, seeded_normal
 
 if TYPE_CHECKING:
-    from diffusion.evaluation.membership import Probe
     from gen.datasets import SignalCache
 
 _BLOCK = 64

@@ -5,7 +5,6 @@ noise levels under fixed noise: the same noise for every recording, so that it a
 `metrics.privacy.membership` says how well the loss tells the ones from the others.
 """
 
-from dataclasses import dataclass
 from math import pi
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import torch
 from diffusion.beat_pipeline import BeatPipeline, load
 from diffusion.conditions.condition import ConditionBatch, collate
 from diffusion.evaluation import beat_losses
+from diffusion.evaluation.probe import Probe
 from diffusion.evaluation.settings import Membership
 from diffusion.pipeline import ECGPipeline
 from diffusion.process.noising import noisy, velocity
@@ -31,37 +31,9 @@ from metrics.privacy.membership import Losses, attacks, read_losses, table, writ
 if TYPE_CHECKING:
     from gen.datasets import SignalCache
 
-#: Noise levels t = phi / (pi/2) of the attack; 0 is data, 1 is noise.
-LEVELS = tuple(round(0.1 * k, 1) for k in range(1, 10))
 SPLITS = ("train", "val", "test")
 #: Recordings whose latents tell the channels' weights, as in training.
 _PROBED, _BLOCK = 32, 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class Probe:
-    """How losses are measured.
-
-    Attributes:
-        levels: noise levels t = phi / (pi/2), above 0 and below 1.
-        draws: noises per level, averaged.
-        variants: variations of each recording, averaged: those that training drew for its own recordings, and the
-            same procedure for the others. 0 takes the recording's first window as it is.
-        seed: of the noise and of the choice of recordings.
-    """
-
-    levels: tuple[float, ...] = LEVELS
-    draws: int = 2
-    variants: int = 0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not self.levels or not all(0 < level < 1 for level in self.levels):
-            raise InputError(f"levels {self.levels}: expected numbers above 0 and below 1")
-        if self.draws < 1 or self.variants < 0 or self.seed < 0:
-            raise InputError(
-                f"draws {self.draws}, variants {self.variants}, seed {self.seed}: expected at least 1, 0 and 0"
-            )
 
 
 @torch.inference_mode()

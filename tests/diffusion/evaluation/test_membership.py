@@ -8,7 +8,8 @@ import torch
 
 from diffusion.conditions.condition import Condition, collate
 from diffusion.evaluation import membership
-from diffusion.evaluation.membership import LEVELS, Probe, chosen_rows, denoising_losses
+from diffusion.evaluation.membership import chosen_rows, denoising_losses
+from diffusion.evaluation.probe import LEVELS, Probe
 from diffusion.networks.dit import LatentDiT
 from diffusion.process.objective import denoising_loss
 from gen.cli import run

@@ -11,6 +11,7 @@ from math import isfinite
 from typing import Any
 
 from diffusion.conditions.condition import Condition
+from gen.text.phrases import rhythms
 from metrics.measurement.criteria import CRITERIA
 from metrics.measurement.parameters import Parameters
 
@@ -32,7 +33,7 @@ def moved(code: str, before: Parameters, after: Parameters, sex: str | None = No
 
 
 #: Findings that the order of the beats shows, and not their form.
-RHYTHMIC = frozenset({"AFIB", "SR", "STACH", "SVTAC", "SBRAD", "BIGU", "3AVB"})
+RHYTHMIC = (rhythms() - {"PACE"}) | {"BIGU", "TRIGU"}
 #: Goes with any finding, whose ECG may still meet all of its limits.
 _WHOLE = frozenset({"NORM"})
 

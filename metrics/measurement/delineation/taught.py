@@ -14,6 +14,7 @@ import numpy.typing as npt
 from gen.leads import LEADS_12
 from gen.records import EcgRecord
 from gen.signals import resample
+from gen.text.phrases import rhythms
 from metrics.measurement.delineation.data import SAMPLES, LabelledEcgs
 from metrics.measurement.delineation.delineator import Triple, delineate
 from metrics.measurement.delineation.fast import conducted
@@ -22,7 +23,7 @@ from metrics.measurement.delineation.preprocess import FS_HZ
 
 #: Rhythms without P waves, and rhythms with one before every complex (SCP-ECG codes).
 WITHOUT_P = frozenset({"AFIB", "AFLT"})
-WITH_P = frozenset({"SR", "SBRAD", "STACH", "SARRH"})
+WITH_P = rhythms("sinus")
 #: Statements that leave open where P waves are, whatever else is said.
 OPEN = frozenset({"2AVB", "3AVB", "PACE", "SVARR", "SVTAC", "PSVT", "BIGU", "TRIGU"})
 #: Least share of complexes after a P wave for the P waves of a sinus rhythm to count as all found.

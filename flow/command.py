@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gen.commands.output import counted, finish
+from gen.commands.reading import Columns, Leads, Rate, Unit
 from gen.leads import LeadError, parse_leads
 from gen.progress import Progress
 from gen.records import EcgRecord, InputError
@@ -43,15 +44,10 @@ def cmr(
     allow_bad_leads: Annotated[
         bool, typer.Option("--allow-bad-leads", help="Rebuild flat or saturated leads instead of refusing the file.")
     ] = False,
-    leads: Annotated[
-        str | None,
-        typer.Option(help="Leads to read: II,V1. They name the ECG channels, in order, of files without lead names."),
-    ] = None,
-    fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
-    unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
-    columns: Annotated[
-        str | None, typer.Option(help="What the columns of CSV files are: leads, time or -, such as time,II,V1,-.")
-    ] = None,
+    leads: Leads = None,
+    fs: Rate = None,
+    unit: Unit = None,
+    columns: Columns = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gen.commands.output import counted, finish, say
+from gen.commands.reading import Columns, Rate, Unit
 from gen.leads import LeadError, parse_leads
 from gen.progress import Progress
 from gen.records import EcgRecord, InputError
@@ -40,11 +41,9 @@ def reconstruct(
     trust_reference: Annotated[
         bool, typer.Option("--trust-reference", help="Take a reference whose beats do not look like the input's.")
     ] = False,
-    fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
-    unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
-    columns: Annotated[
-        str | None, typer.Option(help="What the columns of CSV files are: leads, time or -, such as time,II,V1,-.")
-    ] = None,
+    fs: Rate = None,
+    unit: Unit = None,
+    columns: Columns = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:

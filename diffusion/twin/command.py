@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gen.commands.output import counted, finish, say
+from gen.commands.reading import Columns, Leads, Rate, Unit
 from gen.leads import parse_leads
 from gen.records import EcgRecord, InputError
 
@@ -49,15 +50,10 @@ def twin(
     format: Annotated[str, typer.Option(help="wfdb, edf, dicom, csv, npz, parquet, webdataset, aecg, fhir.")] = "wfdb",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights of your own instead of the shipped ones.")] = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw twins over the reference into OUT/plots.")] = False,
-    leads: Annotated[
-        str | None,
-        typer.Option(help="Leads to read: II,V1. They name the ECG channels, in order, of files without lead names."),
-    ] = None,
-    fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
-    unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
-    columns: Annotated[
-        str | None, typer.Option(help="What the columns of CSV files are: leads, time or -, such as time,II,V1,-.")
-    ] = None,
+    leads: Leads = None,
+    fs: Rate = None,
+    unit: Unit = None,
+    columns: Columns = None,
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="Go on where nothing in a text was understood.")
     ] = False,

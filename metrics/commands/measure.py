@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from gen.commands.output import counted, finish
+from gen.commands.reading import Columns, Leads, Rate, Unit
 from gen.leads import parse_leads
 from gen.records import EcgRecord, InputError
 
@@ -43,15 +44,10 @@ def measure(
     beats: Annotated[
         Path | None, typer.Option(help="Also write onset, peak and offset of every wave of every lead, in samples.")
     ] = None,
-    leads: Annotated[
-        str | None,
-        typer.Option(help="Leads to read: II,V1. They name the ECG channels, in order, of files without lead names."),
-    ] = None,
-    fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
-    unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
-    columns: Annotated[
-        str | None, typer.Option(help="What the columns of CSV files are: leads, time or -, such as time,II,V1,-.")
-    ] = None,
+    leads: Leads = None,
+    fs: Rate = None,
+    unit: Unit = None,
+    columns: Columns = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace tables that are there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, with rhythm and beats.")] = False,
 ) -> None:

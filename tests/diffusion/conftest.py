@@ -1,6 +1,5 @@
 """Small random generators, saved as pipelines' folders; no part is switched off by a zero initialisation."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -71,17 +70,14 @@ def _randomise(*modules: torch.nn.Module) -> None:
 @pytest.fixture(scope="session")
 def beat_pipeline() -> Any:
     """A `BeatPipeline` with random weights, and the code that the tests of beats are fitted with."""
+    from made_beats import fitted_code
+
     from diffusion.beat_pipeline import BeatPipeline
     from diffusion.beats.network import BeatDenoiser
 
-    spec = importlib.util.spec_from_file_location("beats_of_tests", Path(__file__).with_name("test_beats.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    beats = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(beats)
     torch.manual_seed(0)
     model = BeatDenoiser(width=32, depth=1, condition_width=32)
-    model.code = beats.fitted_code()
+    model.code = fitted_code()
     made = BeatPipeline(model)
     made.set_progress_bar_config(disable=True)
     return made

@@ -3,30 +3,21 @@
 import numpy as np
 import pytest
 import torch
+from made_beats import fitted_code, some_habits, some_shape
 
-from diffusion.beats.code import WIDTH, BeatCode, Habits, with_intervals
+from diffusion.beats.code import WIDTH, with_intervals
 from diffusion.beats.compose import compose
 from diffusion.beats.criteria import measured_shape, unmet
 from diffusion.beats.measure import forms_of, observed_beats
 from diffusion.beats.network import BeatDenoiser, draw_vectors
 from diffusion.beats.plausible import QRS_MV, fault, strip_fault
-from diffusion.beats.shape import LEAD_IN, P_POINTS, POINTS, QRS, BeatShape, ends, p_ends, strip, stt_stretch
+from diffusion.beats.shape import LEAD_IN, POINTS, QRS, BeatShape, ends, strip, stt_stretch
 from diffusion.beats.variation import BANDS, EDGES_HZ, band_power, draw_fine, draw_rest, fine_power, measure_variation
 from diffusion.conditions.condition import Condition, collate
 from diffusion.rhythm.plan import BeatKind, BeatPlan
 from gen.randomness import Stream, seeded_normal
 
 FS_HZ = 500.0
-
-
-def some_shape(gain: float = 1.0, **changes: float) -> BeatShape:
-    grid = np.linspace(0, 1, POINTS)
-    leads = np.linspace(0.4, 1.2, 8)[:, None]
-    qrs = np.exp(-0.5 * ((grid - 0.25) / 0.035) ** 2) - 0.3 * np.exp(-0.5 * ((grid - 0.36) / 0.03) ** 2)
-    t = 0.25 * np.exp(-0.5 * ((grid - 0.74) / 0.06) ** 2)
-    p = 0.12 * np.exp(-0.5 * ((np.linspace(0, 1, P_POINTS) - 0.45) / 0.13) ** 2) * p_ends(0.1, 0.16)
-    times = {"on_s": -0.04, "off_s": 0.055, "t_off_s": 0.36, "pr_s": 0.16, "rr_s": 0.8} | changes
-    return BeatShape(gain * leads * (qrs + t) * ends(), gain * leads * p, **times)
 
 
 def some_plan(shape: BeatShape, rr_s: float = 0.8, duration_s: float = 10.0) -> BeatPlan:
@@ -44,31 +35,6 @@ def some_plan(shape: BeatShape, rr_s: float = 0.8, duration_s: float = 10.0) -> 
 def drawn_strip(shape: BeatShape, plan: BeatPlan) -> np.ndarray:
     forms = ["own"] * len(plan)
     return strip({"own": shape}, plan.times_s, forms, plan.p_times_s, plan.previous_rr_s(), 5000, FS_HZ)
-
-
-def some_habits(scale: float = 1e-5) -> Habits:
-    power = np.full((2, 8, BANDS), scale)
-    power[1] = 0.1 * scale
-    return Habits(0.05, 0.2, power, np.full((8, BANDS), 1e-7))
-
-
-def fitted_code() -> BeatCode:
-    rng = np.random.default_rng(0)
-
-    class Row:
-        def __init__(self) -> None:
-            times = {"t_off_s": 0.36, "off_s": 0.055, "pr_s": 0.16}
-            times = {name: value * float(np.exp(0.1 * rng.standard_normal())) for name, value in times.items()}
-            base = some_shape(float(np.exp(0.3 * rng.standard_normal())), **times)
-            mixing = np.eye(8) + 0.2 * rng.standard_normal((8, 8))
-            self.own, self.other, self.has_p = base.mixed(mixing), None, True
-            self.habits: Habits | None = some_habits(float(np.exp(-11 + rng.standard_normal())))
-
-    code = BeatCode()
-    code.fit([Row() for _ in range(120)])
-    root = np.eye(64) / 8
-    code.set_variation(np.tile(np.eye(8), (BANDS, 1, 1)), root, 0.5)
-    return code
 
 
 def test_a_drawn_beat_is_measured_as_it_was_drawn() -> None:

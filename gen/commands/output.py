@@ -6,9 +6,6 @@ from typing import Any
 
 import typer
 
-#: Failed inputs that are listed one by one; a table of requests may have thousands.
-SHOWN = 20
-
 
 def say(line: str) -> None:
     """A line on stderr, whatever line breaks it holds."""

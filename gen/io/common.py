@@ -278,11 +278,6 @@ def to_int16_microvolt(record: EcgRecord, path: Path) -> np.ndarray:
     return microvolt.astype("<i2")
 
 
-def from_int16_microvolt(digital: np.ndarray) -> np.ndarray:
-    """Inverse of `to_int16_microvolt`: float32 millivolt, -32768 becomes NaN."""
-    return np.where(digital == INVALID_INT16, np.nan, digital / 1000.0).astype(np.float32)
-
-
 def number_text(value: float) -> str:
     """Shortest decimal that reads back the same, without an exponent: 500, 257.5."""
     return np.format_float_positional(value, trim="-")

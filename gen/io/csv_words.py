@@ -87,8 +87,6 @@ KEYS: dict[str, tuple[str, ...]] = {
     ),
 }
 _MEANING = {key: name for name, keys in KEYS.items() for key in keys}
-#: Keys whose line means a rate, a unit or a lead only if its value is one (``Enhet`` is device and unit in Swedish).
-_BY_VALUE = ("unit", "lead")
 
 
 def meaning(key: str, value: str, *, guess: bool = False) -> str | None:

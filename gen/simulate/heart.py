@@ -156,11 +156,6 @@ def draw_heart(
     )
 
 
-def _resting_rate(z: float, sex: str, age: float) -> float:
-    """Faster in women and in the young; 1/min."""
-    return float(np.clip(69.0 + 11.5 * z + (3.0 if sex == "F" else 0.0) + max(20 - age, 0) * 1.5, 46, 112))
-
-
 def _draw_age(rng: np.random.Generator) -> float:
     """Ages as in PTB-XL: median 60, quartiles 48 and 71, few children."""
     if rng.random() < 0.10:

@@ -13,7 +13,6 @@ from itertools import product
 from gen.text.lexicon import read_table
 
 _END = ""  # key of a trie node's item; no meaning is empty
-MAX_FORMS = 4096
 
 
 @dataclass(frozen=True)

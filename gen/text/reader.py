@@ -199,7 +199,6 @@ _PASS = frozenset(
         "former",
     )
 )
-_BETWEEN_LEADS = frozenset(("leads", "or", "and"))
 
 
 def _target(items: list[Item], index: int, fits: Callable[[str], bool], *, before_first: bool = False) -> Item | None:

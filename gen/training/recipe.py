@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import torch
 
@@ -39,15 +39,6 @@ if TYPE_CHECKING:
 #: Values of a setting that names a folder which mean that there is none.
 _NO_PLACE = ("", "none")
 SIGNAL_CACHE = "a cache made by `physiogen data prepare SOURCE --out DIR`"
-
-
-class TrainingSettings(Protocol):
-    """Settings of a recipe that trains: any frozen dataclass with this field."""
-
-    @property
-    def training(self) -> TrainingConfig:
-        """Of the run."""
-        ...
 
 
 Settings = TypeVar("Settings")

@@ -8,8 +8,6 @@ from typing import Any
 from gen.files import write_text
 from gen.records import InputError
 
-_LINE_EVERY_S = 15.0
-
 
 class RunLog:
     """Appends lines to ``log.jsonl`` and passes them on.

@@ -11,8 +11,6 @@ from gen.training import Batch, sample_generator, shuffled_indices
 
 #: The network's rate.
 FS_HZ = 100.0
-#: Samples per lead of ten seconds.
-NUM_SAMPLES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from gen.leads import LEADS_8, LEADS_12
+from gen.leads import LEADS_8
 from gen.signals import fill_gaps, highpass, resample
 
 #: Rate of the network in Hz.
@@ -46,8 +46,3 @@ def pooled_leads(leads: Sequence[str]) -> npt.NDArray[np.float32]:
     if set(LEADS_8) <= set(leads):
         return np.array([lead in LEADS_8 for lead in leads], dtype=np.float32)
     return np.ones(len(leads), dtype=np.float32)
-
-
-def standard_rows(leads: Sequence[str]) -> list[int]:
-    """Positions of the leads in the order of `gen.leads.LEADS_12`."""
-    return [LEADS_12.index(lead) for lead in leads]

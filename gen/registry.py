@@ -9,6 +9,7 @@ Each package announces itself in ``pyproject.toml`` under an entry-point group; 
 - ``gen.metrics``: name -> callable (benchmark)
 - ``gen.evaluations``: name -> class of settings of an evaluation, see `gen.evaluations`
 - ``gen.benches``: package -> callable ``(settings, progress) -> values`` that times it, for ``evaluate speed``
+- ``gen.sheets``: name, which is the ending -> callable ``(record, path)`` that writes a record as something to look at
 - ``gen.preparations``: name -> callable that makes data for training, for ``physiogen data NAME``
 - ``gen.demos``: name -> callable ``(page, hearts, seed) -> lines`` that adds a section to ``physiogen demo``
 """
@@ -28,6 +29,7 @@ GROUPS = (
     "gen.metrics",
     "gen.evaluations",
     "gen.benches",
+    "gen.sheets",
     "gen.preparations",
     "gen.demos",
 )

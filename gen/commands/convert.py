@@ -1,20 +1,24 @@
 """``physiogen data convert``: recordings of any format as a record set of another one."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gen import registry
 from gen.commands.output import counted, finish
+from gen.commands.reading import Columns, Leads, Rate, Unit
 from gen.progress import Progress
 from gen.records import EcgRecord, InputError, Patient
 
 if TYPE_CHECKING:
     from gen.io import RecordSetWriter
 
+#: Entry points of what writes a record to be looked at, by its ending.
+SHEETS = "gen.sheets"
 #: Columns of a patient table beside the record's name.
 PATIENT_COLUMNS = ("patient_id", "age", "sex", "height_cm", "weight_kg")
 
@@ -27,14 +31,18 @@ def convert(
     ] = "wfdb",
     attach: Annotated[
         str | None,
-        typer.Option(help="With fhir: also write wfdb, edf, dicom or aecg, as document references; with commas."),
+        typer.Option(
+            help="Also write pdf (trace and measurements) or, with fhir, wfdb, edf, dicom, aecg, which it refers to; "
+            "several with commas."
+        ),
     ] = None,
     patients: Annotated[
         Path | None, typer.Option(help="CSV: record_id and any of patient_id, age, sex, height_cm, weight_kg.")
     ] = None,
-    leads: Annotated[str | None, typer.Option(help="Leads to read, such as II,V1.")] = None,
-    fs: Annotated[float | None, typer.Option(help="Sampling rate in Hz of files that do not state it.")] = None,
-    unit: Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")] = None,
+    leads: Leads = None,
+    fs: Rate = None,
+    unit: Unit = None,
+    columns: Columns = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record set in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -51,15 +59,17 @@ def convert(
 
     writable(format)
     companions = _companions(format, attach)
+    writers = _writers(companions)
     known = None if patients is None else read_patients(patients)
     bad: list[str] = []
     files = expand_inputs(inputs)
-    records = read_files(files, bad, fs_hz=fs, unit=unit, leads=None if leads is None else parse_leads(leads))
+    wanted = None if leads is None else parse_leads(leads)
+    records = read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns)
     with RecordSetWriter(out, format=format, overwrite=overwrite) as writer, Progress("records", len(files)) as bar:
         for record in records:
             named = record if known is None else with_patient(record, known)
             try:
-                _add(writer, named, companions)
+                _add(writer, named, writers)
             except InputError as error:
                 bad.append(str(error))
             bar.update(writer.count)
@@ -75,28 +85,42 @@ def _companions(format: str, attach: str | None) -> tuple[str, ...]:
     from gen.io.formats import FORMATS
 
     names = tuple(dict.fromkeys(part.strip() for part in (attach or "").split(",") if part.strip()))
-    possible = [name for name, one in FORMATS.items() if one.writer and one.suffixes[0] in ATTACHED]
-    if names and format != "fhir":
-        raise InputError(f"--attach {attach}: belongs to --format fhir")
+    sheets = registry.names(SHEETS)
+    files = [name for name, one in FORMATS.items() if one.writer and one.suffixes[0] in ATTACHED]
     for name in names:
-        if name not in possible:
-            raise InputError(f"--attach {name}: accepted: {', '.join(possible)}")
+        if name not in (*files, *sheets):
+            raise InputError(f"--attach {name}: accepted: {', '.join((*files, *sheets))}")
+        if name in files and format != "fhir":
+            raise InputError(f"--attach {name}: belongs to --format fhir; accepted otherwise: {', '.join(sheets)}")
     return names
 
 
-def _add(writer: "RecordSetWriter", record: EcgRecord, companions: tuple[str, ...]) -> None:
-    """One record with the files that belong to it; none of them, if one cannot hold it."""
+def _writers(companions: tuple[str, ...]) -> dict[str, Callable[[EcgRecord, Path], None]]:
+    """What writes each file that goes with a record, by its ending."""
     from gen.io.formats import FORMATS
+
+    return {
+        FORMATS[name].suffixes[0] if name in FORMATS else f".{name}": (
+            FORMATS[name].write if name in FORMATS else registry.get(SHEETS, name)
+        )
+        for name in companions
+    }
+
+
+def _add(
+    writer: "RecordSetWriter", record: EcgRecord, companions: dict[str, Callable[[EcgRecord, Path], None]]
+) -> None:
+    """One record with the files that belong to it; none of them, if one cannot hold it."""
     from gen.io.webdataset import safe_name
 
     stem = writer.folder / safe_name(record.record_id)
     try:
-        for name in companions:
-            FORMATS[name].write(record, stem.with_name(stem.name + FORMATS[name].suffixes[0]))
+        for ending, write in companions.items():
+            write(record, stem.with_name(stem.name + ending))
         writer.add(record)
     except InputError:
-        for name in companions:
-            for suffix in FORMATS[name].suffixes:
+        for ending in companions:
+            for suffix in (ending, ".dat") if ending == ".hea" else (ending,):
                 stem.with_name(stem.name + suffix).unlink(missing_ok=True)
         raise
 

@@ -43,6 +43,7 @@ ATTACHED = {
     ".edf": ("application/edf", "EDF+"),
     ".dcm": ("application/dicom", "DICOM waveform"),
     ".xml": ("application/xml", "HL7 aECG"),
+    ".pdf": ("application/pdf", "PDF with measurements"),
 }
 _SPECIAL = {"E": np.nan, "U": np.nan, "L": np.nan}  # error, above, below what the device can measure
 

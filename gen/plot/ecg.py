@@ -1,5 +1,6 @@
 """One ECG on paper."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,7 @@ def plot_ecg(
     duration_s: float | None = None,
     band_label: str = "uncertainty band",
     overlay_label: str = "reference",
+    notes: Sequence[str] = (),
 ) -> "Figure":
     """Draw one record at 25 mm/s and 10 mm/mV of the saved page.
 
@@ -61,8 +63,8 @@ def plot_ecg(
             its median on the zero line of its row; no filter is applied.
         layout: ``3x4`` (2.5 s a column, continuing in time), ``6x2`` (5 s), ``12x1`` or ``strip`` (one lead, wrapped
             every 10 s).
-        rhythm: lead of the ten-second strip below ``3x4`` and ``6x2`` (None: no strip), and the lead of ``strip``
-            when the record has several.
+        rhythm: lead of the ten-second strip below ``3x4`` and ``6x2`` (None: no strip), and the lead of ``strip``;
+            of a record with one lead, that lead.
         observed: what was measured, as lead names or as a bool mask (lead, time): drawn black, the rest blue. None:
             everything black.
         band: (lower, upper), each (lead, time) in mV for the record's leads, shaded behind the trace.
@@ -71,6 +73,7 @@ def plot_ecg(
         start_s: where the page begins, in seconds of the recording.
         duration_s: how much to show; default: what fits the layout, all of it in a strip.
         band_label, overlay_label: words of the legend.
+        notes: further lines of the header, such as what was measured.
 
     Returns:
         A figure of A4 width, to be written with `gen.plot.save` or shown.
@@ -81,8 +84,12 @@ def plot_ecg(
     """
     shown_s = _shown_seconds(record, start_s, duration_s)
     rhythm = None if rhythm is None else canonical_lead(rhythm)
-    strip_lead = rhythm if rhythm in record.leads or (rhythm and len(record.leads) > 1) else record.leads[0]
-    page = page_layout(layout, duration_s=shown_s, start_s=start_s, rhythm=rhythm, strip_lead=strip_lead or "II")
+    if rhythm not in record.leads and len(record.leads) == 1:  # nothing else could stand in a row of ten seconds
+        rhythm = None if rhythm is None else record.leads[0]
+    strip_lead = rhythm or record.leads[0]
+    page = page_layout(
+        layout, duration_s=shown_s, start_s=start_s, rhythm=rhythm, strip_lead=strip_lead, notes=len(notes)
+    )
     mask = observed_mask(record, observed)
     band = checked_band(record, band)
     end_s = start_s + shown_s
@@ -97,7 +104,7 @@ def plot_ecg(
                 _draw_cell(sheet, visible, record, mask, band, zeros[cell.lead])
             if overlay is not None and cell.lead in overlay.leads:
                 _draw_overlay(sheet, visible, overlay, zeros.get(cell.lead))
-        draw_header(sheet, page, record, title, _shown_text(record, page, start_s, end_s))
+        draw_header(sheet, page, record, title, _shown_text(record, page, start_s, end_s), notes)
         draw_footer(sheet, page, record, _legend(mask, observed, band, band_label, overlay, overlay_label))
     return sheet.figure
 

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gen.plot.layout import MM_PER_MV, MM_PER_S, PageLayout
+from gen.plot.layout import MM_PER_MV, MM_PER_S, NOTE_MM, PageLayout
 from gen.plot.paper import INK, WARNING, Sheet
 from gen.records import EcgRecord
 
@@ -37,8 +37,10 @@ def finding_text(record: EcgRecord) -> str:
     return " \N{MIDDLE DOT} ".join(part for part in (codes, report) if part)
 
 
-def draw_header(sheet: Sheet, layout: PageLayout, record: EcgRecord, title: str | None, shown: str) -> None:
-    """Three lines above the grid: identity, patient and findings to the left; settings and the mark to the right."""
+def draw_header(
+    sheet: Sheet, layout: PageLayout, record: EcgRecord, title: str | None, shown: str, notes: Sequence[str] = ()
+) -> None:
+    """Lines above the grid: identity, patient, findings and notes to the left; settings and the mark to the right."""
     left, right = layout.grid[0], layout.grid[0] + layout.grid[2]
     top = layout.height_mm
     page = sheet.page
@@ -56,6 +58,9 @@ def draw_header(sheet: Sheet, layout: PageLayout, record: EcgRecord, title: str 
         right, top - 14.5, settings_text(record), fontsize=9, color=INK, va="center", ha="right", parse_math=False
     )
     page.text(right, top - 20.5, shown, fontsize=8, color=_GREY, va="center", ha="right")
+    for number, note in enumerate(notes, 1):
+        level = top - 20.5 - NOTE_MM * number
+        page.text(left, level, _fit(note, 150), fontsize=8.5, color=INK, va="center", parse_math=False, gid="note")
     if record.synthetic:
         box = {"boxstyle": "round,pad=0.35", "facecolor": WARNING, "edgecolor": "none"}
         page.text(

@@ -12,6 +12,8 @@ LAYOUTS = ("3x4", "6x2", "12x1", "strip")
 
 A4_WIDTH_MM, A4_HEIGHT_MM = 297.0, 210.0
 HEADER_MM, FOOTER_MM, SIDE_MM = 25.0, 10.0, 6.0
+#: What every further line of the header adds to its height; the grid gives way.
+NOTE_MM = 5.0
 #: From the left edge of the grid to time zero; the calibration pulse stands in it.
 LEAD_IN_MM = 20.0
 #: A row of a page holds ten seconds, as on A4 paper.
@@ -68,7 +70,13 @@ class PageLayout:
 
 
 def page_layout(
-    layout: str, *, duration_s: float, start_s: float = 0.0, rhythm: str | None = "II", strip_lead: str = "II"
+    layout: str,
+    *,
+    duration_s: float,
+    start_s: float = 0.0,
+    rhythm: str | None = "II",
+    strip_lead: str = "II",
+    notes: int = 0,
 ) -> PageLayout:
     """Cells of one page.
 
@@ -79,18 +87,20 @@ def page_layout(
         start_s: where in the recording the page begins.
         rhythm: lead of the ten-second strip below ``3x4`` and ``6x2``; None for no strip.
         strip_lead: the lead of the layout ``strip``.
+        notes: further lines of the header.
 
     Raises:
         ValueError: the layout is unknown or a strip would have more than `MAX_STRIP_ROWS` rows.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"unknown layout {layout!r}; accepted: {', '.join(LAYOUTS)}")
+    header = HEADER_MM + NOTE_MM * notes
     if layout == "strip":
-        return _strip(strip_lead, duration_s, start_s)
+        return _strip(strip_lead, duration_s, start_s, header)
     columns = _COLUMNS[layout]
     rows = len(LEADS_12) // columns
     strips = 1 if rhythm is not None and columns > 1 else 0
-    room = A4_HEIGHT_MM - HEADER_MM - FOOTER_MM
+    room = A4_HEIGHT_MM - header - FOOTER_MM
     # Multiples of 5 mm put every zero line on a heavy line of the grid.
     pitch = _PITCH_MM.get(layout) or 5 * math.floor(room / (rows + strips) / 5)
     grid_height = room if columns > 1 else pitch * rows + 20
@@ -115,7 +125,7 @@ def page_layout(
     if strips:
         assert rhythm is not None
         cells.append(Cell(rhythm, start_s, start_s + ROW_S, left, levels[-1], rows, 0, rhythm))
-    return _page(tuple(cells), pitch, grid_height, overlapping)
+    return _page(tuple(cells), pitch, grid_height, header, overlapping)
 
 
 def column_starts(columns: int, duration_s: float) -> tuple[Sequence[float], bool]:
@@ -131,7 +141,7 @@ def column_starts(columns: int, duration_s: float) -> tuple[Sequence[float], boo
     return [span * column / (columns - 1) for column in range(columns)], True
 
 
-def _strip(lead: str, duration_s: float, start_s: float) -> PageLayout:
+def _strip(lead: str, duration_s: float, start_s: float, header: float) -> PageLayout:
     rows = max(1, math.ceil(round(duration_s / ROW_S, 6)))
     if rows > MAX_STRIP_ROWS:
         raise ValueError(
@@ -146,7 +156,7 @@ def _strip(lead: str, duration_s: float, start_s: float) -> PageLayout:
         begin = start_s + row * ROW_S
         label = lead if rows == 1 and start_s == 0 else f"{lead}   {begin:g} s"
         cells.append(Cell(lead, begin, begin + ROW_S, SIDE_MM + LEAD_IN_MM, levels[row], row, 0, label))
-    return _page(tuple(cells), pitch, grid_height, overlapping=False)
+    return _page(tuple(cells), pitch, grid_height, header, overlapping=False)
 
 
 def _levels(rows: int, pitch: float, grid_height: float) -> list[float]:
@@ -156,6 +166,6 @@ def _levels(rows: int, pitch: float, grid_height: float) -> list[float]:
     return [lowest + pitch * (rows - 1 - row) for row in range(rows)]
 
 
-def _page(cells: tuple[Cell, ...], pitch: float, grid_height: float, overlapping: bool) -> PageLayout:
+def _page(cells: tuple[Cell, ...], pitch: float, grid_height: float, header: float, overlapping: bool) -> PageLayout:
     grid = (SIDE_MM, FOOTER_MM, A4_WIDTH_MM - 2 * SIDE_MM, grid_height)
-    return PageLayout(A4_WIDTH_MM, FOOTER_MM + grid_height + HEADER_MM, grid, pitch, cells, overlapping)
+    return PageLayout(A4_WIDTH_MM, FOOTER_MM + grid_height + header, grid, pitch, cells, overlapping)

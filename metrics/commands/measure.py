@@ -22,6 +22,7 @@ from gen.records import EcgRecord, InputError
 if TYPE_CHECKING:
     from metrics.measurement.delineation import Delineation
     from metrics.measurement.parameters import Parameters
+    from metrics.report.ecg_pdf import MeasuredPages
 
 #: Columns of PARAMS.csv with their decimals; the rest are text.
 PARAMS: dict[str, int] = {
@@ -44,6 +45,9 @@ def measure(
     beats: Annotated[
         Path | None, typer.Option(help="Also write onset, peak and offset of every wave of every lead, in samples.")
     ] = None,
+    pdf: Annotated[
+        Path | None, typer.Option(help="Also write a PDF: for every record a page with trace and measurements.")
+    ] = None,
     leads: Leads = None,
     fs: Rate = None,
     unit: Unit = None,
@@ -60,9 +64,9 @@ def measure(
     from gen.files import atomic_files
     from gen.io import expand_inputs
     from gen.io.blocks import in_hours, read_files
+    from metrics.report.ecg_pdf import MeasuredPages
 
-    if beats is not None and beats.resolve() == out.resolve():
-        raise InputError(f"{out}: --out and --beats are the same file")
+    _check_files(out, beats, pdf)
     wanted = None if leads is None else parse_leads(leads)
     files = expand_inputs(inputs)
     bad: list[str] = []
@@ -74,8 +78,11 @@ def measure(
         writers = [csv.writer(handle, lineterminator="\n") for handle in handles]
         for writer, heads in zip(writers, (PARAMS_COLUMNS, BEATS_COLUMNS), strict=False):
             writer.writerow(heads)
+        pages = None
+        if pdf is not None:
+            pages = stack.enter_context(MeasuredPages(stack.enter_context(atomic_files(pdf, overwrite=overwrite))))
         records = in_hours(read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns))
-        counts = _measure(records, writers, len(files), described)
+        counts = _measure(records, writers, len(files), described, pages)
         if not counts["records"]:
             raise InputError("; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else ""))
     seconds = time.perf_counter() - start
@@ -83,13 +90,26 @@ def measure(
     many, missing = counted(counts["records"], "record"), counts["not_measurable"]
     lines = [f"{many} measured in {out}, {missing} without a result ({rate:.0f} records/s)"]
     lines += [f"waves of every lead in {beats}"] if beats else []
-    facts: dict[str, Any] = {"out": str(out), "beats": str(beats) if beats else None, "counts": counts}
+    lines += [f"{counted(counts['records'], 'page')} in {pdf}"] if pdf else []
+    named = {"out": out, "beats": beats, "pdf": pdf}
+    facts: dict[str, Any] = {key: str(path) if path else None for key, path in named.items()} | {"counts": counts}
     facts |= {"records_per_s": round(rate, 1)} | ({} if described is None else {"measured": described})
     finish(lines, facts, bad, json=json)
 
 
+def _check_files(out: Path, beats: Path | None, pdf: Path | None) -> None:
+    if beats is not None and beats.resolve() == out.resolve():
+        raise InputError(f"{out}: --out and --beats are the same file")
+    if pdf is not None and pdf.suffix.lower() != ".pdf":
+        raise InputError(f"--pdf {pdf}: accepted: a name that ends in .pdf")
+
+
 def _measure(
-    records: Iterator[EcgRecord], writers: list[Any], total: int, described: list[dict[str, Any]] | None
+    records: Iterator[EcgRecord],
+    writers: list[Any],
+    total: int,
+    described: list[dict[str, Any]] | None,
+    pages: "MeasuredPages | None" = None,
 ) -> dict[str, int]:
     from gen.io.blocks import in_blocks
     from metrics.measurement.records import measure_and_delineate
@@ -101,6 +121,8 @@ def _measure(
             writers[0].writerow(_parameter_row(record, parameters))
             if len(writers) > 1 and waves is not None:
                 writers[1].writerows(_beat_rows(record, waves))
+            if pages is not None:
+                pages.add(record, parameters)
             if described is not None:
                 described.append(_described(record, parameters))
             counts["records"] += 1

@@ -47,7 +47,8 @@ class IdentityEncoder(ModelMixin, ConfigMixin):
         base_width: size of the vector; a small one holds less that could be traced back to a person.
         published: subtractive cross-attention, rotation of the embedded sequence and mean pooling, as published.
         memory: vectors of earlier batches kept as further negatives (Wang et al. 2020, "Cross-batch memory"); not
-            saved, so it fills anew after a resume.
+            saved, so it fills anew after a resume. From the first step on, they make the vectors of all persons
+            collapse into one: a large batch instead is the better way.
         drop: probability that a group of the conditions, and that all of them, are left out in training.
         leak_weight: weight of the share of `LEAKS`' variance that a linear probe finds in the vectors of a batch.
         crop: share of a latent's positions seen in training, from a random one on: fewer persons are learned by heart.

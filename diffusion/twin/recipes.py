@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,19 +40,7 @@ class IdentityRecipe:
     """ECGs of a person in a batch (its size need not be a multiple)."""
     published: bool = False
     """The published network and InfoNCE with one positive, for comparison."""
-    width: int = 192
-    depth: int = 3
-    heads: int = 6
-    patch: int = 2
-    base_width: int = 128
-    memory: int = 0
-    """Vectors of earlier batches that serve as further negatives; from the first step on, they make the vectors of all
-    persons collapse into one, so a large batch is the default."""
-    drop: float = 0.15
-    leak_weight: float = 0.5
-    """How hard linear traces of the rate are pressed out of the vectors."""
-    crop: float = 0.6
-    """Share of a latent seen in training."""
+    network: Any = field(default_factory=lambda: DECLARED.network("identity", IdentityEncoder))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,20 +173,9 @@ def _pairs(persons: PersonSet, recipe: TwinRecipe, split: str) -> Pairs:
 
 def _identity_network(recipe: IdentityRecipe, channels: int) -> nn.Module:
     if recipe.published:
-        return IdentityEncoder(latent_channels=channels, drop=recipe.drop, leak_weight=0.0, **reference_settings())
+        return IdentityEncoder(channels, drop=recipe.network.drop, leak_weight=0.0, **reference_settings())
     try:
-        return IdentityEncoder(
-            latent_channels=channels,
-            width=recipe.width,
-            depth=recipe.depth,
-            heads=recipe.heads,
-            patch=recipe.patch,
-            base_width=recipe.base_width,
-            memory=recipe.memory,
-            drop=recipe.drop,
-            leak_weight=recipe.leak_weight,
-            crop=recipe.crop,
-        )
+        return IdentityEncoder(channels, **asdict(recipe.network))
     except ValueError as error:
         raise InputError(f"diffusion/identity: {error}") from error
 

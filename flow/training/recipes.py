@@ -12,7 +12,7 @@ about 40 minutes on two CPU cores.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -88,12 +88,7 @@ class PamaeRecipe:
     """Settings of ``flow/pamae``; ``--set key=value`` changes any of them."""
 
     training: TrainingConfig = field(default_factory=lambda: DECLARED.training("pamae"))
-    width: int = 192
-    depth: int = 5
-    heads: int = 6
-    mask_ratio: float = 0.5
-    full_share: float = 0.25
-    dropout: float = 0.2
+    network: Any = field(default_factory=lambda: DECLARED.network("pamae", PhaseAwareMAE))
     real: str = ""
     """Cache of recorded ECGs (``physiogen data prepare``) to learn from besides; empty for none."""
     real_share: float = 0.25
@@ -119,15 +114,9 @@ class _Pamae(_OfPairs[PamaeRecipe], Job[PamaeRecipe]):
 
     def build_model(self) -> torch.nn.Module:
         targets = torch.cat([raw_targets(part)[torch.from_numpy(part.hearts)] for part in self.ecgs])
-        settings = self.settings
         return PhaseAwareMAE(
             samples=ECG_SAMPLES,
-            width=settings.width,
-            depth=settings.depth,
-            heads=settings.heads,
-            mask_ratio=settings.mask_ratio,
-            full_share=settings.full_share,
-            dropout=settings.dropout,
+            **asdict(self.settings.network),
             target_mean=tuple(round(v, 5) for v in targets.mean(0).tolist()),
             target_spread=tuple(round(v, 5) for v in targets.std(0).tolist()),
         )
@@ -153,14 +142,10 @@ pamae = Recipe(DECLARED.about("pamae"), PamaeRecipe, _Pamae)
 
 @dataclass(frozen=True, kw_only=True)
 class CodecRecipe:
-    """Settings of ``flow/codec``."""
+    """Settings of ``flow/codec``; ``--set key=value`` changes any of them."""
 
     training: TrainingConfig = field(default_factory=lambda: DECLARED.training("codec"))
-    anatomy_channels: int = 8
-    motion_width: int = 16
-    widths: tuple[int, ...] = (32, 64, 96)
-    kl_weight: float = 1e-3
-    swap_weight: float = 0.2
+    network: Any = field(default_factory=lambda: DECLARED.network("codec", CineCodec))
     frames: int = 8
     real: str = ""
     """Folder of real short-axis cines (Sunnybrook); its training split is mixed in, its test split scored."""
@@ -185,15 +170,7 @@ class _Codec(_OfPairs[CodecRecipe], Job[CodecRecipe]):
         return super().sources() + ([SUNNYBROOK] if self.real else [])
 
     def build_model(self) -> torch.nn.Module:
-        settings = self.settings
-        return CineCodec(
-            size=self.cache.manifest["size"],
-            anatomy_channels=settings.anatomy_channels,
-            motion_width=settings.motion_width,
-            widths=settings.widths,
-            kl_weight=settings.kl_weight,
-            swap_weight=settings.swap_weight,
-        )
+        return CineCodec(size=self.cache.manifest["size"], **asdict(self.settings.network))
 
     def build_source(self, model: torch.nn.Module) -> BatchSource:
         settings = self.settings
@@ -213,21 +190,14 @@ codec = Recipe(DECLARED.about("codec"), CodecRecipe, _Codec)
 
 @dataclass(frozen=True, kw_only=True)
 class AmdfRecipe:
-    """Settings of ``flow/amdf``."""
+    """Settings of ``flow/amdf``; ``--set key=value`` changes any of them."""
 
     training: TrainingConfig = field(default_factory=lambda: DECLARED.training("amdf"))
+    network: Any = field(default_factory=lambda: DECLARED.network("amdf", VelocityDiT))
     encoder: str = ""
     """Checkpoint of ``flow/pamae``."""
     codec: str = ""
     """Checkpoint of ``flow/codec`` (its folder ``codec``, which has the statistics)."""
-    width: int = 224
-    depth: int = 6
-    heads: int = 7
-    patch: int = 2
-    alpha: float = 1.0
-    drop_ecg: float = 0.1
-    drop_number: float = 0.15
-    time_shape: str = "uniform"
     feature_noise: float = 0.1
 
 
@@ -273,21 +243,13 @@ class _Amdf(_OfPairs[AmdfRecipe], Job[AmdfRecipe]):
         }
 
     def _network(self) -> Any:
-        settings = self.settings
         return VelocityDiT(
+            **asdict(self.settings.network),
             anatomy_shape=self.codec.anatomy_shape,
             motion_width=self.codec.motion_width,
-            patch=settings.patch,
-            width=settings.width,
-            depth=settings.depth,
-            heads=settings.heads,
             token_width=self.encoder.config["width"],
             summary_width=self.encoder.config["summary_width"],
             told=2 * len(TARGETS),
-            alpha=settings.alpha,
-            drop_ecg=settings.drop_ecg,
-            drop_number=settings.drop_number,
-            time_shape=settings.time_shape,
             levels=self.cache.levels,
             encoder_digest=self.digests["encoder"],
             codec_digest=self.digests["codec"],

@@ -1,20 +1,22 @@
-"""What ``recipes.toml`` of a package declares of its recipes: words for their cards, and settings of their training.
+"""What ``recipes.toml`` of a package declares of its recipes: words for cards, settings of training and network.
 
 [default]
 task = "Any leads of an ECG in, twelve leads out."
 intended_use = "Research."
 limits = "One collection of adults."
 training = { steps = 4200, batch_size = 24 }
+network = { width = 128, dropout = 0.1 }
 
 declared = Declared("vae")
-declared.about("default"), declared.training("default")
+declared.about("default"), declared.training("default"), declared.network("default", LeadVAE)
 """
 
 import tomllib
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import fields, make_dataclass
 from functools import cached_property
 from importlib.resources import files
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 from gen.card import About
 from gen.training.config import TrainingConfig
@@ -61,6 +63,19 @@ class Declared:
         betas = {"betas": tuple(stated["betas"])} if "betas" in stated else {}
         return TrainingConfig(**(stated | off | betas))
 
+    def network(self, recipe: str, kind: Callable[..., Any]) -> Any:
+        """A frozen dataclass of those arguments of a network's constructor that the file declares.
+
+        ``asdict`` of it is handed to the constructor; ``--set`` changes its fields, which are typed and explained
+        there. An argument that the file does not name is no setting of the recipe.
+        """
+        stated, hints = self._table(recipe).get("network", {}), get_type_hints(vars(kind)["__init__"])
+        if unknown := stated.keys() - hints.keys():
+            raise ValueError(f"{self._file}: {recipe}: {kind.__name__} takes no {', '.join(sorted(unknown))}")
+        values = {key: tuple(value) if get_origin(hints[key]) is tuple else value for key, value in stated.items()}
+        declared = make_dataclass(f"{kind.__name__}Settings", [(key, hints[key]) for key in values], frozen=True)
+        return declared(**values)
+
     @property
     def _file(self) -> str:
         return f"{self.package}/recipes.toml"
@@ -72,6 +87,6 @@ class Declared:
             raise ValueError(f"{self._file}: no recipe {recipe}, only {', '.join(self._tables)}") from None
         if missing := [key for key in _WORDS if not str(table.get(key, "")).strip()]:
             raise ValueError(f"{self._file}: {recipe}: no {', '.join(missing)}")
-        if unknown := table.keys() - {*_WORDS, "training"}:
+        if unknown := table.keys() - {*_WORDS, "training", "network"}:
             raise ValueError(f"{self._file}: {recipe}: nothing reads {', '.join(sorted(unknown))}")
         return table

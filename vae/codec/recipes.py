@@ -1,7 +1,7 @@
 """Training recipe of the ECG codec: ``physiogen train vae/codec``."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,7 @@ class CodecRecipe:
 
     training: TrainingConfig = field(default_factory=lambda: DECLARED.training("codec"))
     source: CodecSettings = field(default_factory=CodecSettings)
-    latent_channels: int = 16
-    width: int = 128
-    token_width: int = 320
-    blocks: int = 3
-    token_blocks: int = 2
-    latent_noise: float = 0.1
+    network: Any = field(default_factory=lambda: DECLARED.network("codec", EcgCodec))
     simulated_records: int = 1500
     statistics_records: int = 800
     """Training records that the linear start and the latent's mean and SD are measured on."""
@@ -58,14 +53,7 @@ class _Codec(OfCache[CodecRecipe], Job[CodecRecipe]):
 
     def build_model(self) -> torch.nn.Module:
         settings = self.settings
-        model = EcgCodec(
-            latent_channels=settings.latent_channels,
-            width=settings.width,
-            token_width=settings.token_width,
-            blocks=settings.blocks,
-            token_blocks=settings.token_blocks,
-            latent_noise=settings.latent_noise,
-        )
+        model = EcgCodec(**asdict(settings.network))
         if settings.init:
             load_weights(model, load_checkpoint(settings.init, EcgCodec).tensors, settings.init)
         else:

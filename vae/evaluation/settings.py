@@ -14,7 +14,16 @@ _METHOD = "default, wearecg, least-squares, fir, per-patient, nearest or dower"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reconstruction(Evaluation):
+class OfCache(Evaluation):
+    """What evaluations on the records of a cache share."""
+
+    data: Path = setting(_CACHE, metavar="CACHE")
+    split: Split = setting("part that is scored", "val")
+    limit: int | None = setting(_LIMIT, None, least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction(OfCache):
     """Missing leads rebuilt from few, against the recorded ones: signal, amplitudes, axis, rate, bands.
 
     Scored are only the leads that were not observed. Records are the unit of every mean; intervals are drawn over
@@ -26,12 +35,9 @@ class Reconstruction(Evaluation):
     needs = "a cache of real ECGs"
     example = "--data CACHE --split test --leads I --leads II,V1,V5 --methods default --methods least-squares"
 
-    data: Path = setting(_CACHE, metavar="CACHE")
-    split: Split = setting("part that is scored", "val")
     methods: tuple[str, ...] = setting(_METHOD, ("default",), metavar="METHOD")
     leads: tuple[str, ...] = setting(_SET, ("II,V1,V5",), metavar="LEADS")
     checkpoint: Path | None = setting("weights for the methods default and wearecg", None, metavar="FOLDER")
-    limit: int | None = setting(_LIMIT, None, least=1)
     offsets: float = setting(
         "mV; spread of constants added to every lead, as recorders without a high-pass write", 0.0, least=0
     )
@@ -61,7 +67,7 @@ class Reference(Evaluation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Diagnosis(Evaluation):
+class Diagnosis(OfCache):
     """Whether a rebuilt ECG keeps the diagnosis: a frozen classifier reads the real record and the rebuilt one.
 
     The classifier was trained on complete ECGs (WearECG's question; `metrics.utility.retention`). The same through
@@ -73,17 +79,14 @@ class Diagnosis(Evaluation):
     needs = "a cache of real ECGs with statements"
     example = "--data CACHE --split test --leads II,V1,V5"
 
-    data: Path = setting(_CACHE, metavar="CACHE")
-    split: Split = setting("part that is scored", "val")
     leads: tuple[str, ...] = setting(_SET, ("II,V1,V5",), metavar="LEADS")
     methods: tuple[str, ...] = setting(_METHOD, ("default",), metavar="METHOD")
     checkpoint: Path | None = setting("weights for the methods default and wearecg", None, metavar="FOLDER")
     classifier: Path | None = setting("classifier that judges; the shipped one by default", None, metavar="FOLDER")
-    limit: int | None = setting(_LIMIT, None, least=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Codec(Evaluation):
+class Codec(OfCache):
     """The ECG codec: what decode of encode of a record loses, in the signal and in measured parameters."""
 
     name = "codec"
@@ -91,10 +94,7 @@ class Codec(Evaluation):
     needs = "a cache of real ECGs"
     example = "--data CACHE --split test"
 
-    data: Path = setting(_CACHE, metavar="CACHE")
-    split: Split = setting("part that is scored", "val")
     checkpoint: Path | None = setting("folder of the codec; the shipped one by default", None, metavar="FOLDER")
-    limit: int | None = setting(_LIMIT, None, least=1)
     threads: int = setting("of the speed test", 2, least=1)
     records: Path | None = setting(
         "also write what was decoded, as a record set for a benchmark", None, output=True, metavar="FOLDER"
@@ -102,7 +102,7 @@ class Codec(Evaluation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Streaming(Evaluation):
+class Streaming(OfCache):
     """What a short delay costs: complete records streamed in chunks, beside the record rebuilt as a whole.
 
     Most of a ten-second record lies within the first window, where the network has seen less than a window yet; the
@@ -114,15 +114,12 @@ class Streaming(Evaluation):
     needs = "a cache of real ECGs"
     example = "--data CACHE --split test --hops 0.5,1,2"
 
-    data: Path = setting(_CACHE, metavar="CACHE")
-    split: Split = setting("part that is scored", "val")
     leads: str = setting("input set", "II,V1,V5", metavar="LEADS")
     hops: tuple[float, ...] = setting("seconds between windows", (0.5, 1.0, 2.0), metavar="S")
     window: float | None = setting("seconds that the network sees; 10 by default", None)
     guard: float | None = setting("newest seconds that are not used; 0.25 by default", None)
     fade: float | None = setting("seconds of cross-fade; 0.25 by default", None)
     checkpoint: Path | None = setting("weights of your own", None, metavar="FOLDER")
-    limit: int | None = setting(_LIMIT, None, least=1)
     threads: int = setting("more gain little on single windows", 1, least=1)
 
 

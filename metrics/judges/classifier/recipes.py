@@ -1,7 +1,7 @@
 """The training recipe ``physiogen train metrics/classifier --data CACHE --out RUN``."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +34,7 @@ class ClassifierRecipe:
 
     training: TrainingConfig = field(default_factory=lambda: DECLARED.training("classifier"))
     augmentation: Augmentation = field(default_factory=Augmentation)
-    widths: tuple[int, ...] = (48, 96, 160, 224)
-    blocks: int = 2
-    feature_width: int = 256
-    dropout: float = 0.1
+    network: Any = field(default_factory=lambda: DECLARED.network("classifier", EcgClassifier))
 
 
 class _Classifier(OfCache[ClassifierRecipe], Job[ClassifierRecipe]):
@@ -46,13 +43,7 @@ class _Classifier(OfCache[ClassifierRecipe], Job[ClassifierRecipe]):
     split = "trained on folds 1-8; chosen, and thresholds set, on fold 9"
 
     def build_model(self) -> torch.nn.Module:
-        settings = self.settings
-        return EcgClassifier(
-            widths=settings.widths,
-            blocks=settings.blocks,
-            feature_width=settings.feature_width,
-            dropout=settings.dropout,
-        )
+        return EcgClassifier(**asdict(self.settings.network))
 
     def build_source(self, model: torch.nn.Module) -> BatchSource:
         return ExampleSource(examples_of(self.cache, self.cache.split("train")), self.settings.augmentation)

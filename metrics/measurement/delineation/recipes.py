@@ -10,7 +10,7 @@ recordings that the weights of ``init`` mark themselves, see `metrics.measuremen
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -53,27 +53,34 @@ PTB_XL = Source(
 
 
 @dataclass(frozen=True, kw_only=True)
-class DelineatorRecipe:
-    """Settings of both recipes; ``--set key=value`` changes any of them."""
+class Mixture:
+    """What a training sample of `DelineationSource` is drawn from."""
 
-    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("delineator"))
-    simulated_records: int = 4000
-    noise_records: int = 600
     rows: int = 5
     """Leads per sample, drawn from the twelve."""
     samples: int = 1744
     """Length of a sample at 250 Hz: seven seconds hold several beats of any rhythm."""
     real_share: float = 0.0
     """Share of the samples that are annotated recordings."""
+    taught_share: float = 0.0
+    """Share of the samples that are recordings marked by trained weights, see `taught`."""
+    alone: float = 0.2
+    """Share of the samples in which one lead must do without the others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelineatorRecipe:
+    """Settings of both recipes; ``--set key=value`` changes any of them."""
+
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("delineator"))
+    mixture: Mixture = field(default_factory=Mixture)
+    simulated_records: int = 4000
+    noise_records: int = 600
     dropout: float = 0.05
     init: str = ""
     """Checkpoint folder to start from; empty starts from random weights."""
     recordings: str = ""
     """PTB-XL folder whose folds 1-8 are marked by the weights of ``init`` and learned from too; see `taught`."""
-    taught_share: float = 0.0
-    """Share of the samples that are such recordings."""
-    alone: float = 0.2
-    """Share of the samples in which one lead must do without the others."""
 
 
 class _Delineator(Job[DelineatorRecipe]):
@@ -144,7 +151,7 @@ class _DelineatorLudb(_Delineator):
 
 def _ludb_settings() -> DelineatorRecipe:
     training = DECLARED.training("delineator-ludb")
-    return DelineatorRecipe(training=training, simulated_records=1500, real_share=0.6, dropout=0.1)
+    return DelineatorRecipe(training=training, simulated_records=1500, mixture=Mixture(real_share=0.6), dropout=0.1)
 
 
 delineator = Recipe(DECLARED.about("delineator"), DelineatorRecipe, _Delineator)
@@ -167,12 +174,8 @@ def _source(
         ecgs,
         real,
         noise_bank(recipe.noise_records, recipe.training.seed),
-        real_share=recipe.real_share,
-        rows=recipe.rows,
-        samples=recipe.samples,
         taught=marked,
-        taught_share=recipe.taught_share,
-        alone=recipe.alone,
+        **asdict(recipe.mixture),
     )
 
 

@@ -19,6 +19,7 @@ from diffusion.twin.recipes import IdentityRecipe, _identity_network
 from gen.checkpoint import load_model, save_checkpoint
 from gen.checkpoint import model_config as config_of
 from gen.records import InputError
+from gen.training.overrides import apply_overrides
 
 SMALL = {"latent_channels": 4, "width": 32, "depth": 2, "heads": 2, "base_width": 8}
 
@@ -99,10 +100,10 @@ def test_a_crop_is_a_stretch_of_the_latent_and_depends_on_the_sample_alone():
         IdentityEncoder(**SMALL, crop=0)
 
 
-@pytest.mark.parametrize("setting", [{"crop": 0.0}, {"heads": 5}])
+@pytest.mark.parametrize("setting", [{"crop": "0"}, {"heads": "5"}])
 def test_settings_that_make_no_network_are_refused_in_a_line(setting):
     with pytest.raises(InputError, match=r"diffusion/identity: .* expected"):
-        _identity_network(IdentityRecipe(**setting), 16)
+        _identity_network(apply_overrides(IdentityRecipe(), setting), 16)
 
 
 def test_retrieval_figures():

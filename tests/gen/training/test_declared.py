@@ -2,12 +2,15 @@
 
 import importlib
 import sys
+from dataclasses import asdict
 from importlib.metadata import entry_points
 
 import pytest
 
+from gen.records import InputError
 from gen.training import TrainingConfig
 from gen.training.declared import Declared
+from gen.training.overrides import apply_overrides
 from gen.training.recipe import Recipe
 
 
@@ -39,6 +42,21 @@ def test_words_and_settings_are_as_declared(package):
 
 def test_a_recipe_without_a_training_has_the_usual_settings(package):
     assert package(f"[one]\n{WORDS}").training("one") == TrainingConfig()
+
+
+class Net:
+    def __init__(self, size: int, width: int = 8, rates: tuple[float, ...] = (0.1,)) -> None:
+        """Sizes."""
+
+
+def test_a_network_has_the_declared_arguments_and_no_others(package):
+    settings = package(f"[one]\n{WORDS}[one.network]\nrates = [0.5, 0.6]\nwidth = 4\n").network("one", Net)
+    assert asdict(settings) == {"rates": (0.5, 0.6), "width": 4}
+    assert asdict(apply_overrides(settings, {"width": "3", "rates": "1,2"})) == {"rates": (1.0, 2.0), "width": 3}
+    with pytest.raises(InputError, match="no such setting; known: rates, width"):
+        apply_overrides(settings, {"size": "3"})
+    with pytest.raises(ValueError, match="Net takes no depth"):
+        package(f"[one]\n{WORDS}[one.network]\ndepth = 4\n").network("one", Net)
 
 
 @pytest.mark.parametrize(

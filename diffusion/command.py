@@ -37,14 +37,29 @@ def synthesize(
     qt: Annotated[float | None, typer.Option(help="QT interval in ms.")] = None,
     axis: Annotated[float | None, typer.Option(help="Frontal QRS axis in degrees.")] = None,
     conditions: Annotated[
-        Path | None, typer.Option(help="CSV or Parquet table: text, age, sex, heart_rate, ...; one request a row.")
+        Path | None,
+        typer.Option(help="CSV or Parquet table: text, label, statements, age, sex, hr, ...; one request a row."),
     ] = None,
     like: Annotated[Path | None, typer.Option(help="Real set (or cache) whose rows are the requests.")] = None,
-    balance: Annotated[str, typer.Option(help="With --like: superclass (equally often) or none.")] = "none",
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Table (label, statements) or JSON: what labels of your own stand for."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Make these classes alone: superclasses, SCP-ECG codes or labels, by comma.")
+    ] = None,
+    per_class: Annotated[int | None, typer.Option(help="ECGs of each class, in place of -n.")] = None,
+    balance: Annotated[
+        str,
+        typer.Option(help="superclass or label: classes equally frequent; fill: as many as each lacks; or none."),
+    ] = "none",
     split: Annotated[str, typer.Option(help="With --like: train, val, test or all.")] = "train",
     measured: Annotated[
         Path | None, typer.Option(help="With --like: table of 'physiogen measure' on the set, for rates and intervals.")
     ] = None,
+    reports_as_recorded: Annotated[
+        bool, typer.Option("--reports-as-recorded", help="With --like: ask with the set's reports word for word.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Names the samples.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Sampling steps, 1 to 1000.")] = None,
     sampler: Annotated[str | None, typer.Option(help="ddpm, ddim, dpm++, sde-dpm++, unipc, euler or heun.")] = None,
@@ -67,6 +82,10 @@ def synthesize(
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="Go on where nothing in a text was understood.")
     ] = False,
+    allow_contradictions: Annotated[
+        bool,
+        typer.Option("--allow-contradictions", help="Go on where findings exclude each other; the metadata says so."),
+    ] = False,
     per_shard: Annotated[int, typer.Option(help="ECGs per shard; what a kill costs at most.")] = 512,
     batch: Annotated[int, typer.Option(help="ECGs computed together; divides --per-shard.")] = 64,
     goes_on: Annotated[
@@ -86,6 +105,7 @@ def synthesize(
     from diffusion.process.settings import LONGEST_S, requested_sampling
     from gen.synthesis import DataSet, share_of
     from gen.synthesis import synthesize as make
+    from gen.synthesis.wanted import Wanted, requests_of
 
     values = {"text": text, "age": age, "sex": sex, "heart_rate": hr}
     values |= {"pr_ms": pr, "qrs_ms": qrs, "qt_ms": qt, "axis_deg": axis}
@@ -113,8 +133,11 @@ def synthesize(
             )
         _continue(checkpoint, chosen, goes_on, seconds, out, seed, overwrite=overwrite)
         return
-    check = _checker(unconditional, allow_unknown)
-    requests, bad = _requests(asked, number, seed, conditions, like, balance, split, measured, check)
+    wanted = Wanted(
+        asked, number, seed, conditions, like, labels, _names(only), per_class, balance, split, measured,
+        reports_as_recorded,
+    )  # fmt: skip
+    requests, bad = requests_of(wanted, _checker(unconditional, allow_unknown), allow_contradictions)
     if seconds > LONGEST_S:
         if format != "wfdb" or shard is not None or plot:
             raise InputError(f"recordings over {LONGEST_S:g} s are written as wfdb, in one process, without plots")
@@ -139,7 +162,8 @@ def synthesize(
     with Progress("ECGs", len(requests)) as bar:
         outcome = make(data, generate, out, share=share, overwrite=overwrite, progress=bar.callback())
     drawn = _plot(data, out) if plot and share[0] == 0 else 0
-    lines = _lines(out, len(requests), outcome, drawn)
+    classes = dict(requests.about.get("classes") or {})
+    lines = _lines(out, len(requests), outcome, drawn, classes)
     given_up = [f"{name}: {reason}" for name, reason in outcome.refused]
     finish(lines, _result(out, data, outcome), [*bad, *given_up], json=json, shown=_SHOWN)
 
@@ -215,32 +239,8 @@ def _checker(unconditional: bool, allow_unknown: bool) -> Callable[[Mapping[str,
     return check
 
 
-def _requests(
-    asked: dict[str, Any],
-    number: int | None,
-    seed: int,
-    conditions: Path | None,
-    like: Path | None,
-    balance: str,
-    split: str,
-    measured: Path | None,
-    check: Callable[[Mapping[str, Any]], None],
-) -> "tuple[Requests, tuple[str, ...]]":
-    """Requests, and a line for each row that cannot be used."""
-    from gen.synthesis import PromptRequests, read_table
-    from gen.synthesis import like as draw
-
-    if like is None and (balance != "none" or split != "train" or measured is not None):
-        raise InputError("--balance, --split and --measured belong to --like")
-    if like is not None:
-        if conditions is not None or asked:
-            raise InputError("--like takes its conditions from the set; give no text, number or table besides")
-        return draw(like, number or 1, seed, balance=balance, split=split, measured=measured, check=check), ()
-    if conditions is None:
-        check(asked)
-        return PromptRequests(asked, number or 1), ()
-    table = read_table(conditions, number, check, asked)
-    return table, table.bad
+def _names(text: str | None) -> tuple[str, ...]:
+    return () if text is None else tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def _generator(
@@ -250,27 +250,43 @@ def _generator(
 
     def generate(block: "Sequence[Request]") -> "list[EcgRecord | Refusal]":
         conditions = [Condition(**request.values) for request in block]
-        return pipeline.generate_each(conditions, [request.number for request in block], seed, settings)
+        made = pipeline.generate_each(conditions, [request.number for request in block], seed, settings)
+        return [_noted(record, request.values) for record, request in zip(made, block, strict=True)]
 
     return generate
+
+
+def _noted(made: "EcgRecord | Refusal", values: Mapping[str, Any]) -> "EcgRecord | Refusal":
+    """The record with what contradicts itself in its request."""
+    from gen.synthesis.contradictory import lines
+
+    found = lines(values) if isinstance(made, EcgRecord) else []
+    if not found or not isinstance(made, EcgRecord):
+        return made
+    return replace(made, metadata={**made.metadata, "contradictions": found})
 
 
 def _facts(pipeline: "ECGPipeline") -> dict[str, Any]:
     """What the weights' card says that a data card should repeat."""
     card = pipeline.card
-    return {"name": "physiogen diffusion", "trained_on": trained_on(card), "training_licence": card.get("licence")}
+    return {
+        "name": "physiogen diffusion",
+        "trained_on": trained_on(card),
+        "training_licence": card.get("licence"),
+        "sources": [{key: each.get(key) for key in ("name", "licence", "citation")} for each in card.get("data") or []],
+    }
 
 
 def _warn(asked: Mapping[str, Any], conditions: Path | None, like: Path | None) -> None:
     """Say on stderr what was not understood or contradicts itself; a table's columns that are no condition."""
-    from gen.synthesis.requests import unused_columns
-    from gen.text import contradictions, read_text
+    from gen.synthesis.contradictory import lines
+    from gen.synthesis.table_requests import unused_columns
+    from gen.text import read_text
 
     text = asked.get("text")
     if text and conditions is None and like is None:
         read = read_text(text)
-        given = {name: value for name, value in asked.items() if name not in ("text", "sex")}
-        for line in contradictions(replace(read, numbers={**read.numbers, **given})):
+        for line in lines(asked):
             say(f"warning: contradiction: {line}")
         if read.unknown:
             say(f"warning: not understood: {', '.join(read.unknown[:_SHOWN])}")
@@ -300,11 +316,13 @@ def _plot(data: "DataSet", out: Path) -> int:
     return drawn
 
 
-def _lines(out: Path, count: int, outcome: "Outcome", drawn: int) -> list[str]:
+def _lines(out: Path, count: int, outcome: "Outcome", drawn: int, classes: Mapping[str, int]) -> list[str]:
     before = f" ({outcome.found} of them were there)" if outcome.found else ""
     lines = [f"{counted(count - len(outcome.refused), 'synthetic ECG')} in {out}{before}"]
     if not outcome.complete:
         lines = [f"{outcome.made + outcome.found} of {count} synthetic ECGs in {out}; other parts are missing"]
+    if classes:
+        lines.append("records of each class: " + ", ".join(f"{name} {n}" for name, n in classes.items()))
     if drawn:
         lines.append(f"plots of the first {drawn} in {out / 'plots'}" if drawn > 1 else f"plot in {out / 'plots'}")
     return lines
@@ -318,6 +336,7 @@ def _result(out: Path, data: "DataSet", outcome: "Outcome") -> dict[str, Any]:
         "found": outcome.found,
         "refused": len(outcome.refused),
         "complete": outcome.complete,
+        **({"classes": data.requests.about["classes"]} if data.labelled else {}),
         "seed": data.seed,
         "format": data.format,
         "model": dict(data.model),

@@ -35,6 +35,7 @@ def _schema() -> Any:
             ("statements", pa.string()),
             ("synthetic", pa.bool_()),
             ("metadata", pa.string()),
+            ("label", pa.string()),
             ("signal_mv", pa.list_(pa.list_(pa.float32()))),
         ]
     )
@@ -99,6 +100,7 @@ def _table(records: list[EcgRecord]) -> Any:
         [dump_json(fact.get("statements", {})) for fact in facts],
         [record.synthetic for record in records],
         [dump_json(fact.get("metadata", {})) for fact in facts],
+        [None if (label := record.metadata.get("label")) is None else str(label) for record in records],
     ]
     schema = _schema()
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=False)]
@@ -154,6 +156,8 @@ def _record(path: Path, number: int, signal: np.ndarray, row: dict[str, Any], gi
             "synthetic": bool(row.get("synthetic")),
             "metadata": json.loads(row.get("metadata") or "{}"),
         }
+    if row.get("label") is not None:
+        facts["metadata"].setdefault("label", row["label"])
     if len(row["leads"]) != signal.shape[0]:
         raise InputError(f"{where}: {len(row['leads'])} lead names for {signal.shape[0]} rows of samples")
     chosen = choose(where, list(row["leads"]), given)

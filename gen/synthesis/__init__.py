@@ -3,10 +3,12 @@
 A generator is any callable that turns requests into records; this package knows no model.
 """
 
+from gen.synthesis.labels import read_labels
 from gen.synthesis.like import BALANCES, LikeRequests, like
 from gen.synthesis.output import DataSet, Outcome, share_of, synthesize
 from gen.synthesis.refusal import Refusal
-from gen.synthesis.requests import PromptRequests, Request, Requests, TableRequests, read_table
+from gen.synthesis.requests import PromptRequests, Request, Requests
+from gen.synthesis.table_requests import TableRequests, label_requests, planned, read_table
 
 __all__ = [
     "BALANCES",
@@ -18,7 +20,10 @@ __all__ = [
     "Request",
     "Requests",
     "TableRequests",
+    "label_requests",
     "like",
+    "planned",
+    "read_labels",
     "read_table",
     "share_of",
     "synthesize",

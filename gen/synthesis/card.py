@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from gen.files import write_text
+from gen.synthesis.licence import terms
 
-LICENCE = (
-    "Synthetic records carry no licence of their own; they may be bound by the terms of the data that the model was "
-    "trained on, and of the reports that conditions were taken from."
-)
 _SHOWN = 25
+_SIZES = (("n<1K", 1000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000), ("100K<n<1M", 1_000_000))
 
 
 def write_card(
@@ -35,19 +33,48 @@ def write_card(
     """
     contents = _contents(rows)
     contents["rejections"] = _rejections(contents.pop("again"), contents["records"], refused)
+    allowed = terms(facts, conditions)
     card = {
         "title": "Synthetic 12-lead ECGs",
         "synthetic": True,
         "intended_use": "augmentation, teaching, software tests; not for diagnosis",
-        "licence": LICENCE,
+        "licence": allowed.text.replace("**", ""),
+        "may_be_shared": allowed.shareable,
+        "sources": [{"name": name, "licence": each, "citation": cited} for name, each, cited in allowed.sources],
         "conditions": dict(conditions),
         "contents": contents,
         "generator": {**facts, "digests": manifest["model"], "settings": manifest["settings"]},
         **{key: manifest[key] for key in ("samples", "seed", "records", "software")},
         "conditions_digest": manifest["conditions"],
     }
-    for name, text in (("card.json", json.dumps(card, indent=2, ensure_ascii=False)), ("README.md", _readme(card))):
+    for name, text in (
+        ("card.json", json.dumps(card, indent=2, ensure_ascii=False)),
+        ("README.md", _header(card, allowed.tag) + _readme(card)),
+    ):
         write_text(folder / name, text.rstrip() + "\n")
+
+
+def _header(card: Mapping[str, Any], tag: str) -> str:
+    """What `datasets.load_dataset(FOLDER)` reads: which files hold the records."""
+    files = {"parquet": "shard-*.parquet", "webdataset": "shard-*.tar"}.get(card["records"]["format"], "metadata.csv")
+    count = card["contents"]["records"]
+    size = next((name for name, most in _SIZES if count < most), "n>1M")
+    lines = [
+        "---",
+        f"license: {tag}",
+        f"pretty_name: {card['title']}",
+        f"size_categories: ['{size}']",
+        "tags: [synthetic, ecg]",
+        "configs:",
+        "- config_name: default",
+        "  data_files:",
+        "  - split: train",
+        f"    path: '{files}'",
+        "---",
+        "",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def _contents(rows: Iterable[Mapping[str, str]]) -> dict[str, Any]:
@@ -84,9 +111,11 @@ def _rejections(again: int, records: int, refused: Sequence[int]) -> dict[str, A
 def _readme(card: Mapping[str, Any]) -> str:
     contents, records, generator = card["contents"], card["records"], card["generator"]
     settings = generator["settings"]
-    asked = ", ".join(f"{key} {value}" for key, value in card["conditions"].items())
+    plain = {key: value for key, value in card["conditions"].items() if key != "classes"}
+    asked = ", ".join(f"{key} {value}" for key, value in plain.items())
     codes = list(contents["statements"].items())
     age, rejected = contents["age"], contents["rejections"]
+    classes = card["conditions"].get("classes") or {}
     lines = [
         f"# {card['title']}",
         "",
@@ -101,6 +130,11 @@ def _readme(card: Mapping[str, Any]) -> str:
         "| | |",
         "|---|---|",
         f"| Conditions | {asked} |",
+        *(
+            [f"| Records of each class | {', '.join(f'{name} {n}' for name, n in classes.items())} |"]
+            if classes
+            else []
+        ),
         f"| Seed | {card['seed']} |",
         *(f"| Weights, {name} (SHA-256) | `{digest}` |" for name, digest in generator["digests"].items()),
         f"| Sampler | {settings.get('scheduler', '?')}, {settings.get('steps', '?')} steps |",
@@ -111,7 +145,7 @@ def _readme(card: Mapping[str, Any]) -> str:
         f"| Samples given up | {rejected['samples_refused']} |",
         f"| Age | {'not given' if age is None else '{least:g} to {most:g}, mean {mean:g} years'.format(**age)} |",
         "",
-        card["licence"],
+        f"May it be passed on? {card['licence']}",
     ]
     if codes:
         lines += ["", "Statements asked for (SCP-ECG codes):", "", "| code | records |", "|---|---|"]

@@ -65,6 +65,16 @@ class DataSet:
             raise InputError(f"{self.per_shard} samples per shard: expected a multiple of the block, {self.block}")
 
     @property
+    def labelled(self) -> bool:
+        """Whether samples have labels."""
+        return bool(self.requests.about.get("classes"))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the table."""
+        return (*COLUMNS, "label") if self.labelled else COLUMNS
+
+    @property
     def shards(self) -> int:
         """Number of shards."""
         return -(-len(self.requests) // self.per_shard)
@@ -243,7 +253,7 @@ def _make_shard(data: DataSet, generate: Generate, out: Path, number: int, tell:
     (out / PARTS).mkdir(exist_ok=True)
     if refused:
         _write_rows(out / PARTS / f"{number:05d}.{REFUSED}", refused, REFUSED_COLUMNS)
-    _write_rows(out / PARTS / f"{number:05d}.csv", rows)
+    _write_rows(out / PARTS / f"{number:05d}.csv", rows, data.columns)
 
 
 def _write_records(
@@ -265,13 +275,14 @@ def _write_records(
                     refused.append(row)
                     continue
                 record = _named(made, request, data.seed)
+                label = {"label": request.label or ""} if data.labelled else {}
                 if single is None:
                     shard.add(record)
-                    rows.append(metadata_row(record, name))
+                    rows.append(metadata_row(record, name) | label)
                 else:
                     file = f"{record.record_id}{single.suffixes[0]}"
                     single.write(record, target / file)
-                    rows.append(metadata_row(record, f"{name}/{file}"))
+                    rows.append(metadata_row(record, f"{name}/{file}") | label)
             if tell is not None:
                 tell(start + len(block) - samples.start)
     finally:
@@ -285,9 +296,14 @@ def _named(record: EcgRecord, request: Request, seed: int) -> EcgRecord:
     metadata = dict(record.metadata)
     if request.source is not None:
         metadata["request"] = {**metadata.get("request", {}), "source": request.source}
+    if request.label is not None:
+        metadata["label"] = request.label
+    patient = record.patient if request.group is None else replace(record.patient, id=request.group)
     statements = record.statements if request.statements is None else request.statements
     name = _name(request, seed)
-    return replace(record, record_id=name, statements=dict(statements), synthetic=True, metadata=metadata)
+    return replace(
+        record, record_id=name, patient=patient, statements=dict(statements), synthetic=True, metadata=metadata
+    )
 
 
 def _name(request: Request, seed: int) -> str:
@@ -315,7 +331,7 @@ def _finish(data: DataSet, out: Path) -> bool:
         write_card(out, data.manifest(), data.requests.about, dict(data.card or {}), _merged(parts), given_up)
         if refused:
             _write_rows(out / REFUSED, _merged(refused), REFUSED_COLUMNS)
-        _write_rows(out / TABLE, _merged(parts))
+        _write_rows(out / TABLE, _merged(parts), data.columns)
     except FileNotFoundError:
         if not (out / TABLE).is_file():  # else another process was faster, and has removed the parts
             raise

@@ -13,6 +13,7 @@ from gen.text.encoding import ATTRIBUTES, TokenBatch, Vocabulary, encode, text_k
 from gen.text.imply import contradictions, implied
 from gen.text.phrases import Statement, statements
 from gen.text.reader import ReadText, StatementRead, read_text
+from gen.text.wording import worded, words_of
 
 __all__ = [
     "ATTRIBUTES",
@@ -28,4 +29,6 @@ __all__ = [
     "statements",
     "text_key",
     "vocabulary",
+    "worded",
+    "words_of",
 ]

@@ -72,15 +72,19 @@ def test_numbers_in_the_text_and_json(run):
     assert found["settings"]["guidance"]["scales"] == {"text": 3.0, "patient": 1.0, "rate": 2.0, "shape": 1.0}
 
 
-def test_a_contradiction_and_unknown_words_are_warned_of(run):
-    status, _, err = run("--text", "sinus rhythm, atrial fibrillation, blorp")
+def test_contradictions_are_refused_or_written_and_unknown_words_warned_of(run, tmp_path):
+    status, _, err = run("--text", "sinus rhythm, atrial fibrillation, blorp", "--allow-contradictions")
     assert status == 0
     assert err == [
         "warning: contradiction: sinus rhythm (SR) with atrial fibrillation (AFIB)",
         "warning: not understood: blorp",
     ]
-    _, _, err = run("--text", "sinus tachycardia", "--hr", 50, out="slow")
+    (record,) = read_set(tmp_path / "out")
+    assert record.metadata["contradictions"] == ["sinus rhythm (SR) with atrial fibrillation (AFIB)"]
+    status, _, err = run("--text", "sinus tachycardia", "--hr", 50, out="slow")
+    assert status == 2
     assert "contradiction: sinus tachycardia (STACH) with 50 bpm" in err[0]
+    assert not (tmp_path / "slow").exists()
 
 
 def test_a_table_keeps_its_good_rows(run, tmp_path):
@@ -101,7 +105,38 @@ def test_a_set_like_another(run, tmp_path):
     assert run("--text", "LBBB", "--age", 60, "-n", 2, out="first")[0] == 0
     arguments = ("--like", tmp_path / "first", "--split", "all", "-n", 3, "--balance", "superclass")
     assert run(*arguments)[0] == 0
-    assert {r.report for r in read_set(tmp_path / "out")} == {"LBBB"}
+    assert {r.report for r in read_set(tmp_path / "out")} == {"complete left bundle branch block"}
+
+
+def test_a_table_of_labels(run, tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("label,age\nHYP,60\nHYP,61\nquick,62\n", encoding="utf-8")
+    (tmp_path / "labels.json").write_text('{"quick": "sinus tachycardia", "HYP": "HYP"}', encoding="utf-8")
+    status, out, err = run("--conditions", path, "--labels", tmp_path / "labels.json", "--per-class", 4)
+    assert (status, err) == (0, [])
+    assert out.splitlines()[1] == "records of each class: HYP 4, quick 4"
+    table = set_table(tmp_path / "out")
+    assert sorted(table["label"]) == ["HYP"] * 4 + ["quick"] * 4
+    assert table.groupby("patient_id")["age"].nunique().max() == 1
+    assert len(set(table["patient_id"])) == 3, "a group for each row of the table"
+    assert {code for codes in table["statements"] for code in codes} <= {
+        "LVH",
+        "RVH",
+        "SEHYP",
+        "LAO/LAE",
+        "RAO/RAE",
+        "STACH",
+    }
+    assert {r.metadata["label"] for r in read_set(tmp_path / "out")} == {"HYP", "quick"}
+
+
+def test_a_label_that_says_nothing_is_refused_by_row(run, tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("label,age\nblorpitis,60\n", encoding="utf-8")
+    status, _, err = run("--conditions", path)
+    assert status == 2
+    assert "row 2: label 'blorpitis' is not understood" in err[-1]
+    assert "--labels TABLE" in err[-1]
 
 
 BULK = ("--text", "LBBB", "-n", 10, "--format", "parquet", "--per-shard", 4, "--batch", 2, "--seed", 5)
@@ -171,7 +206,12 @@ def test_sets_are_not_mixed(run, tmp_path):
         (["--age", 50, "--seconds", 100], "these weights draw strips"),
         (["--age", 50, "--seconds", 30], "these weights draw 2 to 10 s"),
         (["--age", 50, "--batch", 3], "expected a multiple of the block, 3"),
-        (["--age", 50, "--balance", "superclass"], "belong to --like"),
+        (["--age", 50, "--balance", "superclass"], "belongs to --like"),
+        (["--age", 50, "--per-class", 3], "belong to --like, --conditions or --labels"),
+        (["--text", "AF", "--conditions", "none.csv"], "--text stands beside --conditions"),
+        (["--text", "normal ECG with AF"], "contradiction: normal ECG (NORM) with atrial fibrillation (AFIB)"),
+        (["--like", "none", "--balance", "sex"], "expected one of none, superclass, label, fill"),
+        (["--labels", "none.csv"], "none.csv: not found"),
         (["--conditions", "none.csv"], "none.csv: not found"),
         (["--like", "none"], "none: no such folder"),
         (["--like", "none", "--text", "AF"], "--like takes its conditions from the set"),

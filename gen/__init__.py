@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from gen.io import read, read_set, write
     from gen.records import EcgRecord, InputError, Patient
-    from gen.registry import benchmark, load
+    from gen.registry import benchmark, dataset, load
 
 _HOMES = {
     "read": "gen.io",
@@ -23,10 +23,22 @@ _HOMES = {
     "EcgRecord": "gen.records",
     "Patient": "gen.records",
     "InputError": "gen.records",
+    "dataset": "gen.registry",
     "load": "gen.registry",
     "benchmark": "gen.registry",
 }
-__all__ = ["EcgRecord", "InputError", "Patient", "__version__", "benchmark", "load", "read", "read_set", "write"]
+__all__ = [
+    "EcgRecord",
+    "InputError",
+    "Patient",
+    "__version__",
+    "benchmark",
+    "dataset",
+    "load",
+    "read",
+    "read_set",
+    "write",
+]
 
 
 def __getattr__(name: str) -> Any:

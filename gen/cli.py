@@ -21,7 +21,19 @@ from typer.core import TyperCommand, TyperGroup
 from gen import registry
 
 #: Order in which ``--help`` lists the jobs; whatever else is installed follows alphabetically.
-_ORDER = ("demo", "reconstruct", "synthesize", "twin", "cmr", "benchmark", "measure", "text", "data", "train")
+_ORDER = (
+    "demo",
+    "reconstruct",
+    "synthesize",
+    "augment",
+    "twin",
+    "cmr",
+    "benchmark",
+    "measure",
+    "text",
+    "data",
+    "train",
+)
 _GROUP = "gen.commands"
 _INTERRUPTED, _PIPE_CLOSED = 130, 141  # as a shell reports SIGINT and SIGPIPE
 

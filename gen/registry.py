@@ -116,6 +116,14 @@ def load(name_or_path: str | Path) -> Any:
     raise RegistryError(f"{str(name_or_path)!r} is neither a shipped pipeline ({known}) nor a checkpoint folder")
 
 
+def dataset(path: str | Path, **options: Any) -> Any:
+    """A set of ECGs by number, for a `torch.utils.data.DataLoader`; see `gen.datasets.indexed.dataset`.
+
+    loader = DataLoader(physiogen.dataset("AUG", split="train"), batch_size=64, shuffle=True)
+    """
+    return import_module("gen.datasets.indexed").dataset(path, **options)
+
+
 def benchmark(*, real: str | Path, generated: str | Path, **options: Any) -> Any:
     """Score generated records against real ones; the same as ``physiogen benchmark``."""
     return get("gen.metrics", "benchmark")(real=real, generated=generated, **options)

@@ -57,6 +57,9 @@ def twin(
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="Go on where nothing in a text was understood.")
     ] = False,
+    allow_contradictions: Annotated[
+        bool, typer.Option("--allow-contradictions", help="Go on where the findings asked for exclude each other.")
+    ] = False,
     float32: Annotated[bool, typer.Option("--float32", help="Of latent weights: compute in float32, slower.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -73,11 +76,14 @@ def twin(
     from diffusion.twin.change import Change
     from gen.io import RecordSetWriter
     from gen.io.formats import writable
+    from gen.synthesis.contradictory import refuse
 
     writable(format)
     change = Change(text=text, add=add, remove=remove, heart_rate=hr, age=age, same=same).checked(allow_unknown)
     Condition(age=age, heart_rate=hr)  # refuses numbers out of range before anything is loaded
     _check(number, strength, sampler)
+    if not allow_contradictions:
+        refuse({"text": text, "heart_rate": hr} if hr is not None else {"text": text})
     settings = requested_sampling(
         steps=steps, sampler=sampler, guidance=guidance, negative=negative, float32=float32, duration_s=seconds
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from gen.io.channels import choose
 from gen.io.common import Given, dump_json, facts_of, make_record, reading
+from gen.leads import canonical_leads
 from gen.records import EcgRecord, InputError
 
 #: A row group is what a reader holds in memory at once: 64 records of 12 x 5,000 samples are 15 MB.
@@ -132,6 +133,31 @@ def iter_parquet(path: Path, given: Given) -> Iterator[EcgRecord]:
                     facts = {name: value.as_py() for name, value in values.items()}
                 yield _record(path, number, signal, facts, given)
                 number += 1
+
+
+def row_group(path: Path, number: int) -> tuple[int, list[tuple[np.ndarray, float, tuple[str, ...]]]]:
+    """The signals of the row group that record ``number`` is in, and the number of its first record.
+
+    Raises:
+        InputError: damaged, or there is no such record.
+    """
+    with reading(path, "Parquet"):
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(path) as file:
+            first = 0
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                if number < first + rows:
+                    table = file.read_row_group(group, columns=list(_NEEDED))
+                    signals, rates, names = (table.column(name) for name in _NEEDED)
+                    found = [
+                        (_signal(signals[k]), float(rates[k].as_py()), canonical_leads(names[k].as_py()))
+                        for k in range(table.num_rows)
+                    ]
+                    return first, found
+                first += rows
+    raise InputError(f"{path}: holds only {first} records, the table names more")
 
 
 def _signal(value: Any) -> np.ndarray:

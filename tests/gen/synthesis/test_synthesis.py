@@ -93,6 +93,40 @@ def test_the_card_says_what_it_is(tmp_path):
         assert words in text
 
 
+@pytest.mark.parametrize(
+    ("licences", "shareable", "words"),
+    [
+        ([("ptb-xl", "CC BY 4.0", "Wagner 2020"), ("simulated", "Apache-2.0", "")], True, "Yes: these records may be"),
+        (
+            [("mine", "unknown", "")],
+            False,
+            "No: do not pass these records on before the terms of mine (licence unknown)",
+        ),
+        ([("a", "CC BY-NC 4.0", "")], False, "No: do not pass"),
+        ([("simulated", "Apache-2.0", "")], True, "also commercially."),
+    ],
+)
+def test_a_set_says_yes_or_no_about_its_licence(licences, shareable, words, tmp_path):
+    sources = [dict(zip(("name", "licence", "citation"), each, strict=True)) for each in licences]
+    synthesize(plan(card={"sources": sources}), generate, tmp_path / "out")
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert card["may_be_shared"] is shareable
+    assert words in card["licence"]
+    assert words in (tmp_path / "out" / "README.md").read_text()
+    assert all(each["citation"] in card["licence"] for each in sources)
+
+
+@pytest.mark.parametrize("format", ["parquet", "webdataset", "wfdb"])
+def test_hugging_face_loads_the_folder(format, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    synthesize(plan(format=format), generate, tmp_path / "out")
+    found = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "hf"))["train"]
+    assert len(found) == 22
+    if format == "parquet":
+        assert np.asarray(found[3]["signal_mv"]).shape == (12, 100)
+        assert found[3]["record_id"] == "s3_0000003"
+
+
 SCRIPT = """
 import os, signal, sys
 sys.path[:0] = [{root!r}, {here!r}]

@@ -13,7 +13,12 @@ def test_every_statement_has_words_that_are_read_back(code):
 
 @pytest.mark.parametrize(
     "text",
-    ["probable inferior infarct, HR 72", "no LVH. possible LBBB", "cannot rule out anterior infarct", "old inferior MI"],
+    [
+        "probable inferior infarct, HR 72",
+        "no LVH. possible LBBB",
+        "cannot rule out anterior infarct",
+        "old inferior MI",
+    ],
 )
 def test_doubt_denial_wall_and_numbers_are_kept(text):
     first, again = read_text(text), read_text(worded(read_text(text)))

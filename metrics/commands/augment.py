@@ -1,0 +1,247 @@
+"""``physiogen augment``: what a synthetic set adds to the training of a classifier, beside the usual means."""
+
+import json as json_library
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gen.commands.output import say
+from gen.progress import Progress
+from gen.records import InputError
+
+if TYPE_CHECKING:
+    from gen.datasets.indexed import EcgDataset
+    from gen.results import Results
+    from metrics.utility.downstream import LabelledSet
+
+_BLOCK = 256
+
+
+def augment(
+    real: Annotated[Path, typer.Option(help="Set (or cache) of recordings with labels; split by patient.")],
+    synthetic: Annotated[Path, typer.Option(help="Synthetic set with labels, such as of 'physiogen synthesize'.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for gain.json, gain.md and gain.csv.")] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="super, sub, label (your own), or names by comma; your own labels where there are any."),
+    ] = None,
+    shares: Annotated[str, typer.Option(help="Shares of the real training records, by comma.")] = "1",
+    ratio: Annotated[
+        float | None, typer.Option(help="Synthetic records per real one; 1, or all where there are fewer.")
+    ] = None,
+    controls: Annotated[bool, typer.Option(help="Also class weights, oversampling, variation and mixup.")] = True,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each kind.")] = 3,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of each training; 300 by default.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Train a classifier on real, on real and synthetic ECGs, and on the real ones with the usual controls.
+
+    Example: physiogen augment --real .data/ptb-xl --synthetic AUG --shares 0.1,1 --out GAIN
+
+    A small network is trained the same number of steps in every way on the training patients, thresholds are chosen on
+    the validation patients, and all are tested on the same test patients. A gain counts where the 95 % interval of the
+    paired difference lies above 0, and it should also be larger than that of the controls, which cost nothing.
+    """
+    parts = _shares(shares)
+    for folder, option in ((real, "--real"), (synthetic, "--synthetic")):
+        if not folder.is_dir():
+            raise InputError(
+                f"{option} {folder}: no such folder; accepted: a set or a cache of 'physiogen data prepare'"
+            )
+    files = [] if out is None else [out / f"gain.{suffix}" for suffix in ("json", "md", "csv")]
+    there = [file for file in files if file.exists()]
+    if there and not overwrite:
+        raise InputError(f"{there[0]}: exists; use --overwrite")
+    if ratio is not None and not ratio > 0:
+        raise InputError(f"--ratio {ratio:g}: expected above 0")
+    with Progress("trainings") as bar:
+        bar.noted("reading the sets")
+        results = _run(real, synthetic, classes, parts, ratio, controls, seeds, steps, bar)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        _write(out, results)
+    if json:
+        typer.echo(json_library.dumps(results.as_dict()))
+        return
+    typer.echo(results.to_markdown(facts=False).rstrip())
+    typer.echo("")
+    for line in verdict(results):
+        typer.echo(line)
+    if out is not None:
+        typer.echo(f"table in {out / 'gain.md'}, {out / 'gain.csv'}, {out / 'gain.json'}")
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    try:
+        found = tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise InputError(f"--shares {text}: expected numbers by comma, such as 0.1,1") from error
+    if not found or not all(0 < share <= 1 for share in found):
+        raise InputError(f"--shares {text}: expected numbers above 0, to 1")
+    return found
+
+
+def _run(
+    real: Path,
+    synthetic: Path,
+    classes: str | None,
+    shares: tuple[float, ...],
+    ratio: float | None,
+    controls: bool,
+    seeds: int,
+    steps: int | None,
+    bar: Progress,
+) -> "Results":
+    from gen.datasets.indexed import dataset
+    from gen.evaluations import data_at
+    from gen.leads import LEADS_8
+    from gen.results import Results
+    from metrics.evaluation.utility import table
+    from metrics.utility.downstream import CONTROLS, FitConfig, standard_settings, utility
+
+    wanted: Any = classes
+    if classes is not None and classes not in ("super", "sub", "all", "label"):
+        wanted = tuple(name.strip() for name in classes.split(",") if name.strip())
+    whole = dataset(real, classes=wanted, leads=LEADS_8)
+    names = _usable(whole)
+    sets = {part: dataset(real, split=part, classes=names, leads=LEADS_8) for part in ("train", "val", "test")}
+    added = dataset(synthetic, classes=names, leads=LEADS_8, fs_hz=whole.fs_hz)
+    _check(sets, added, names)
+    loaded = {part: _labelled(each, bar) for part, each in {**sets, "synthetic": added}.items()}
+    most = round(max(shares) * len(loaded["train"]))
+    times = min(1.0, len(added) / most) if ratio is None else ratio
+    ways = standard_settings(shares=shares, ratios=(times,), controls=CONTROLS if controls else ())  # type: ignore[arg-type]
+    ways = tuple(way for way in ways if way.name != "TRTS")
+    bar.update(0, total=len(ways) * seeds)
+    done = iter(range(1, len(ways) * seeds + 1))
+    results = utility(
+        train=loaded["train"],
+        validation=loaded["val"],
+        test=loaded["test"],
+        synthetic=loaded["synthetic"],
+        classes=names,
+        settings=ways,
+        seeds=range(seeds),
+        config=FitConfig() if steps is None else FitConfig(steps=steps),
+        progress=lambda line: bar.update(next(done), line.partition(" (")[0]),
+    )
+    shown = {_said(name): row for name, row in table(results).items()}
+    command = f"physiogen augment --real {real.name} --synthetic {synthetic.name} --shares {','.join(map(str, shares))}"
+    return Results(
+        "augment",
+        command + (f" --seeds {seeds}" if seeds != 3 else ""),
+        {"macro AUROC on the test patients, trained on": shown},
+        data=[data_at(real), data_at(synthetic)],
+        n=len(loaded["test"]),
+        settings={"classes": list(names), "seeds": seeds, "steps": steps or FitConfig().steps},
+        notes=[_counted(loaded, names)],
+    )
+
+
+def _usable(data: "EcgDataset") -> tuple[str, ...]:
+    """Classes of which there are records with and without, in training and test."""
+    splits = data.table["split"].to_numpy()
+    kept = []
+    for k, name in enumerate(data.classes):
+        each = [data.labels[splits == part, k] for part in ("train", "val", "test")]
+        if all(len(values) and 0 < values.sum() < len(values) for values in each):
+            kept.append(name)
+        else:
+            say(f"warning: class {name} is left out: some split has no record with it, or none without")
+    if not kept:
+        raise InputError(
+            "no class has records in the training, validation and test patients of --real; accepted: a set with "
+            "labels or SCP-ECG statements and enough patients"
+        )
+    return tuple(kept)
+
+
+def _check(sets: "dict[str, EcgDataset]", added: "EcgDataset", names: tuple[str, ...]) -> None:
+    synthetic = added.table["synthetic"].to_numpy(dtype=bool)
+    if not synthetic.any():
+        say("warning: no record of --synthetic says that it is synthetic")
+    shared = set(added.table["record_id"]) & set(sets["test"].table["record_id"])
+    if shared:
+        raise InputError(f"{len(shared)} records of --synthetic are test records of --real, such as {min(shared)}")
+    missing = [name for name, count in zip(names, added.labels.sum(axis=0), strict=True) if not count]
+    if len(missing) == len(names):
+        raise InputError(
+            f"--synthetic: no record of any class ({', '.join(names)}); accepted: a set with the same labels"
+        )
+    if missing:
+        say(f"warning: no synthetic record of {', '.join(missing)}")
+
+
+def _labelled(data: "EcgDataset", bar: Progress) -> "LabelledSet":
+    import numpy as np
+
+    from metrics.utility.downstream import LabelledSet
+
+    out = np.empty((len(data), len(data.leads), data.num_samples), dtype=np.float32)
+    for start in range(0, len(data), _BLOCK):
+        items = data.__getitems__(range(start, min(start + _BLOCK, len(data))))
+        out[start : start + len(items)] = [item["signal"] for item in items]
+        bar.update(0, f"reading, {start + len(items)} of {len(data)} records")
+    return LabelledSet(out, data.fs_hz, data.labels.astype(bool), data.table["patient_id"].to_numpy())
+
+
+def _said(name: str) -> str:
+    """The name of a setting in words."""
+    kind, at, share = name.partition("@")
+    words = {
+        "TRTR": "real alone", "TSTR": "synthetic alone", "pretrain": "first synthetic, then real",
+        "class-weights": "control: class weights", "oversampling": "control: oversampling",
+        "augmentation": "control: variation", "mixup": "control: mixup",
+    }  # fmt: skip
+    said = words.get(kind) or kind.replace("real+", "real + ").replace("x", " synthetic per real")
+    return said + (f" ({share} of the real)" if at else "")
+
+
+def _counted(loaded: "dict[str, LabelledSet]", names: tuple[str, ...]) -> str:
+    lines = []
+    for part, each in loaded.items():
+        counts = zip(names, each.labels.sum(axis=0), strict=True)
+        lines.append(f"{part} {len(each)} ({', '.join(f'{name} {int(count)}' for name, count in counts)})")
+    return "Records: " + "; ".join(lines) + "."
+
+
+def verdict(results: "Results") -> list[str]:
+    """The gain in words, for each share of the real records."""
+    gains: dict[str, dict[str, Any]] = {}
+    for path, value in results.flat():
+        _, name, measure = path.split("/", 2)
+        trained, _, share = name.partition(" (")
+        if measure == "change of AUROC":
+            gains.setdefault(share.rstrip(")") or "all of the real", {})[trained] = value
+    lines = []
+    for share, found in gains.items():
+        with_synthetic = {name: value for name, value in found.items() if "per real" in name}
+        usual = {name: value for name, value in found.items() if name.startswith("control")}
+        for value in with_synthetic.values():
+            counts = "a gain" if value.low > 0 else "a loss" if value.high < 0 else "no gain that counts"
+            line = f"{share}: synthetic records change the macro AUROC by {value.value:+.3f} "
+            line += f"[{value.low:+.3f}, {value.high:+.3f}]: {counts}"
+            if usual:
+                best = max(usual, key=lambda name: usual[name].value)
+                line += f"; best of the controls: {best.removeprefix('control: ')} {usual[best].value:+.3f}"
+            lines.append(line)
+    return lines
+
+
+def _write(out: Path, results: "Results") -> None:
+    import csv
+    import io
+
+    from gen.files import write_text
+
+    results.write(out / "gain.json")
+    write_text(out / "gain.md", results.to_markdown())
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["trained on", "measure", "value", "low", "high"])
+    for path, value in results.flat():
+        _, trained, measure = path.split("/", 2)
+        writer.writerow([trained, measure, value.value, value.low, value.high])
+    write_text(out / "gain.csv", text.getvalue())

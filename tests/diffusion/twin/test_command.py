@@ -53,6 +53,9 @@ def test_json_for_machines(run):
 
 def test_a_contradiction_is_said(run):
     status, _, err = run("--text", "sinus bradycardia", "--hr", 130)
+    assert status == 2
+    assert "contradiction: sinus bradycardia (SBRAD) with 130 bpm" in err[-1]
+    status, _, err = run("--text", "sinus bradycardia", "--hr", 130, "--allow-contradictions")
     assert status == 0
     assert any("contradiction" in line for line in err)
 

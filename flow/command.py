@@ -1,13 +1,16 @@
 """``physiogen cmr``: ECG files in, beating hearts out."""
 
 import csv
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gen.commands.output import counted, finish
-from gen.commands.reading import Columns, Leads, Rate, Unit
+from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
+from gen.io.unfinished import Resume as UnfinishedResume
 from gen.leads import LeadError, parse_leads
 from gen.progress import Progress
 from gen.records import EcgRecord, InputError
@@ -21,6 +24,7 @@ _SHOWN = {
     "ef_percent": ("EF", "%"),
     "mass_g": ("LV mass", "g"),
 }
+_SECTIONS = ".sections"
 _VOLUMES = ("edv_ml", "esv_ml", "sv_ml", "ef_percent", "mass_g", "es_frame")
 
 
@@ -48,6 +52,7 @@ def cmr(
     fs: Rate = None,
     unit: Unit = None,
     columns: Columns = None,
+    resume: Resume = "if-possible",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -66,41 +71,81 @@ def cmr(
     from flow.weights import pipeline_folder
 
     checkpoint = pipeline_folder(checkpoint)  # says so at once where there are none
-    from flow.page import MOST_HEARTS
-    from flow.pipeline import load, with_patient
-    from gen.files import begin, check_output, commit_folder, discard
+    from flow.pipeline import load
+    from gen.files import check_output
     from gen.io import expand_inputs
-    from gen.io.blocks import in_hours, read_files
 
     check_output(out, overwrite=overwrite)
     pipeline = load(checkpoint)
     pipeline.slice_levels(levels)
     drawing = {"num_samples": samples, "seed": seed, "levels": levels, "steps": steps, "solver": solver}
     drawing |= {"guidance": guidance, "allow_bad_leads": allow_bad_leads}
+    patient = {"age": age, "sex": sex, "height_cm": height, "weight_kg": weight}
     wanted = None if leads is None else parse_leads(leads)
-    files = expand_inputs(inputs)
+    reading = {"fs_hz": fs, "unit": unit, "leads": wanted, "columns": columns}
+    job = _Job(pipeline, expand_inputs(inputs), reading, patient, drawing, formats)
     bad: list[str] = []
-    shown: list[HeartResult] = []  # the page's; memory must not grow with the rest
-    rows: list[dict[str, Any]] = []
-    folder = begin(out)
-    try:
-        with Progress("hearts", len(files)) as bar:
-            records = read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns)
-            for record in in_hours(records):
-                known = with_patient(record, age=age, sex=sex, height_cm=height, weight_kg=weight)
-                result = _generate(pipeline, known, bad, drawing)
-                if result is not None:
-                    _write_heart(folder, result, formats)
-                    rows.append(_row(result, seed))
-                    if len(shown) < MOST_HEARTS:
-                        shown.append(result)
-                    bar.update(len(rows) + len(bad), record.record_id)
-        if rows:
-            _write_tables(folder, shown, rows)
-            commit_folder(folder, out, overwrite=overwrite)
-    finally:
-        discard(folder)
+    rows = _hearts(job, out, bad, overwrite=overwrite, resume=resume)
     finish(_lines(out, rows), {"out": str(out), "hearts": rows}, bad, json=json)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is read, and what is drawn of it."""
+
+    pipeline: "ECGToCMRPipeline"
+    files: list[Path]
+    reading: dict[str, Any]
+    patient: dict[str, Any]
+    drawing: dict[str, Any]
+    formats: list[str]
+
+    def identity(self) -> dict[str, Any]:
+        """JSON values that decide the hearts."""
+        from gen import __version__
+        from gen.io.unfinished import digest_of
+
+        facts = {"command": "cmr", "software": __version__, "inputs": digest_of(self.files)}
+        settings = {**self.reading, **self.patient, **self.drawing}
+        return {**facts, "weights": self.pipeline.digest, "settings": settings, "formats": self.formats}
+
+
+def _hearts(job: _Job, out: Path, bad: list[str], *, overwrite: bool, resume: UnfinishedResume) -> list[dict[str, Any]]:
+    """Write hearts, tables and the page; a run that was killed goes on behind the last heart that was finished."""
+    from flow.page import MOST_HEARTS, heart_section
+    from flow.pipeline import with_patient
+    from gen.files import commit_folder, remove, write_json
+    from gen.io.blocks import Inputs
+    from gen.io.unfinished import unfinished
+
+    publish = partial(commit_folder, path=out, overwrite=overwrite)
+    with (
+        unfinished(out, job.identity(), publish=publish, resume=resume) as work,
+        Progress("hearts", len(job.files)) as bar,
+    ):
+        inputs = Inputs(job.files, bad, hours=True, **job.reading)
+        inputs.go_on(work.notes)
+        rows = [note["row"] for note in work.notes if note["row"] is not None]
+        sections = work.folder / _SECTIONS  # of the page; memory must not grow with the hearts
+        sections.mkdir(exist_ok=True)
+        for taken, record in enumerate(inputs, 1):
+            result = _generate(job.pipeline, with_patient(record, **job.patient), bad, job.drawing)
+            row = None
+            if result is not None:
+                _write_heart(work.folder, result, job.formats)
+                if len(rows) < MOST_HEARTS:
+                    write_json(sections / f"{len(rows):03d}.json", heart_section(result))
+                row = _row(result, job.drawing["seed"])
+                rows.append(row)
+                bar.update(len(rows) + len(bad), record.record_id)
+            work.note({**inputs.note(taken), "row": row})
+        if rows:
+            slices = len(job.pipeline.slice_levels(job.drawing["levels"]))
+            _write_tables(work.folder, sections, rows, slices)
+            remove(sections)
+        else:
+            work.drop()
+    return rows
 
 
 def _formats(text: str) -> list[str]:
@@ -157,15 +202,17 @@ def _write_heart(folder: Path, result: "HeartResult", formats: list[str]) -> Non
                 write_cine(cine, folder / "samples" / cine.record_id, format=kind)
 
 
-def _write_tables(folder: Path, shown: "list[HeartResult]", rows: list[dict[str, Any]]) -> None:
+def _write_tables(folder: Path, sections: Path, rows: list[dict[str, Any]], slices: int) -> None:
     from flow.page import heart_page
+    from gen.files import read_json
 
     with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     title = "Hearts from ECGs" if len(rows) > 1 else f"A heart from the ECG {rows[0]['record']}"
-    heart_page(shown, hearts=len(rows), title=title).write(folder / "index.html")
+    shown = (read_json(file) for file in sorted(sections.iterdir()))
+    heart_page(shown, hearts=len(rows), slices=slices, title=title).write(folder / "index.html")
 
 
 def _row(result: "HeartResult", seed: int) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """A page to look at: the beating loop, the volume curve under the ECG of the same heartbeat, volumes with intervals."""
 
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,17 +32,24 @@ _MARGIN = 0.15
 MOST_HEARTS = 20
 
 
-def heart_page(results: list[HeartResult], *, hearts: int | None = None, title: str = "Hearts from ECGs") -> Page:
-    """The page of some hearts; ``hearts`` is how many there are in the files beside it."""
-    slices = max((result.cine.num_slices for result in results), default=1)
+def heart_page(sections: Iterable[Mapping[str, Any]], *, hearts: int, slices: int, title: str) -> Page:
+    """The page of some hearts, as `heart_section` gave them; ``hearts`` is how many there are beside it."""
     what = "One short-axis slice" if slices == 1 else f"{slices} short-axis slices"
     page = Page(title, subtitle=f"{what}, in phase with the ECG", synthetic=NOTICE)
-    for result in results[:MOST_HEARTS]:
-        add_heart(page, result)
-    more = (hearts or len(results)) - min(len(results), MOST_HEARTS)
-    if more:
-        page.text(f"{more} more hearts are in the files beside this page.")
+    shown = 0
+    for section in sections:
+        page.add_saved(section)
+        shown += 1
+    if hearts > shown:
+        page.text(f"{hearts - shown} more hearts are in the files beside this page.")
     return page
+
+
+def heart_section(result: HeartResult) -> dict[str, Any]:
+    """The section of one heart, as JSON values."""
+    page = Page(result.ecg.record_id)
+    add_heart(page, result)
+    return page.saved()
 
 
 def add_heart(page: Page, result: HeartResult) -> None:
@@ -99,8 +107,7 @@ def curve_figure(result: HeartResult) -> "Figure":
 
     rr_ms, cine, ecg = 1e3 * result.beats.rr_s, result.cine, result.ecg
     start, stop = result.beats.cycles[len(result.beats.cycles) // 2]
-    # The encoder reads the middle of a long record; its cycles count from there.
-    offset = max(0.0, (ecg.duration_s - _read_s(result)) / 2)
+    offset = result.read_from_s
     samples = np.arange(ecg.num_samples)
     time = rr_ms * (samples / ecg.fs_hz - offset - start) / (stop - start)
     shown = (time >= -_MARGIN * rr_ms) & (time <= (1 + _MARGIN) * rr_ms)
@@ -126,10 +133,6 @@ def curve_figure(result: HeartResult) -> "Figure":
         bottom.set_xlabel("time after the R peak (ms); grey: R peaks, dashed: end-systole")
         bottom.set_ylabel("LV volume (ml)")
     return figure
-
-
-def _read_s(result: HeartResult) -> float:
-    return min(result.ecg.duration_s, 10.0)
 
 
 def _curve(cine: CineRecord) -> np.ndarray:

@@ -47,6 +47,7 @@ class HeartResult:
         ecg: the twelve leads that were used.
         warnings: what a reader should know.
         calibration: what the intervals rest on; None where they are the samples' own spread.
+        read_from_s: where in ``ecg`` the part begins that was read; times of ``beats`` count from there.
     """
 
     cine: CineRecord
@@ -56,6 +57,7 @@ class HeartResult:
     ecg: EcgRecord
     warnings: tuple[str, ...]
     calibration: Calibration | None = None
+    read_from_s: float = 0.0
 
 
 class ECGToCMRPipeline:
@@ -156,7 +158,8 @@ class ECGToCMRPipeline:
         volumes = summarise(volumes_of(cines), self.volumes, self.calibration)
         warnings = prepared.warnings + (self._doubts(drawing) if num_samples > 1 else ())
         shown = cines[_nearest_to_median(cines)]
-        return HeartResult(shown, cines, volumes, prepared.beats, prepared.ecg, warnings, self.calibration)
+        found = (prepared.beats, prepared.ecg, warnings, self.calibration, prepared.read_from_s)
+        return HeartResult(shown, cines, volumes, *found)
 
     def _doubts(self, drawing: dict[str, Any]) -> tuple[str, ...]:
         """What to say of the intervals."""

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all: written under a temporary name beside the target, then renamed. JSON, too."""
 
+import errno
 import glob
 import hashlib
 import json
@@ -228,9 +229,7 @@ def begin(path: Path) -> Path:
     """
     with _errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        inside = path.is_dir() and (
-            os.path.ismount(path) or os.path.samefile(path, os.curdir) or not os.access(path.parent, os.W_OK)
-        )
+        inside = path.is_dir() and makes_inside(path)
         for attempt in range(1000):
             name = f"{PARTIAL}{os.getpid()}-{attempt}"
             temporary = path / name if inside else path.parent / f".{path.name}{name}"
@@ -240,6 +239,39 @@ def begin(path: Path) -> Path:
                 continue
             return temporary
     raise InputError(f"{path}: cannot make a temporary folder beside it")
+
+
+def makes_inside(folder: Path) -> bool:
+    """Whether what takes a folder's place has to be made inside it: a mounted one, the current one, no room beside."""
+    return os.path.ismount(folder) or os.path.samefile(folder, os.curdir) or not os.access(folder.parent, os.W_OK)
+
+
+def commit_file(temporary: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a finished file its name, in another folder too.
+
+    Raises:
+        InputError: something is there and ``overwrite`` is off, or it cannot be written.
+    """
+    check_file(path, overwrite=overwrite)
+    with _errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            with replacing(path) as beside:  # another file system
+                shutil.copyfile(temporary, beside)
+
+
+def check_file(path: Path, *, overwrite: bool) -> None:
+    """Refuse to write a file where something is already.
+
+    Raises:
+        InputError: it is there and ``overwrite`` is off, or it is a folder.
+    """
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise InputError(f"{path}: exists; use --overwrite" if not path.is_dir() else f"{path}: is a folder")
 
 
 def commit_folder(temporary: Path, path: Path, *, overwrite: bool) -> None:
@@ -291,8 +323,7 @@ def atomic_files(path: Path, *, overwrite: bool) -> Iterator[Path]:
     Raises:
         InputError: the output exists and ``overwrite`` is off, or it cannot be written.
     """
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise InputError(f"{path}: exists; use --overwrite" if not path.is_dir() else f"{path}: is a folder")
+    check_file(path, overwrite=overwrite)
     temporary = begin(path)
     try:
         with _errors(path):

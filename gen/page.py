@@ -63,18 +63,15 @@ class Page:
         self.synthetic = synthetic
         self.language = language
         self._parts: list[str] = []
-        self._sections: list[tuple[str, str]] = []  # (anchor, heading) of level 2
+        self._sections: list[tuple[int, str]] = []  # number of the part, and heading, of level 2
 
     def heading(self, text: str, level: int = 2) -> "Page":
         """Start a section (level 2, listed at the top of the page) or a part of one (level 3 or 4)."""
         if level not in (2, 3, 4):
             raise ValueError(f"level of a heading must be 2, 3 or 4, got {level}")
-        anchor = ""
         if level == 2:
-            anchor = f"section-{len(self._sections) + 1}"
-            self._sections.append((anchor, text))
-            anchor = f' id="{anchor}"'
-        return self._add(f"<h{level}{anchor}>{escape(text)}</h{level}>")
+            self._sections.append((len(self._parts), text))
+        return self._add(f"<h{level}>{escape(text)}</h{level}>")
 
     def text(self, text: str) -> "Page":
         """Add paragraphs of plain text, separated by blank lines."""
@@ -144,6 +141,16 @@ class Page:
         image = f'<img src="{uri}" alt="{words}"{style}>'
         return self._add(f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>")
 
+    def saved(self) -> dict[str, Any]:
+        """What was added so far, as JSON values that `add_saved` takes."""
+        return {"parts": list(self._parts), "sections": [list(section) for section in self._sections]}
+
+    def add_saved(self, saved: Mapping[str, Any]) -> "Page":
+        """Add what another page had."""
+        self._sections += [(len(self._parts) + place, text) for place, text in saved["sections"]]
+        self._parts += saved["parts"]
+        return self
+
     def html(self) -> str:
         """Give the finished page; the same content gives the same text."""
         banner = SYNTHETIC_TEXT if self.synthetic is True else self.synthetic
@@ -153,9 +160,13 @@ class Page:
         if banner:
             parts.append(f'<p class="synthetic" role="note">{escape(banner)}</p>')
         if len(self._sections) > 2:
-            links = "".join(f'<a href="#{anchor}">{escape(text)}</a>' for anchor, text in self._sections)
+            headings = enumerate(self._sections, 1)
+            links = "".join(f'<a href="#section-{number}">{escape(text)}</a>' for number, (_, text) in headings)
             parts.append(f'<nav aria-label="Sections">{links}</nav>')
-        body = "\n".join([*parts, *self._parts])
+        own = list(self._parts)
+        for number, (place, _) in enumerate(self._sections, 1):
+            own[place] = own[place].replace("<h2>", f'<h2 id="section-{number}">', 1)
+        body = "\n".join([*parts, *own])
         return _SKELETON.format(language=escape(self.language), title=escape(self.title), style=_STYLE, body=body)
 
     def write(self, path: str | Path) -> Path:

@@ -1,22 +1,15 @@
 """``physiogen reconstruct``: files with few leads in, twelve leads out; ``physiogen export``: a device's model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from gen.commands.output import counted, finish, say
-from gen.commands.reading import Columns, Rate, Unit
-from gen.leads import LeadError, parse_leads
+from gen.commands.reading import Columns, Rate, Resume, Unit
+from gen.leads import parse_leads
 from gen.progress import Progress
 from gen.records import EcgRecord, InputError
-
-if TYPE_CHECKING:
-    from gen.io import RecordSetWriter
-    from vae.pipeline import Reconstruction, ReconstructionPipeline
-
-#: Files read and rebuilt together; memory does not grow with the number of files.
-_BLOCK = 32
 
 
 def reconstruct(
@@ -44,6 +37,7 @@ def reconstruct(
     fs: Rate = None,
     unit: Unit = None,
     columns: Columns = None,
+    resume: Resume = "if-possible",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -53,10 +47,13 @@ def reconstruct(
 
     Example: physiogen reconstruct strip.hea --leads II,V1,V5 --reference clinic.hea --out OUT --plot --samples 20
     """
-    from gen.io import RecordSetWriter, expand_inputs
-    from gen.io.blocks import in_record_blocks, is_long, read_files
+    from gen import __version__
+    from gen.files import check_output
+    from gen.io import expand_inputs
     from gen.io.formats import writable
+    from gen.io.unfinished import digest_of
     from gen.plot import LAYOUTS
+    from vae.deploy.bulk import Job, rebuild_files
     from vae.pipeline import METHODS, load
 
     wanted = None if leads is None else parse_leads(leads)
@@ -69,42 +66,44 @@ def reconstruct(
     references = _references(reference or [], fs, unit, trust=trust_reference)
     if trust_reference and not references:
         raise InputError("--trust-reference: no reference given; accepted: together with --reference FILE")
-    done: list[str] = []
-    bad: list[str] = []
-    with RecordSetWriter(out, format=format, overwrite=overwrite) as writer, Progress("records", len(files)) as bar:
-        pipeline = load(checkpoint, method=method)
-        pipeline.check_draws(samples)
-        drawn = _Extras(writer, format, plot=plot, layout=layout)
-        asked: dict[str, Any] = {"leads": wanted, "num_samples": samples, "seed": seed}
-        asked["allow_bad_leads"] = allow_bad_leads
-        if references:
-            asked |= {"reference": references, "trust_reference": trust_reference}
-        records = read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns)
-        for block in in_record_blocks(records, _BLOCK):
-            if is_long(block[0]) and references:
-                bad.append(f"{block[0].source_name}: hours long; accepted with --reference: up to an hour and a half")
-                continue
-            if is_long(block[0]):
-                if _rebuilt_by_hours(pipeline, block[0], wanted, writer, bar, bad, whole=samples > 0 or plot):
-                    done.append(block[0].record_id)
-                continue
-            for result in _rebuild(pipeline, block, asked, bad):
-                if not _written(writer, result.record, bad):
-                    continue
-                drawn.add(result)
-                done.append(result.record.record_id)
-                _tell_ignored(result.record)
-            bar.update(len(done) + len(bad))
-        drawn.close()
-        if not done:  # ends here, so that no empty set is written
-            for line in bad:
-                say(f"physiogen: {line}")
-            raise typer.Exit(2)
-    lines = [f"{counted(len(done), 'record')} with twelve leads in {out}"]
+    check_output(out, overwrite=overwrite)
+    pipeline = load(checkpoint, method=method)
+    pipeline.check_draws(samples)
+    asked: dict[str, Any] = {"leads": wanted, "num_samples": samples, "seed": seed}
+    asked["allow_bad_leads"] = allow_bad_leads
+    reading = {"fs_hz": fs, "unit": unit, "leads": wanted, "columns": columns}
+    identity = {
+        "command": "reconstruct",
+        "software": __version__,
+        "inputs": digest_of(files),
+        "method": method,
+        "weights": pipeline.predictor.digest,
+        "references": digest_of(expand_inputs(reference or [])),
+        "settings": {**asked, **reading, "trust_reference": trust_reference},
+        "format": format,
+        "layout": layout if plot else None,
+    }
+    if references:
+        asked |= {"reference": references, "trust_reference": trust_reference}
+    job = Job(pipeline, files, asked, format, plot, layout, reading, identity)
+    with Progress("records", len(files)) as bar:
+        done = rebuild_files(
+            job,
+            out,
+            overwrite=overwrite,
+            resume=resume,
+            progress=bar.update,
+            warn=lambda text: typer.echo(text, err=True),
+        )
+    if not done.records:
+        for line in done.bad:
+            say(f"physiogen: {line}")
+        raise typer.Exit(2)
+    lines = [f"{counted(len(done.records), 'record')} with twelve leads in {out}"]
     if samples:
         lines.append(f"{samples} draws per record in {out / 'samples'}, 50 and 90 % bands in {out / 'bands'}")
     lines += [f"plots in {out / 'plots'}"] if plot else []
-    finish(lines, {"out": str(out), "records": done}, bad, json=json)
+    finish(lines, {"out": str(out), "records": done.records}, done.bad, json=json)
 
 
 def export(
@@ -150,57 +149,6 @@ def export(
         typer.echo(f"{out}: {size / 1e6:.1f} MB, at most {difference:.1g} mV from the network")
 
 
-def _rebuilt_by_hours(
-    pipeline: "ReconstructionPipeline",
-    record: EcgRecord,
-    leads: tuple[str, ...] | None,
-    writer: "RecordSetWriter",
-    bar: Progress,
-    bad: list[str],
-    *,
-    whole: bool,
-) -> bool:
-    """A recording of hours, with a row for each hour in hours.csv; whether it could be rebuilt."""
-    import csv
-
-    from vae.deploy.long import COLUMNS, rebuild_long
-
-    try:
-        if whole:
-            raise InputError(f"{record.source_name}: {record.duration_s / 3600:.1f} h; accepted: no draws and no plots")
-        rows = rebuild_long(pipeline, record, writer, leads=leads, progress=lambda text: bar.update(0, text))
-    except (InputError, LeadError) as error:
-        if isinstance(error.__cause__, OSError):
-            raise
-        bad.append(str(error) if str(error).startswith(record.source_name) else f"{record.source_name}: {error}")
-        return False
-    table = writer.folder / "hours.csv"
-    new = not table.exists()
-    with table.open("a", newline="", encoding="utf-8") as handle:
-        out = csv.DictWriter(handle, COLUMNS, lineterminator="\n")
-        if new:
-            out.writeheader()
-        out.writerows(rows)
-    return True
-
-
-def _written(writer: "RecordSetWriter", record: EcgRecord, bad: list[str]) -> bool:
-    """Write a record; one that the format cannot hold is listed, while a full disk ends the run."""
-    try:
-        writer.add(record)
-    except InputError as error:
-        if isinstance(error.__cause__, OSError):
-            raise
-        bad.append(f"{record.source_name}: {error}")
-        return False
-    return True
-
-
-def _tell_ignored(record: EcgRecord) -> None:
-    for lead, reason in record.metadata.get("ignored_leads", {}).items():
-        typer.echo(f"warning: {record.record_id}: lead {lead} {reason}; not used as input", err=True)
-
-
 def _references(paths: list[Path], fs: float | None, unit: str | None, *, trust: bool) -> list[EcgRecord]:
     """Complete recordings of one person; a file that is none ends the command."""
     if not paths:
@@ -215,61 +163,3 @@ def _references(paths: list[Path], fs: float | None, unit: str | None, *, trust:
         raise InputError(bad[0])
     check_references(found, trust=trust)
     return found
-
-
-def _rebuild(
-    pipeline: "ReconstructionPipeline", block: list[EcgRecord], asked: dict[str, Any], bad: list[str]
-) -> "list[Reconstruction]":
-    """Reconstruct what can be; a record that cannot is listed and does not take the others with it."""
-    try:
-        return pipeline(block, **asked)
-    except (InputError, LeadError) as error:
-        if len(block) == 1:
-            file = block[0].source_name
-            bad.append(str(error) if str(error).startswith(file) else f"{file}: {error}")
-            return []
-    return [result for record in block for result in _rebuild(pipeline, [record], asked, bad)]
-
-
-class _Extras:
-    """Draws, bands and plots, built inside the record set's unfinished folder so that all appear together."""
-
-    def __init__(self, writer: "RecordSetWriter", format: str, *, plot: bool, layout: str) -> None:
-        self.folder, self.format, self.plot, self.layout = writer.folder, format, plot, layout
-        self.samples: RecordSetWriter | None = None
-
-    def add(self, result: "Reconstruction") -> None:
-        import numpy as np
-
-        from gen.io import RecordSetWriter
-
-        name = result.record.record_id
-        if result.samples:
-            if self.samples is None:
-                self.samples = RecordSetWriter(self.folder / "samples", format=self.format).__enter__()
-            for sample in result.samples:
-                self.samples.add(sample)
-            (self.folder / "bands").mkdir(exist_ok=True)
-            arrays: dict[str, Any] = {
-                f"{side}_{level}_mv": edge
-                for level, band in result.bands.items()
-                for side, edge in zip(("lower", "upper"), band, strict=True)
-            }
-            arrays |= {"leads": np.array(result.record.leads), "fs_hz": np.array(result.record.fs_hz)}
-            np.savez_compressed(self.folder / "bands" / f"{name}.npz", **arrays)
-        if self.plot:
-            from gen.plot import plot_ecg, save
-
-            (self.folder / "plots").mkdir(exist_ok=True)
-            figure = plot_ecg(
-                result.record,
-                layout=self.layout,
-                observed=result.observed,
-                band=result.bands.get(90),
-                band_label="90 % band",
-            )
-            save(figure, self.folder / "plots" / f"{name}.png")
-
-    def close(self) -> None:
-        if self.samples is not None:
-            self.samples.__exit__(None, None, None)

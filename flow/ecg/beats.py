@@ -6,6 +6,7 @@
 Of an irregular record the beats of one shape whose RR lies near the median are used, and `Beats.description` says so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ import scipy
 
 from gen.records import InputError
 from gen.signals import bandpass, fill_gaps, highpass
+from metrics.measurement.missing import crossed
 
 #: Shape of a beat: window round the R peak, in which two beats are compared.
 SHAPE_S = (-0.08, 0.14)
@@ -26,6 +28,8 @@ SHORTEST_RR_S, LONGEST_RR_S = 0.25, 2.6
 #: Correlation with the average of the *other* beats below which nothing repeats.
 REPEATS = 0.45
 IRREGULAR, WIDE_QRS_S = 0.12, 0.12
+#: So near to missing signal a peak may be the step into it.
+EDGE_S = 0.06
 #: Share of the strong votes that a broad (ventricular) beat reaches; T waves stay below.
 _BROAD = 0.16
 
@@ -38,7 +42,7 @@ class Beats:
         peaks_s: (beat,) R peaks in seconds, all of them.
         dominant: (beat,) bool, the beats of the most frequent shape.
         cycles: (cycle, 2) start and end in seconds of the chosen heart cycles, from R to R.
-        rr_s: median of all RR intervals.
+        rr_s: median of all RR intervals without a gap.
         qrs_s: width of the dominant QRS.
         description: one line that names the beats that were chosen.
     """
@@ -158,18 +162,24 @@ def phase_labels(peaks_s: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarray, 
     return phase, valid
 
 
-def find_beats(signal_mv: np.ndarray, fs_hz: float, *, name: str = "ECG") -> Beats:
+def find_beats(
+    signal_mv: np.ndarray, fs_hz: float, *, name: str = "ECG", gaps: Sequence[tuple[float, float]] = ()
+) -> Beats:
     """The beats of a record and the cycles to use.
 
     Args:
         signal_mv: (lead, time).
         fs_hz: sampling rate.
         name: of the record, for the error.
+        gaps: stretches in seconds in which nothing was recorded, whatever stands there now: what was found in them is
+            no beat, and an interval across one is no heart cycle.
 
     Raises:
-        InputError: no R peaks, fewer than three beats, or nothing that repeats (noise).
+        InputError: no R peaks, fewer than three beats, nothing that repeats (noise), or a gap between any two beats.
     """
     peaks = find_r_peaks(signal_mv, fs_hz)
+    for start, end in gaps:
+        peaks = peaks[(peaks < (start - EDGE_S) * fs_hz) | (peaks >= (end + EDGE_S) * fs_hz)]
     if len(peaks) == 0:
         raise InputError(f"{name}: no R peaks found (flat or no ECG); accepted: at least three heartbeats")
     if len(peaks) < 3:
@@ -186,8 +196,11 @@ def find_beats(signal_mv: np.ndarray, fs_hz: float, *, name: str = "ECG") -> Bea
             f"needed {REPEATS:.2f})"
         )
     peaks_s = peaks / fs_hz
-    cycles, rule = _choose_cycles(peaks_s, dominant, name)
-    rr = np.diff(peaks_s)
+    whole = ~crossed(peaks_s[:-1], peaks_s[1:], list(gaps))
+    if not whole.any():
+        raise InputError(f"{name}: nothing was recorded between any two heartbeats; accepted: one whole heart cycle")
+    cycles, rule = _choose_cycles(peaks_s, dominant, whole, name)
+    rr = np.diff(peaks_s)[whole]
     qrs_s = _qrs_width(_windows(clean, peaks[dominant], fs_hz, (-0.15, 0.25)), fs_hz)
     text = _describe(dominant, rr, rule, len(cycles), qrs_s)
     return Beats(peaks_s, dominant, cycles, float(np.median(rr)), qrs_s, text)
@@ -217,9 +230,12 @@ def _leave_one_out(shapes: np.ndarray) -> float:
     return float(np.median((centred * others).sum(axis=1) / np.maximum(size, 1e-12)))
 
 
-def _choose_cycles(peaks_s: np.ndarray, dominant: np.ndarray, name: str) -> tuple[np.ndarray, float]:
-    """Cycles (n, 2) that start with a dominant beat and have an RR near the median, and how near that was."""
-    cycles = np.stack([peaks_s[:-1], peaks_s[1:]], axis=1)[dominant[:-1]]
+def _choose_cycles(peaks_s: np.ndarray, dominant: np.ndarray, whole: np.ndarray, name: str) -> tuple[np.ndarray, float]:
+    """Cycles (n, 2) that start with a dominant beat and have an RR near the median, and how near that was.
+
+    ``whole``: (beat - 1,) intervals without a gap.
+    """
+    cycles = np.stack([peaks_s[:-1], peaks_s[1:]], axis=1)[dominant[:-1] & whole]
     rr = np.diff(cycles, axis=1)[:, 0]
     real = (rr >= SHORTEST_RR_S) & (rr <= LONGEST_RR_S)
     if not real.any():

@@ -113,6 +113,7 @@ def _add(
     """One record with the files that belong to it; none of them, if one cannot hold it."""
     from gen.io.webdataset import safe_name
 
+    writer.check(record)  # or the files of another record of this name would be lost
     stem = writer.folder / safe_name(record.record_id)
     try:
         for ending, write in companions.items():

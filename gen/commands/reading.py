@@ -1,6 +1,6 @@
-"""Options of all commands that read recordings: what to read of a file, and what it does not say itself."""
+"""Options of all commands that read recordings: what to read of a file, what it does not say itself, going on."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,4 +12,8 @@ Rate = Annotated[float | None, typer.Option(help="Sampling rate in Hz of files t
 Unit = Annotated[str | None, typer.Option(help="Unit of files that do not state it: mV, uV, V.")]
 Columns = Annotated[
     str | None, typer.Option(help="What the columns of CSV files are: leads, time or -, such as time,II,V1,-.")
+]
+Resume = Annotated[
+    Literal["if-possible", "always", "never"],
+    typer.Option(help="Go on with what a killed run of the same command left."),
 ]

@@ -1,5 +1,6 @@
 """Writes WFDB records of any length piece by piece, in the memory of one piece."""
 
+import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -28,9 +29,20 @@ class WfdbStream:
         facts: a record with everything but the signal: rate, leads, patient, metadata. Beats are not among the metadata
             of its header, which would grow without bound.
         overwrite: replace a record that is there.
+        in_place: write at ``path`` from the start, in a folder that somebody else puts in its place; what is there when
+            the block ends otherwise than well can be gone on with, but for bad input, which removes it.
+        state: go on from where `state` gave this; of a record without beats.
     """
 
-    def __init__(self, path: str | Path, facts: EcgRecord, *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        facts: EcgRecord,
+        *,
+        overwrite: bool = False,
+        in_place: bool = False,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
         self.path, self.facts = Path(path), facts
         self.num_samples = 0
         self._overwrite = overwrite
@@ -40,16 +52,38 @@ class WfdbStream:
         self._symbols: list[str] = []
         self._blocked: list[np.ndarray] = []
         self._rhythm = ""
+        self._in_place, self._state = in_place, state
 
     def __enter__(self) -> Self:
         self._stack = ExitStack()
         try:
-            self._file = self._stack.enter_context(atomic_files(self.path, overwrite=self._overwrite))
-            self._data = self._stack.enter_context(self._file.with_suffix(".dat").open("wb"))
+            if self._in_place:
+                self._file = self.path
+            else:
+                self._file = self._stack.enter_context(atomic_files(self.path, overwrite=self._overwrite))
+            data = self._file.with_suffix(".dat")
+            if self._state is not None:
+                self._restore(data, self._state)
+            self._data = self._stack.enter_context(data.open("wb" if self._state is None else "ab"))
         except BaseException:
             self._stack.close()
             raise
         return self
+
+    def _restore(self, data: Path, state: Mapping[str, Any]) -> None:
+        size = state["samples"] * len(self.facts.leads) * 2
+        if data.stat().st_size < size:
+            raise InputError(f"{self.path}: shorter than an unfinished run noted; accepted: a new run (--resume never)")
+        os.truncate(data, size)
+        self.num_samples = state["samples"]
+        self._sums = np.array(state["sums"], dtype=np.int64)
+        self._first = None if state["first"] is None else np.array(state["first"], dtype=np.int16)
+
+    def state(self) -> dict[str, Any]:
+        """What a later run needs to go on from here; the samples so far are handed to the system."""
+        self._data.flush()
+        first = None if self._first is None else self._first.tolist()
+        return {"samples": self.num_samples, "sums": self._sums.tolist(), "first": first}
 
     def append(self, signal_mv: np.ndarray, beats: Mapping[str, Any] | None = None) -> None:
         """Add samples.
@@ -90,6 +124,8 @@ class WfdbStream:
                 self._stack.__exit__(type(fault), fault, fault.__traceback__)
                 raise
         self._stack.__exit__(kind, error, trace)
+        if self._in_place and isinstance(error, InputError) and not isinstance(error.__cause__, OSError):
+            self._file.with_suffix(".dat").unlink(missing_ok=True)
 
     def _finish(self) -> None:
         if self._first is None:

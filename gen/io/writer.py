@@ -1,7 +1,8 @@
 """Writes record sets: a folder with ``metadata.csv`` (one row a record) beside the records, whole or not at all."""
 
 import csv
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -65,13 +66,22 @@ class RecordSetWriter:
         format: one of `gen.io.formats.WRITABLE`.
         overwrite: replace a record set that is already there.
         records_per_shard: for Parquet and WebDataset.
+        place: build it in this folder, which is there and which somebody else puts in its place.
+        state: go on with what is in ``place``, from where `settle` gave this.
 
     Raises:
         InputError: unknown format, or the output exists.
     """
 
     def __init__(
-        self, path: str | Path, *, format: str = "wfdb", overwrite: bool = False, records_per_shard: int = 1000
+        self,
+        path: str | Path,
+        *,
+        format: str = "wfdb",
+        overwrite: bool = False,
+        records_per_shard: int = 1000,
+        place: Path | None = None,
+        state: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = Path(path) if Path(path).name not in ("", "..") else Path(path).resolve()
         self.format = formats.writable(format)
@@ -83,20 +93,64 @@ class RecordSetWriter:
         self._per_shard = records_per_shard
         self._shard: Any = None
         self._names: set[str] = set()
+        self._place, self._state = place, dict(state or {})
+        self._shards = self._in_shard = 0
+        if place is not None:
+            return
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path}: is a file; a record set is a folder")
         check_output(self.path, overwrite=overwrite)
 
     def __enter__(self) -> Self:
-        self.folder = begin(self.path)
+        self.folder = begin(self.path) if self._place is None else self._place
+        table = self.folder / "metadata.csv"
         try:
-            self._file = (self.folder / "metadata.csv").open("w", newline="", encoding="utf-8")
+            if self._state:
+                self._restore(table)
+            self._file = table.open("a" if self._state else "w", newline="", encoding="utf-8")
         except OSError:
-            discard(self.folder)
+            if self._place is None:
+                discard(self.folder)
             raise
         self._rows = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
-        self._rows.writeheader()
+        if not self._state:
+            self._rows.writeheader()
         return self
+
+    def _restore(self, table: Path) -> None:
+        os.truncate(table, self._state["table"])
+        self.count, self.synthetic = self._state["count"], self._state["synthetic"]
+        self._shards = self._state["shards"]
+        self._names = {safe_name(name) for name in self.record_ids()}
+
+    def record_ids(self) -> list[str]:
+        """Names of the records of `settle` or of the finished set, in order."""
+        with (self.folder / "metadata.csv").open(newline="", encoding="utf-8") as file:
+            return [row["record_id"] for row in csv.DictReader(file)]
+
+    def settle(self, ahead: int) -> dict[str, Any] | None:
+        """Close a shard that ``ahead`` more records would fill; what a later run needs to go on, see ``state``.
+
+        None while a shard is open: then nobody can go on from here.
+        """
+        if self._shard is not None and self._in_shard + ahead > self._per_shard:
+            self._close_shard()
+        if self._shard is not None:
+            return None
+        self._file.flush()
+        size = os.fstat(self._file.fileno()).st_size
+        return {"table": size, "count": self.count, "synthetic": self.synthetic, "shards": self._shards}
+
+    def check(self, record: EcgRecord) -> None:
+        """Refuse a record that `add` would refuse by its name or length, before anything of it is written.
+
+        Raises:
+            InputError: the record's name was used before, or it has no samples.
+        """
+        if safe_name(record.record_id) in self._names:
+            raise InputError(f"{self.path}: record id {record.record_id!r} is given twice")
+        if record.num_samples == 0:
+            raise InputError(f"{self.path}: record {record.record_id} has no samples")
 
     def add(self, record: EcgRecord) -> Path:
         """Append one record; returns the file (in the finished set) that holds it.
@@ -106,10 +160,7 @@ class RecordSetWriter:
                 usable: the record is simply not in the set.
         """
         name = safe_name(record.record_id)
-        if name in self._names:
-            raise InputError(f"{self.path}: record id {record.record_id!r} is given twice")
-        if record.num_samples == 0:
-            raise InputError(f"{self.path}: record {record.record_id} has no samples")
+        self.check(record)
         row = metadata_row(record, "")
         try:
             row["file"] = self._write(record, name)
@@ -122,11 +173,12 @@ class RecordSetWriter:
         return self.path / row["file"]
 
     @contextmanager
-    def growing(self, facts: EcgRecord) -> Iterator[WfdbStream]:
+    def growing(self, facts: EcgRecord, *, state: Mapping[str, Any] | None = None) -> Iterator[WfdbStream]:
         """A record of format wfdb that is written piece by piece, in the memory of a piece.
 
         Args:
             facts: the record with everything but its signal, see `gen.io.stream.WfdbStream`.
+            state: go on with the same record from where `WfdbStream.state` gave this.
 
         Raises:
             InputError: as `add`, or the set is of another format.
@@ -137,7 +189,7 @@ class RecordSetWriter:
         if name in self._names:
             raise InputError(f"{self.path}: record id {facts.record_id!r} is given twice")
         file = f"{name}.hea"
-        with WfdbStream(self.folder / file, facts) as stream:
+        with WfdbStream(self.folder / file, facts, in_place=self._place is not None, state=state) as stream:
             yield stream
         self._rows.writerow({**metadata_row(facts, file), "num_samples": str(stream.num_samples)})
         self._names.add(name)
@@ -150,14 +202,15 @@ class RecordSetWriter:
             file = name + one.suffixes[0]
             one.write(record, self.folder / file)
             return file
-        number, place = divmod(self.count, self._per_shard)
-        suffix = next(s for s, name in formats.SHARD_SUFFIXES.items() if name == self.format)
-        file = f"shard-{number:05d}{suffix}"
-        if place == 0:
+        if self._shard is not None and self._in_shard == self._per_shard:
             self._close_shard()
-            self._shard = open_shard(self.folder / file)
+        suffix = next(s for s, name in formats.SHARD_SUFFIXES.items() if name == self.format)
+        if self._shard is None:
+            self._shard = open_shard(self.folder / f"shard-{self._shards:05d}{suffix}")
+            self._shards, self._in_shard = self._shards + 1, 0
         self._shard.add(record)
-        return file
+        self._in_shard += 1
+        return f"shard-{self._shards - 1:05d}{suffix}"
 
     def _close_shard(self) -> None:
         if self._shard is not None:
@@ -172,12 +225,14 @@ class RecordSetWriter:
             self._file.close()
             if error is None:
                 (self.folder / "README.md").write_text(self._readme(), encoding="utf-8")
-                commit_folder(self.folder, self.path, overwrite=self._overwrite)
+                if self._place is None:
+                    commit_folder(self.folder, self.path, overwrite=self._overwrite)
         except OSError as fault:
             if error is None:
                 raise InputError(f"{self.path}: cannot write ({fault.strerror or one_line(fault)})") from fault
         finally:
-            discard(self.folder)  # gone already if it was renamed
+            if self._place is None:
+                discard(self.folder)  # gone already if it was renamed
 
     def _readme(self) -> str:
         share = "all of them" if self.synthetic == self.count else f"{self.synthetic} of them"

@@ -1,21 +1,24 @@
 """``physiogen measure``: ECG parameters per record as a table, and fiducials per beat and lead."""
 
 import csv
+import json as json_library
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
 
 from gen.commands.output import counted, finish
-from gen.commands.reading import Columns, Leads, Rate, Unit
+from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
+from gen.io.unfinished import Resume as UnfinishedResume
 from gen.leads import parse_leads
 from gen.records import EcgRecord, InputError
 
@@ -33,7 +36,8 @@ PARAMS: dict[str, int] = {
 MORE: dict[str, int] = {"rr_ms": 0, "sdnn_ms": 1, "rmssd_ms": 1, "pnn50": 4, "rr_lag1": 3}
 PARAMS_COLUMNS = ("record", *PARAMS, "failure", *MORE, "rhythm")
 BEATS_COLUMNS = ("record", "lead", "wave", "onset", "peak", "offset")
-_BLOCK = 32
+#: Records measured together, and seconds of them at most.
+_BLOCK, _BLOCK_S = 32, 1800.0
 
 _Block = TypeVar("_Block")
 _Result = TypeVar("_Result")
@@ -52,6 +56,7 @@ def measure(
     fs: Rate = None,
     unit: Unit = None,
     columns: Columns = None,
+    resume: Resume = "if-possible",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace tables that are there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, with rhythm and beats.")] = False,
 ) -> None:
@@ -61,30 +66,21 @@ def measure(
 
     Lead 'global' in BEATS.csv is the consensus of all leads, which the parameters are taken from. Not for diagnosis.
     """
-    from gen.files import atomic_files
+    from gen.files import check_file
     from gen.io import expand_inputs
-    from gen.io.blocks import in_hours, read_files
-    from metrics.report.ecg_pdf import MeasuredPages
 
     _check_files(out, beats, pdf)
-    wanted = None if leads is None else parse_leads(leads)
+    for path in (out, beats, pdf):
+        if path is not None:
+            check_file(path, overwrite=overwrite)
+    if pdf is not None and resume == "always":
+        raise InputError("--resume always: a PDF is drawn in one go; accepted with --pdf: never or if-possible")
+    reading = {"fs_hz": fs, "unit": unit, "leads": None if leads is None else parse_leads(leads), "columns": columns}
     files = expand_inputs(inputs)
     bad: list[str] = []
-    described: list[dict[str, Any]] | None = [] if json else None
+    job = _Job(files, reading, out, beats, pdf, described=json, overwrite=overwrite)
     start = time.perf_counter()
-    with ExitStack() as stack:
-        tables = [stack.enter_context(atomic_files(path, overwrite=overwrite)) for path in (out, beats) if path]
-        handles = [stack.enter_context(path.open("w", newline="", encoding="utf-8")) for path in tables]
-        writers = [csv.writer(handle, lineterminator="\n") for handle in handles]
-        for writer, heads in zip(writers, (PARAMS_COLUMNS, BEATS_COLUMNS), strict=False):
-            writer.writerow(heads)
-        pages = None
-        if pdf is not None:
-            pages = stack.enter_context(MeasuredPages(stack.enter_context(atomic_files(pdf, overwrite=overwrite))))
-        records = in_hours(read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns))
-        counts = _measure(records, writers, len(files), described, pages)
-        if not counts["records"]:
-            raise InputError("; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else ""))
+    counts, described = _measured(job, bad, "never" if pdf else resume)
     seconds = time.perf_counter() - start
     rate = counts["records"] / max(seconds, 1e-9)
     many, missing = counted(counts["records"], "record"), counts["not_measurable"]
@@ -93,7 +89,7 @@ def measure(
     lines += [f"{counted(counts['records'], 'page')} in {pdf}"] if pdf else []
     named = {"out": out, "beats": beats, "pdf": pdf}
     facts: dict[str, Any] = {key: str(path) if path else None for key, path in named.items()} | {"counts": counts}
-    facts |= {"records_per_s": round(rate, 1)} | ({} if described is None else {"measured": described})
+    facts |= {"records_per_s": round(rate, 1)} | ({"measured": described} if json else {})
     finish(lines, facts, bad, json=json)
 
 
@@ -104,33 +100,119 @@ def _check_files(out: Path, beats: Path | None, pdf: Path | None) -> None:
         raise InputError(f"--pdf {pdf}: accepted: a name that ends in .pdf")
 
 
-def _measure(
-    records: Iterator[EcgRecord],
-    writers: list[Any],
-    total: int,
-    described: list[dict[str, Any]] | None,
-    pages: "MeasuredPages | None" = None,
-) -> dict[str, int]:
-    from gen.io.blocks import in_blocks
+@dataclass(frozen=True)
+class _Job:
+    """What is read, and the files that are written."""
+
+    files: Sequence[Path]
+    reading: dict[str, Any]
+    out: Path
+    beats: Path | None
+    pdf: Path | None
+    described: bool
+    overwrite: bool
+
+    def identity(self) -> dict[str, Any]:
+        """JSON values that decide the tables."""
+        from gen import __version__
+        from gen.io.unfinished import digest_of
+        from metrics.measurement.delineation.delineator import shipped_digest
+
+        facts = {"command": "measure", "software": __version__, "inputs": digest_of(self.files)}
+        tables = {"beats": self.beats is not None, "described": self.described, "pdf": self.pdf is not None}
+        return {**facts, "weights": shipped_digest(), "settings": self.reading, "tables": tables}
+
+    def publish(self, folder: Path) -> None:
+        """Put the finished files in their places, the table last."""
+        from gen.files import commit_file
+
+        for name, path in (("pages.pdf", self.pdf), ("beats.csv", self.beats), ("params.csv", self.out)):
+            if path is not None:
+                commit_file(folder / name, path, overwrite=self.overwrite)
+
+
+def _measured(job: _Job, bad: list[str], resume: UnfinishedResume) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    """Write the tables; a run that was killed goes on behind the last block that it had written."""
+    from gen.io.blocks import Inputs
+    from gen.io.unfinished import unfinished
+    from metrics.report.ecg_pdf import MeasuredPages
+
+    names = ["params.csv", *(["beats.csv"] if job.beats else []), *(["described.jsonl"] if job.described else [])]
+    with unfinished(job.out, job.identity(), publish=job.publish, resume=resume) as work, ExitStack() as stack:
+        inputs = Inputs(job.files, bad, hours=True, **job.reading)
+        inputs.go_on(work.notes)
+        handles = {}
+        for name in names:
+            path = work.folder / name
+            if work.notes:
+                os.truncate(path, work.last["sizes"][name])
+            handles[name] = stack.enter_context(path.open("a" if work.notes else "w", newline="", encoding="utf-8"))
+        pages = stack.enter_context(MeasuredPages(work.folder / "pages.pdf")) if job.pdf else None
+        tables = _Tables(handles, pages)
+        if not work.notes:
+            tables.heads()
+        counts = work.last.get("counts", {"records": 0, "not_measurable": 0, "beats": 0})
+        before = counts["records"]
+        for _ in _measure(inputs, tables, counts, len(job.files)):
+            note = {**inputs.note(counts["records"] - before), "sizes": tables.sizes(), "counts": counts}
+            if pages is None:
+                work.note(note)
+        if not counts["records"]:
+            raise InputError("; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else ""))
+        described = []
+        if job.described:
+            handles["described.jsonl"].flush()
+            with (work.folder / "described.jsonl").open(encoding="utf-8") as lines:
+                described = [json_library.loads(line) for line in lines]
+    return counts, described
+
+
+class _Tables:
+    """The files of one run."""
+
+    def __init__(self, handles: Mapping[str, TextIO], pages: "MeasuredPages | None") -> None:
+        self._handles, self._pages = handles, pages
+        self._rows = {name: csv.writer(file, lineterminator="\n") for name, file in handles.items() if ".csv" in name}
+        self.per_lead = "beats.csv" in handles
+
+    def heads(self) -> None:
+        """Write the names of the columns."""
+        self._rows["params.csv"].writerow(PARAMS_COLUMNS)
+        if self.per_lead:
+            self._rows["beats.csv"].writerow(BEATS_COLUMNS)
+
+    def add(self, record: EcgRecord, parameters: "Parameters", waves: "Delineation | None") -> None:
+        """Write what was measured of a record."""
+        self._rows["params.csv"].writerow(_parameter_row(record, parameters))
+        if self.per_lead and waves is not None:
+            self._rows["beats.csv"].writerows(_beat_rows(record, waves))
+        if self._pages is not None:
+            self._pages.add(record, parameters)
+        if "described.jsonl" in self._handles:
+            self._handles["described.jsonl"].write(json_library.dumps(_described(record, parameters)) + "\n")
+
+    def sizes(self) -> dict[str, int]:
+        """Size of every file, with all that was added."""
+        for file in self._handles.values():
+            file.flush()
+        return {name: os.fstat(file.fileno()).st_size for name, file in self._handles.items()}
+
+
+def _measure(records: Iterable[EcgRecord], tables: _Tables, counts: dict[str, int], total: int) -> Iterator[None]:
+    """Measure and write; after every block it is told."""
+    from gen.io.blocks import in_record_blocks
     from metrics.measurement.records import measure_and_delineate
 
-    counts = {"records": 0, "not_measurable": 0, "beats": 0}
-    work = partial(measure_and_delineate, per_lead=len(writers) > 1)
-    for block, measured in _in_parallel(work, in_blocks(records, _BLOCK)):
+    work = partial(measure_and_delineate, per_lead=tables.per_lead)
+    for block, measured in _in_parallel(work, in_record_blocks(records, _BLOCK, most_s=_BLOCK_S)):
         for record, (parameters, waves) in zip(block, measured, strict=True):
-            writers[0].writerow(_parameter_row(record, parameters))
-            if len(writers) > 1 and waves is not None:
-                writers[1].writerows(_beat_rows(record, waves))
-            if pages is not None:
-                pages.add(record, parameters)
-            if described is not None:
-                described.append(_described(record, parameters))
+            tables.add(record, parameters, waves)
             counts["records"] += 1
             counts["not_measurable"] += parameters.failure is not None
             counts["beats"] += parameters.beats
+        yield
         if total > _BLOCK and counts["records"] % 320 == 0:
             typer.echo(f"{counts['records']} of {max(total, counts['records'])} records", err=True)
-    return counts
 
 
 def _in_parallel(work: Callable[[_Block], _Result], blocks: Iterable[_Block]) -> Iterator[tuple[_Block, _Result]]:

@@ -10,6 +10,7 @@ import typer
 
 import flow.weights
 from flow.command import cmr
+from flow.pipeline import ECGToCMRPipeline
 from gen import cli
 from gen.io import write_record
 from gen.io.cine import read_cine
@@ -128,3 +129,39 @@ def test_without_weights_it_says_so(
     assert line.count("\n") == 0
     assert "--checkpoint" in line
     assert not (tmp_path / "o").exists()
+
+
+def test_a_run_that_was_interrupted_goes_on_to_the_same_bytes(
+    files: list[Path],
+    pipeline_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    def contents(folder: Path) -> dict[Path, bytes]:
+        return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    flat = EcgRecord([[0.0] * 2500], 250, ("I",), "flat")
+    bad = write_record(flat, tmp_path / "bad" / "flat.npz")
+    given = (files[0], bad, files[1], "--checkpoint", pipeline_folder, "--samples", 2, "--format", "npz")
+    assert run(*given, "--out", tmp_path / "whole") == 2
+    whole = capsys.readouterr()
+    call, count = ECGToCMRPipeline.__call__, [0]
+
+    def interrupted(*things: object, **more: object) -> object:
+        count[0] += 1
+        if count[0] == 3:
+            raise KeyboardInterrupt
+        return call(*things, **more)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ECGToCMRPipeline, "__call__", interrupted)
+        assert run(*given, "--out", tmp_path / "part") != 0
+    assert not (tmp_path / "part").exists()
+    capsys.readouterr()
+    assert run(*given, "--out", tmp_path / "part", "--resume", "always") == 2
+    part = capsys.readouterr()
+    assert "going on where an earlier run stopped" in part.err
+    assert part.out.replace("part", "whole") == whole.out
+    assert "flat.npz" in part.err
+    assert contents(tmp_path / "part") == contents(tmp_path / "whole")

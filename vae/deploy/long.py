@@ -7,9 +7,9 @@ The windows are those of `vae.deploy.streaming`, a minute apart: a lead that is 
 and used again afterwards.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ SETTINGS = StreamSettings(window_s=70.0, hop_s=60.0, guard_s=2.0, fade_s=1.0)
 COLUMNS = ("record", "hour", "start_s", "seconds", "missing_share", "not_rebuilt_share", "band_90_mv")
 HOUR_S = 3600.0
 _CHUNK_S = 60.0
+#: How many chunks a killed run may lose.
+_NOTED = 10
 #: Shorter losses of all leads are bridged, as in a recording of seconds.
 UNSEEN_S = 2.0
 
@@ -38,6 +40,8 @@ def rebuild_long(
     *,
     leads: Sequence[str] | None = None,
     progress: Callable[[str], None] | None = None,
+    note: Callable[[dict[str, Any]], None] | None = None,
+    state: Mapping[str, Any] | None = None,
 ) -> list[dict[str, str]]:
     """Twelve leads of a recording of any length, as a record of format wfdb.
 
@@ -47,6 +51,8 @@ def rebuild_long(
         writer: of a set of format wfdb.
         leads: leads to use as input; all by default.
         progress: told of every hour that is done.
+        note: given, every ten minutes of the recording, what a later run needs to go on from there.
+        state: go on from where ``note`` was given this, in a writer that goes on, too.
 
     Returns:
         A row of `COLUMNS` for each hour: share of the observed leads' samples that were missing, share of the twelve
@@ -71,13 +77,20 @@ def rebuild_long(
     hours = _Hours(record, [LEADS_12.index(lead) for lead in wanted])
     given = record if wanted == record.leads else record.select(wanted)
     unseen = _unseen(given.signal_mv, record.fs_hz)
-    step = round(_CHUNK_S * record.fs_hz)
-    with writer.growing(made) as out:
-        for start in range(0, record.num_samples, step):
+    step, first = round(_CHUNK_S * record.fs_hz), 0
+    if state is not None:
+        first = state["received"]
+        stream.go_on(given.signal_mv[:, :first])
+        hours.restore(state["hours"])
+    with writer.growing(made, state=None if state is None else state["file"]) as out:
+        for start in range(first, record.num_samples, step):
             part = _without(stream.push(given.signal_mv[:, start : start + step]), unseen)
             out.append(part.signal_mv)
             if hours.add(part) and progress is not None:
                 progress(f"{record.record_id}: hour {len(hours.rows)} of {np.ceil(record.duration_s / HOUR_S):.0f}")
+            done = start // step + 1
+            if note is not None and done % _NOTED == 0:
+                note({"received": done * step, "file": out.state(), "hours": hours.state()})
         part = _without(stream.close(), unseen)
         out.append(part.signal_mv)
         hours.add(part)
@@ -116,6 +129,16 @@ class _Hours:
     def _reset(self) -> None:
         self._samples = self._missing = self._lost = 0
         self._width, self._widths = 0.0, 0
+
+    def state(self) -> dict[str, Any]:
+        """JSON values that `restore` takes."""
+        sums = [self._samples, self._missing, self._lost, self._width, self._widths]
+        return {"rows": list(self.rows), "sums": sums, "nothing": self.nothing}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`."""
+        self.rows, self.nothing = list(state["rows"]), bool(state["nothing"])
+        self._samples, self._missing, self._lost, self._width, self._widths = state["sums"]
 
     def add(self, part: StreamPart) -> bool:
         """Take a part; whether an hour is full."""

@@ -162,6 +162,36 @@ class StreamingReconstructor:
                 self._next_end += self._hop
         return self._due(max(0, self._received - self.latency))
 
+    def go_on(self, recorded_mv: np.ndarray) -> None:
+        """Stand where a stream stands that was given these samples and has returned what was due; before any `push`.
+
+        The last two windows are computed again, so that what follows is the same bit for bit.
+
+        Args:
+            recorded_mv: (lead, samples) mV from the start of the recording.
+
+        Raises:
+            InputError: another number of leads, or the stream has begun.
+        """
+        if self._received or self._closed or recorded_mv.ndim != 2 or len(recorded_mv) != len(self.leads):
+            raise InputError(
+                f"samples of shape {recorded_mv.shape}; accepted: ({len(self.leads)}, samples), at the start"
+            )
+        received = recorded_mv.shape[1]
+        passed = (received - self.latency) // self._hop if received >= self.latency else -1  # number of the last window
+        since = max(0, self.latency + (passed - 1) * self._hop - self._window) if passed > 0 else 0
+        self._kept_from = self._received = since
+        for start in range(since, received, self._hop):
+            self._append(np.asarray(recorded_mv[:, start : min(start + self._hop, received)], dtype=np.float32))
+        for number in range(max(0, passed - 1), passed + 1):
+            end = self.latency + number * self._hop
+            if number and number == passed - 1:  # its samples were returned; what passes into the next is wanted
+                self._finished = end - self._guard - self._fade
+            self._advance(end, end - self._guard - self._fade)
+            self._next_end = end + self._hop
+        self._returned = self._finished - sum(block.shape[1] for block in self._ready)
+        self._due(max(0, received - self.latency))
+
     def close(self) -> StreamPart:
         """End the recording and return all that is left.
 

@@ -24,8 +24,10 @@ IRREGULAR = 0.12
 STEADY_PR_S = 0.04
 #: P waves taken for complexes have less than this share of the others' height and steepness,
 LONE_P = 0.4
-#: and no more than this height in any lead, mV.
+#: no more than this height in any lead, mV,
 LARGEST_P_MV = 0.5
+#: and the others are a rhythm: one complex in so many seconds at least. A jump of the baseline is none.
+SLOWEST_S = 4.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,8 +154,8 @@ def without_lone_p(
     """P waves that no complex follows, as in AV block, are P waves: next to real complexes they are small and slow.
 
     A complex is one only where its height and its steepness are in line with the others: complexes of both groups
-    differ by the factor of `LONE_P` or more, and the smaller ones are no larger than a P wave can be. The wave of the
-    T channel that was sought after a false complex stays.
+    differ by the factor of `LONE_P` or more, the smaller ones are no larger than a P wave can be, and the larger ones
+    are frequent enough to be a rhythm. The wave of the T channel that was sought after a false complex stays.
 
     Args:
         p, qrs, t: waves of a record.
@@ -178,6 +180,7 @@ def without_lone_p(
             (np.median(height[small]) < LONE_P * np.median(height[large]))
             and (steep[small].max() < LONE_P * np.median(steep[large]))
             and (heights[small].max() < LARGEST_P_MV)
+            and len(large) * SLOWEST_S * FS_HZ >= signal_mv.shape[1]
         )
         if lone:
             false = np.zeros(len(qrs), dtype=bool)

@@ -1,12 +1,16 @@
 """R peaks against the simulated truth, the choice of beats, and cycles that start at the R peak."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flow.ecg.beats import Beats, find_beats, find_r_peaks, phase_labels
-from gen.records import InputError
+from flow.ecg.preparation import prepare
+from gen.records import EcgRecord, InputError
 from gen.simulate import simulate
 
 FS = 200.0
@@ -153,3 +157,48 @@ def test_average_beat_lowers_noise_and_keeps_the_wave() -> None:
     wanted = find_beats(clean, FS).average(clean, FS)
     assert beat.shape == (8, 160)
     assert np.sqrt(((beat - wanted) ** 2).mean()) < 0.04
+
+
+def _with_a_hole(how: str) -> tuple[EcgRecord, EcgRecord]:
+    """A regular rhythm of ten seconds, whole, and with one long hole as a recorder may write it."""
+    strip = simulate([0], seed=3, noise="none", fs_hz=250, duration_s=10).records()[0]
+    signal = strip.signal_mv.copy()
+    signal[:, 900:1700] = {"nan": np.nan, "held": signal[:, 900:901], "zero": 0.0}[how]
+    return strip, replace(strip, signal_mv=signal)
+
+
+@pytest.mark.parametrize("how", ["nan", "held", "zero"])
+def test_an_interval_across_missing_signal_is_no_heart_cycle(how: str, make_encoder: Callable) -> None:
+    strip, hole = _with_a_hole(how)
+    encoder = make_encoder()
+    whole, found = (prepare(one, encoder).beats for one in (strip, hole))
+    assert found.rr_s == pytest.approx(whole.rr_s, rel=0.03)
+    assert not ((found.peaks_s > 3.61) & (found.peaks_s < 6.79)).any()
+    assert not ((found.cycles[:, 0] < 3.7) & (found.cycles[:, 1] > 6.7)).any()
+    assert "irregular" not in found.description
+
+
+def test_beats_that_were_rebuilt_where_nothing_was_recorded_do_not_count(make_encoder: Callable) -> None:
+    strip, hole = _with_a_hole("nan")
+    lone = hole.select(["II"])
+
+    def rebuild(record: EcgRecord) -> EcgRecord:
+        return replace(strip, signal_mv=strip.signal_mv)  # as if the model knew them
+
+    found = prepare(lone, make_encoder(), rebuild=rebuild).beats
+    assert not ((found.peaks_s > 3.61) & (found.peaks_s < 6.79)).any()
+
+
+def test_the_part_with_least_missing_is_read(make_encoder: Callable) -> None:
+    strip = simulate([0], seed=3, noise="none", fs_hz=250, duration_s=10).records()[0]
+    signal = np.tile(strip.signal_mv, (1, 30))  # five minutes
+    signal[:, 120 * 250 : 170 * 250] = np.nan
+    found = prepare(replace(strip, signal_mv=signal), make_encoder())
+    assert found.ecg.duration_s == pytest.approx(70)
+    assert np.isfinite(found.signal_mv).all()
+    (text,) = [text for text in found.warnings if text.startswith("only")]
+    assert text == "only 10 s from 170.0 s on are used"
+    assert found.read_from_s == pytest.approx(30)
+    peaks_s = find_r_peaks(strip.signal_mv, 250) / 250
+    with pytest.raises(InputError, match="nothing was recorded between any two heartbeats"):
+        find_beats(strip.signal_mv, 250, gaps=[(at + 0.3, at + 0.5) for at in peaks_s])

@@ -137,3 +137,15 @@ def test_small_waves_among_large_complexes_are_p_waves_and_small_complexes_are_n
     for heights in ([1.0, 0.6, 1.0, 0.6], [0.2, 0.21, 0.19, 0.2], [0.7, 0.7, 2.5, 0.7]):
         signal, qrs = bumps(heights)
         assert len(without_lone_p(none, qrs, none, signal)[1]) == len(heights)
+
+
+def test_a_jump_of_the_baseline_makes_no_p_waves_of_small_complexes():
+    strip = simulate([0], seed=3, noise="none", fs_hz=250, duration_s=10).records()[0].select(["II"])
+    small = replace(strip, signal_mv=0.3 * strip.signal_mv)
+    jump = small.signal_mv.copy()
+    jump[:, 1000:] += 1.5
+    whole, found = measure_records([small, replace(small, signal_mv=jump)])
+    assert found.hr_bpm == pytest.approx(whole.hr_bpm, rel=0.1)
+    assert abs(found.beats - whole.beats) <= 1
+    hour = replace(small, signal_mv=np.tile(jump, (1, 30)))  # a jump every ten seconds for five minutes
+    assert measure_records([hour])[0].hr_bpm == pytest.approx(whole.hr_bpm, rel=0.15)

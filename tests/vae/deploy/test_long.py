@@ -113,6 +113,9 @@ def test_hours_of_a_recording(short_hours):
     assert found[2].metadata == {"start_s": 100.0, "part_of": "b"}
     np.testing.assert_array_equal(np.concatenate([p.signal_mv for p in found[1:4]], axis=1), given[1].signal_mv)
     assert [[r.record_id for r in block] for block in in_record_blocks(given, 2)] == [["a"], ["b"], ["c"], ["d"]]
+    short = [record(10, name) for name in "efghi"]
+    blocks_of = [[r.record_id for r in b] for b in in_record_blocks([*short, record(40, "j"), *short], 3, most_s=25)]
+    assert blocks_of == [["e", "f"], ["g", "h"], ["i"], ["j"], ["e", "f"], ["g", "h"], ["i"]]
     assert [is_long(one) for one in given] == [False, True, True, False]
 
 

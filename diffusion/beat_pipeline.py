@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-from diffusion.beats.code import WIDTH, calmer
+from diffusion.beats.code import WIDTH, calmer, draw_missed
 from diffusion.beats.compose import Drawn, compose, draw_flutter
 from diffusion.beats.draw import TRIES, Outcome, draw_beats
 from diffusion.beats.measure import forms_of
@@ -45,7 +45,7 @@ from gen.text import ReadText
 #: Sampler of beats, and its steps.
 SAMPLER, STEPS = "heun", 16
 FS_HZ = 500.0
-_RHYTHM, _SIGNAL = 43, 44
+_RHYTHM, _SIGNAL, _MISSED = 43, 44, 45
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,11 +210,13 @@ class BeatPipeline(ECGPipeline):
         """A strip, what is wrong with it (empty: nothing), and how often it was drawn."""
         code = self._network.code
         length = round(settings.duration_s * FS_HZ)
+        missed = draw_missed(_generator(number, _MISSED))
         for attempt in range(TRIES):
             words = (number, _SIGNAL, attempt) if attempt else (number, _SIGNAL)
             rng = np.random.default_rng(np.random.SeedSequence(words))
             # Noise as large as this vector's may be too large for any recording: nearer to the usual with every try.
-            habits = code.habits(calmer(vector, attempt / TRIES))
+            usual = attempt / TRIES
+            habits = code.habits(calmer(vector, usual), (1 - usual) * missed)
             made = compose(code, shapes, habits, plan, rng, length, FS_HZ, clean=settings.clean)
             if plan.atrial == "flutter":
                 draw_flutter(made.signal_mv, plan, rng, FS_HZ)
@@ -252,7 +254,7 @@ class BeatPipeline(ECGPipeline):
         number = int(prepared.seeds[0])
         code = self._network.code
         stream = RhythmStream(request, _seed(number, _RHYTHM), duration_s)
-        habits = code.habits(strip.vector)
+        habits = code.habits(strip.vector, draw_missed(_generator(number, _MISSED)))
         return LongRecording(code, strip.shapes, habits, stream, _seed(number, _SIGNAL), FS_HZ, clean=settings.clean)
 
     @staticmethod
@@ -371,6 +373,10 @@ def _with_rate(condition: Condition, plan: BeatPlan) -> Condition:
 
 def _rr_s(plan: BeatPlan) -> float:
     return 60.0 / plan.heart_rate_bpm if plan.heart_rate_bpm > 0 else 0.8
+
+
+def _generator(number: int, stream: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence((number, stream)))
 
 
 def _seed(number: int, stream: int) -> int:

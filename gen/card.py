@@ -126,6 +126,7 @@ def training_card(
     changes: Mapping[str, str] | None = None,
     parts: Mapping[str, Mapping[str, Any]] | None = None,
     facts: Mapping[str, Any] | None = None,
+    reads: bool = True,
 ) -> dict[str, Any]:
     """The card of a run of ``physiogen train``; the trainer adds how long it ran and what validation found.
 
@@ -134,11 +135,12 @@ def training_card(
         config: the recipe's settings, a dataclass or its values by name; None where it has none.
         changes: settings that the user gave, as ``--set`` takes them. Paths stay private: their setting's name stands
             for them.
+        reads: whether the recipe takes ``--data``.
     """
     given = "".join(f" --set {key}={_public(key, value)}" for key, value in (changes or {}).items())
     training: dict[str, Any] = {
         "recipe": about.name,
-        "commands": [f"physiogen train {about.name} --data CACHE --out RUN{given}"],
+        "commands": [f"physiogen train {about.name} {'--data CACHE ' if reads else ''}--out RUN{given}"],
     }
     if config is not None:
         training["config"] = dict(config) if isinstance(config, Mapping) else asdict(config)

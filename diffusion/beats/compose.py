@@ -15,8 +15,12 @@ from diffusion.rhythm.plan import BeatPlan
 Array = npt.NDArray[np.float64]
 #: Mixing as drawn for one as measured, so that beats of one recording differ as much as on fold 9.
 _MIXED = 1.35
+#: Swelling as drawn for one as measured: windows of half a second smooth it.
+SWELLED = 1.22
 #: Breaths per second at rest, SD of their logarithm.
-_BREATHS_HZ, _BREATHS_SPREAD = 0.20, 0.25
+_BREATHS_HZ, _BREATHS_SPREAD = 0.20, 0.35
+#: How alike the shares of breathing in what makes beats differ are from person to person; more is more alike.
+_BREATHS_ALIKE = 6.0
 _SOFT = np.hanning(13)[1:-1] / np.hanning(13).sum()
 #: Fine structure fades at the ends of QRS.
 _EDGES = np.minimum(1.0, 6 * np.minimum(np.arange(QRS) + 0.5, QRS - np.arange(QRS) - 0.5) / QRS)
@@ -78,14 +82,14 @@ def compose(
         plan.times_s,
         mixing_size(habits),
         code.array("mixing_root"),
-        float(code.array("breathing")[0]),
+        breath_share(rng, float(code.array("breathing")[0])),
         breath_rate(rng),
     )
     signal = modulated_strip(beats, mixing, length, fs_hz)
     if not clean:
         gate = gate_of(whole, own, length, fs_hz)
         agreement = code.array("lead_agreement")
-        signal = signal + draw_rest(rng, habits.power_mv2, agreement, habits.swelling, gate, length, fs_hz)
+        signal = signal + draw_rest(rng, habits.power_mv2, agreement, SWELLED * habits.swelling, gate, length, fs_hz)
     return Drawn(signal, whole, forms)
 
 
@@ -110,6 +114,11 @@ def mixing_size(habits: Habits) -> float:
 def breath_rate(rng: np.random.Generator) -> float:
     """Breaths per second of one person."""
     return _BREATHS_HZ * float(np.exp(_BREATHS_SPREAD * rng.standard_normal()))
+
+
+def breath_share(rng: np.random.Generator, usual: float) -> float:
+    """Share of the variance of one person's mixing that goes with breathing, around what is usual."""
+    return float(rng.beta(_BREATHS_ALIKE * usual, _BREATHS_ALIKE * (1 - usual)))
 
 
 def gate_of(plan: BeatPlan, shape: BeatShape, length: int, fs_hz: float) -> Array:

@@ -12,7 +12,7 @@ from torch import nn
 
 from diffusion.beats.code import WIDTH, BeatCode
 from diffusion.conditions.condition import ConditionBatch, drop_at_random
-from diffusion.networks.embedding import AngleEmbedding, ConditionEncoder, checked_digest
+from diffusion.networks.embedding import AngleEmbedding, ConditionEncoder, TextTotal, checked_digest
 from diffusion.process.noising import noisy, velocity
 from gen.randomness import Stream, seeded_normal, seeded_uniform
 
@@ -29,6 +29,7 @@ class BeatDenoiser(ModelMixin, ConfigMixin):
         condition_width: of the encoded condition.
         dropout: of the hidden layers.
         vocabulary_digest: of the text vocabulary; None takes the running one's.
+        findings_add: whether a text's findings are added up, besides being averaged.
     """
 
     config_name = "config.json"  # type: ignore[assignment]
@@ -42,10 +43,13 @@ class BeatDenoiser(ModelMixin, ConfigMixin):
         condition_width: int = 256,
         dropout: float = 0.1,
         vocabulary_digest: str | None = None,
+        findings_add: bool = False,
     ) -> None:
         super().__init__()
         self.register_to_config(vocabulary_digest=checked_digest(vocabulary_digest))
         self.encoder = ConditionEncoder(condition_width, text_path="adaln", numbers_path="adaln")
+        if findings_add:
+            self.encoder.pool = TextTotal(condition_width)
         self.angle = AngleEmbedding(condition_width)
         self.form = nn.Embedding(len(FORMS), condition_width)
         # A beat that is known of the person: its vector, and whether there is one.

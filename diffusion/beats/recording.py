@@ -10,7 +10,16 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from diffusion.beats.code import BeatCode, Habits
-from diffusion.beats.compose import breath_rate, flutter_wave, gate_of, mixing_size, placed, with_fine
+from diffusion.beats.compose import (
+    SWELLED,
+    breath_rate,
+    breath_share,
+    flutter_wave,
+    gate_of,
+    mixing_size,
+    placed,
+    with_fine,
+)
 from diffusion.beats.measure import forms_of
 from diffusion.beats.shape import NUM_LEADS, BeatShape, add_p, add_qrst, stt_stretch
 from diffusion.beats.variation import Array, draw_rest, mixing_of
@@ -51,6 +60,7 @@ class LongRecording:
         self._code, self._habits, self._seed, self._clean = code, habits, int(seed), clean
         rng = self._generator(_ONCE, 0)
         self._shapes = with_fine(code, shapes, habits, rng)
+        self._breathing = breath_share(rng, float(code.array("breathing")[0]))
         self._breath_hz = breath_rate(rng)
         self._phase = rng.random(len(code.array("mixing_root"))) * 2 * np.pi
         self._flutter = flutter_wave(rng) if stream.rhythm.atrial == "flutter" else None
@@ -110,7 +120,7 @@ class LongRecording:
             wave,
             mixing_size(self._habits),
             self._code.array("mixing_root"),
-            float(self._code.array("breathing")[0]),
+            self._breathing,
         )
 
     def _noise(self, first: int, length: int) -> Array:
@@ -137,7 +147,7 @@ class LongRecording:
             self._generator(_REST, number + 1),
             self._habits.power_mv2,
             self._code.array("lead_agreement"),
-            self._habits.swelling,
+            SWELLED * self._habits.swelling,
             gate,
             length,
             self.fs_hz,

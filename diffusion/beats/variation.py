@@ -64,6 +64,12 @@ _ENVELOPE_HZ, _ENVELOPE_S = 12.0, 0.2
 _SLOW_SWELL, _SLOW_S = 0.6, 1.2
 #: Ten seconds show nothing slower, and its mean is not counted.
 _SLOWEST_HZ = 0.09
+#: A recording without mains has up to this much in the mains' band of what the neighbours would make of it.
+_NO_LINE = 2.0
+#: Logarithm of the power below .35 Hz over that of .7 to 1.2 Hz from which on a recorder keeps the baseline.
+_DRIFTS = 0.5
+#: What all leads share of a beat's mixing, as drawn for one as measured; on fold 9.
+_ALIKE = 1.4
 #: SD of the logarithm of how much beats differ.
 _UNEVEN = 0.7
 
@@ -268,7 +274,7 @@ def _noise(
     power = power_mv2.copy()
     for band in _LINES:
         floor = density[:, bins == band].sum(axis=1) * frequency[1]
-        power[:, band] = np.maximum(power[:, band] - 1.3 * floor, 0)
+        power[:, band] = np.maximum(power[:, band] - _NO_LINE * floor, 0)
     for band in range(BANDS):
         own = np.flatnonzero((bins == band) & (frequency > _SLOWEST_HZ))
         if not len(own):
@@ -295,6 +301,27 @@ def _smooth(power_mv2: Array, frequency: Array) -> Array:
     middle = np.log(0.5 * (EDGES_HZ[:-1] + EDGES_HZ[1:])[broad])
     at = np.log(np.maximum(frequency, 1e-3))
     return np.exp([np.interp(at, middle, row) for row in density]) * _beyond(density, middle, at)
+
+
+def line_bands() -> list[int]:
+    """Bands of the mains and its harmonic."""
+    return list(_LINES)
+
+
+def line_floor(power_mv2: Array) -> Array:
+    """(8, lines) mV^2 that the neighbours of powers (8, BANDS) would make of the bands of the mains."""
+    bands = list(_LINES)
+    return np.asarray(_smooth(power_mv2, EDGES_HZ[bands] + 1.0) * np.diff(EDGES_HZ)[bands])
+
+
+def keeps_baseline(power_mv2: Array) -> bool:
+    """Whether a recorder with powers (2, 8, BANDS) mV^2 lets drift through.
+
+    Diagnostic recorders do, down to .05 Hz (Kligfield et al. 2007, doi:10.1161/CIRCULATIONAHA.106.180200); some take
+    the baseline away, and then the slowest band holds less than those above it.
+    """
+    level = np.log(power_mv2[0].sum(axis=0)[:3])
+    return bool(level[0] - level[2] > _DRIFTS)
 
 
 def _beyond(density: Array, middle: Array, at: Array) -> Array:
@@ -334,7 +361,9 @@ def mixing_of(normal: Array, often: Array, wave: Array, scale: float, root: Arra
     """
     size = np.exp(_UNEVEN * often - _UNEVEN**2)[:, None]
     drawn = size * (np.sqrt(breathing) * wave + np.sqrt(1 - breathing) * normal)
-    return scale * (drawn @ root.T).reshape(len(normal), NUM_LEADS, NUM_LEADS)
+    mixing = scale * (drawn @ root.T).reshape(len(normal), NUM_LEADS, NUM_LEADS)
+    gain = np.trace(mixing, axis1=1, axis2=2)[:, None, None] / NUM_LEADS
+    return np.asarray(mixing + (_ALIKE - 1) * gain * np.eye(NUM_LEADS))
 
 
 def fine_power(difference: Array, length_s: float) -> Array:

@@ -277,6 +277,19 @@ class TextPool(nn.Module):
         return self.out((scores.softmax(dim=1)[..., None] * tokens).sum(dim=1))
 
 
+class TextTotal(TextPool):
+    """A `TextPool` that also adds its tokens up: a finding then weighs as much in a long report as in a short one."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.total = nn.Linear(width, width, bias=False)
+        nn.init.zeros_(self.total.weight)
+
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """(batch, token, width), (batch, token) -> (batch, width)."""
+        return super().forward(tokens, mask) + self.total((tokens * mask[..., None]).sum(dim=1))
+
+
 class RateClock(nn.Module):
     """Sines of time in units of the requested RR interval, for every position.
 

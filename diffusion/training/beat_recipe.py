@@ -1,7 +1,7 @@
 """Recipe ``physiogen train diffusion/beats``: the network that draws beats and habits."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import pi
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 
 from diffusion.beats.code import BeatCode
 from diffusion.beats.network import BeatDenoiser
-from diffusion.beats.variation import agreement
+from diffusion.beats.variation import agreement, keeps_baseline
 from diffusion.training.beat_sets import (
     BeatExample,
     BeatRows,
@@ -33,7 +33,7 @@ from gen.training.trainer import Validate
 #: Share of the variance of a beat's mixing that goes with breathing: recordings' neighbouring beats correlate by .2.
 BREATHING = 0.8
 DECLARED = Declared("diffusion")
-SAMPLING = {"scheduler": "heun", "num_inference_steps": 12, "guidance_scale": 1.0}
+SAMPLING = {"scheduler": "heun", "num_inference_steps": 12, "guidance_scale": 2.0}
 #: Measured beats in the run's folder.
 MEASURED = "beats.npz"
 _VALIDATION_PHI = np.linspace(0.06, 0.94, 12) * pi / 2
@@ -52,7 +52,7 @@ class BeatRecipe:
     recorded_share: float = 0.7
     """Share of samples that are recordings; the others are simulated."""
     simulated_hearts: int = 2000
-    init: str = "diffusion/weights/default"
+    init: str = ""
     """Checkpoint whose embedding of texts and numbers is the start; empty starts from random weights."""
 
 
@@ -61,6 +61,7 @@ def code_of(
 ) -> BeatCode:
     """The code of recordings; components of forms look at simulated hearts too, which show what is rare."""
     code = BeatCode()
+    examples = [diagnostic(e) for e in examples]
     code.fit(examples, hearts[:: max(1, len(hearts) // max(1, len(examples) // 2))])
     mixing = np.concatenate([e.mixing[:8] for e in examples if len(e.mixing)])
     covariance = mixing.T @ mixing / len(mixing)
@@ -68,6 +69,13 @@ def code_of(
     values, vectors = np.linalg.eigh(covariance)
     code.set_variation(lead_agreement, vectors * np.sqrt(np.maximum(values, 0)), BREATHING)
     return code
+
+
+def diagnostic(example: BeatExample) -> BeatExample:
+    """An example, without its habits where the recorder took the baseline away: such noise is not imitated."""
+    if example.habits is None or keeps_baseline(example.habits.power_mv2):
+        return example
+    return replace(example, habits=None)
 
 
 def start(model: BeatDenoiser, folder: str) -> None:
@@ -112,7 +120,7 @@ class _Beats(OfCache[BeatRecipe], Job[BeatRecipe]):
     leaves = (MEASURED,)
 
     def facts(self) -> dict[str, Any]:
-        """How beats are drawn unless asked otherwise."""
+        """How beats are drawn unless asked otherwise; guidance was chosen on fold 9."""
         return {"sampling": dict(SAMPLING)}
 
     def prepare(self) -> None:
@@ -155,7 +163,9 @@ class _Beats(OfCache[BeatRecipe], Job[BeatRecipe]):
 
     def build_validator(self, model: torch.nn.Module) -> Validate:
         code: Any = model.code
-        return _validator(rows_of(self.measured[1], code, variants=0, seed=self.settings.training.seed))
+        return _validator(
+            rows_of([diagnostic(e) for e in self.measured[1]], code, variants=0, seed=self.settings.training.seed)
+        )
 
     def checkpoint_config(self, model: torch.nn.Module) -> dict[str, Any]:
         return {**config_of(model), "pipeline": "synthesize"}
@@ -171,7 +181,7 @@ def model_of(
     lead_agreement: npt.NDArray[Any],
 ) -> BeatDenoiser:
     """The untrained network with the code of measured examples."""
-    model = BeatDenoiser(width=recipe.width, depth=recipe.depth, dropout=recipe.dropout)
+    model = BeatDenoiser(width=recipe.width, depth=recipe.depth, dropout=recipe.dropout, findings_add=True)
     if recipe.init:
         start(model, recipe.init)
     model.code = code_of(examples, hearts, lead_agreement)
@@ -183,6 +193,6 @@ def source_for(
 ) -> BeatSource:
     """Variations of recordings, and simulated hearts, in the recipe's shares."""
     seed = recipe.training.seed
-    recorded = rows_of(examples, model.code, variants=recipe.variants, seed=seed, earlier=True)
+    recorded = rows_of([diagnostic(e) for e in examples], model.code, variants=recipe.variants, seed=seed, earlier=True)
     simulated = rows_of(hearts, model.code, variants=1, seed=seed, earlier=True)
     return BeatSource([recorded, simulated], [recipe.recorded_share, 1 - recipe.recorded_share])

@@ -208,7 +208,13 @@ def run(
 
     def card() -> dict[str, Any]:
         return training_card(
-            recipe.about, data=work.sources(), config=shown, changes=changes, parts=work.parts(), facts=work.facts()
+            recipe.about,
+            data=work.sources(),
+            config=shown,
+            changes=changes,
+            parts=work.parts(),
+            facts=work.facts(),
+            reads=work.needs is not None,
         )
 
     if isinstance(work, Fit):

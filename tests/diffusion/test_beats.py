@@ -5,7 +5,7 @@ import pytest
 import torch
 from made_beats import fitted_code, some_habits, some_shape
 
-from diffusion.beats.code import WIDTH, with_intervals
+from diffusion.beats.code import WIDTH, with_intervals, with_larger_p
 from diffusion.beats.compose import compose
 from diffusion.beats.criteria import measured_shape, unmet
 from diffusion.beats.measure import forms_of, observed_beats
@@ -139,6 +139,9 @@ def test_a_code_gives_beats_back() -> None:
     assert (again.off_s - again.on_s, again.t_off_s) == pytest.approx((0.095, 0.36), abs=2e-3)
     back = code.habits(vector)
     assert back.mixing == pytest.approx(habits.mixing, rel=0.01)
+    larger = code.shape(with_larger_p(code, vector, 1.2), 0.8)
+    assert np.abs(larger.p).max() / np.abs(again.p).max() == pytest.approx(1.2, rel=0.02)
+    assert np.array_equal(larger.qrst, again.qrst)
     changed = code.shape(with_intervals(code, vector, 150.0, None, 220.0), 0.8)
     assert changed.off_s - changed.on_s == pytest.approx(0.150, abs=1e-3)
     assert changed.pr_s == pytest.approx(0.220, abs=1e-3)

@@ -173,7 +173,7 @@ def test_losses_of_beats_are_those_of_training(cache, tmp_path):
     vector[:, 5:9] = 7.0
     assert torch.equal(vector_losses(model, vector, mask, told, probe), found)
     # The whole command, on weights that draw beats.
-    for name in ("std", "qrst_scale", "p_scale"):
+    for name in ("std", "scale"):
         model.code.get_buffer(name).fill_(1.0)
     save_checkpoint(tmp_path / "beats", config={**model_config(model), "pipeline": "synthesize"}, model=model, card={})
     common = ["evaluate", "membership", "--data", str(cache), "--checkpoint", str(tmp_path / "beats")]

@@ -111,6 +111,26 @@ class Speed(Evaluation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LongRecordings(Evaluation):
+    """A day of one lead through reconstruct, measure and cmr: peak memory, time, and runs that were killed.
+
+    A process that is killed behind its first note and the same command again must end with the bytes of an undisturbed
+    run.
+    """
+
+    name = "long-recordings"
+    function = "gen.evaluation.long_recordings:run"
+    example = "--hours 2 --killed-hours 2"
+
+    hours: float = setting("of the recording; 0 for none", 24.0, least=0)
+    killed_hours: float = setting("of the recording whose runs are killed; 0 for none", 2.5, least=0)
+    lead: str = setting("that was recorded", "II")
+    fs: float = setting("its rate in Hz", 250.0, least=50)
+    seed: int = setting("of the simulated heart", 0, least=0)
+    only: tuple[str, ...] = setting("these commands; all by default", (), metavar="COMMANDS")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Robustness(Evaluation):
     """Damaged files of every format: read, or refused in one line; tracebacks, hangs, half-written files and memory.
 

@@ -1,10 +1,13 @@
 """The floor's evaluations, run small by their command."""
 
 import csv
+import sys
 
 import pytest
 
 from gen.cli import run
+from gen.evaluation.long_recordings import killed, write_recording
+from gen.io import read
 from gen.results import Results
 
 
@@ -68,3 +71,35 @@ def test_cohort_beside_ptb_xl(data_dir, tmp_path):
     assert found["features/hr bpm, real/50th percentile"].unit == "bpm"
     assert 0 < found["correlation of leads, absolute difference/mean"].value < 1
     assert found["correlation of leads, real/I/I"].value == 1
+
+
+def test_long_recordings_tell_memory_and_time(tmp_path, capsys):
+    shape = ["--hours", "0.02", "--killed-hours", "0", "--fs", "100"]
+    found = evaluated("long-recordings", *shape, "--only", "measure", out=tmp_path / "l.json")
+    assert 0.05 < found["one lead/measure/peak memory"].value < 4
+    assert found["one lead/measure/processor time"].value > 0
+    assert run(["evaluate", "long-recordings", *shape, "--only", "twin"]) == 2
+    assert "accepted: reconstruct, measure, cmr" in capsys.readouterr().err
+
+
+def test_a_process_is_killed_behind_its_first_note(tmp_path):
+    code = (
+        "import sys, time, pathlib\n"
+        "folder = pathlib.Path(sys.argv[1]) / 'deep'; folder.mkdir()\n"
+        "(folder / '.partial-notes.jsonl').write_text('{}\\n{}\\n')\n"
+        "time.sleep(float(sys.argv[2]))\n"
+        "(folder / 'end').touch()"
+    )
+    for wait, expected in (("60", True), ("0", False)):
+        folder = tmp_path / wait
+        folder.mkdir()
+        if not expected:
+            code = code.replace("{}\\n{}", "{}")  # nothing but the name of the work
+        assert killed([sys.executable, "-c", code, str(folder), wait], folder) is expected
+        assert (folder / "deep" / "end").exists() is not expected
+
+
+def test_a_written_recording_has_its_length(tmp_path):
+    write_recording(tmp_path / "day.hea", 0.4, lead="V1", fs_hz=50, seed=1)
+    record = read(tmp_path / "day.hea")
+    assert (record.leads, record.duration_s, record.synthetic) == (("V1",), 1440, True)

@@ -9,7 +9,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from gen.card import About, Source, make_card, training_card
+from gen.card import SIMULATED, About, Source, make_card, training_card
 from gen.checkpoint import (
     checkpoint_digest,
     load_checkpoint,
@@ -274,7 +274,7 @@ def test_a_card_without_intended_use_is_refused_before_anything_is_written(tmp_p
 
 
 def test_a_card_names_data_only_where_the_recipe_takes_some():
-    about = About("toy/net", "t", "i", "l")
+    about = About(name="toy/net", task="t", intended_use="i", limits="l")
     for reads, words in ((True, "toy/net --data CACHE --out RUN"), (False, "toy/net --out RUN")):
-        card = training_card(about, data=[], changes={"width": "5"}, reads=reads)
+        card = training_card(about, data=[SIMULATED], changes={"width": "5"}, reads=reads)
         assert card["training"]["commands"] == [f"physiogen train {words} --set width=5"]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gen.files import printable
-from gen.io.common import Given
+from gen.io.common import Given, MissingFact
 from gen.leads import LEADS_12, LeadError, canonical_lead, canonical_leads, derivable, to_leads
 from gen.records import InputError
 from gen.signals import resample
@@ -28,10 +28,42 @@ _BRAIN = re.compile(r"(?:eeg )?(?:fp|af|fc|ft|tp|cp|po|[fotpam])(?:z|\d{1,2})(?:
 _IEC_CHEST = re.compile(r"c[1-6]", re.IGNORECASE)
 #: An ECG channel that does not say which: ``ECG``, ``EKG 2``, ``Channel 3``, ``1``, no name.
 _UNNAMED = re.compile(
-    r"(?:ecg|ekg|e\.c\.g\.|electrocardiogram|elektrokardiogramm|voltage|value|channel|chan|ch|kanal|canal|lead)?"
+    r"(?:ecg|ekg|e\.c\.g\.|electrocardiogram|elektrokardiogramm|voltage|value|channel|chan|ch|kanal|canal|lead|samples?)?"
     r"[ _.#-]*\d{0,2}",
     re.IGNORECASE,
 )
+
+
+#: Bipolar leads of Holter recorders and the standard lead that is most like each; they are not the same.
+_BIPOLAR = {
+    "CM1": "V1", "CS1": "V1", "MCL1": "V1", "CM2": "V2", "CS2": "V2", "CM3": "V3", "CM4": "V4", "CM5": "V5",
+    "CS5": "V5", "CC5": "V5", "CM6": "V6", "MCL6": "V6", "CS6": "V6",
+}  # fmt: skip
+#: What a message suggests for channels that say nothing.
+_EXAMPLES = ("II", "V1", "V5", "I", "V2", "V3", "V4", "V6", "III", "aVR", "aVL", "aVF")
+
+
+def nearest_leads(names: Sequence[str]) -> list[str]:
+    """For each channel the lead that a message suggests: the standard one that a bipolar lead is most like, or any."""
+    near = [_bipolar(name) for name in names]
+    free = ("I",) if len(names) == 1 else tuple(lead for lead in _EXAMPLES if lead not in near)
+    rest = iter(free)
+    seen: set[str] = set()
+    found = []
+    for lead in near:
+        lead = lead if lead is not None and lead not in seen else next(rest, "-")
+        seen.add(lead)
+        found.append(lead)
+    return found
+
+
+def is_bipolar(names: Sequence[str]) -> bool:
+    """Whether there is a bipolar lead of a Holter recorder among channels."""
+    return any(_bipolar(name) for name in names)
+
+
+def _bipolar(name: str) -> str | None:
+    return _BIPOLAR.get(name.strip().upper().replace("-", ""))
 
 
 def is_unnamed_ecg(name: str) -> bool:
@@ -160,10 +192,6 @@ def _by_name(
     return Channels(rows, leads, skipped, result, reasons)
 
 
-#: Where columns can be named.
-_OF_CSV = "; or say what each column is: --columns time,I,-"
-
-
 def _by_position(
     path: Path, names: Sequence[str], wanted: tuple[str, ...] | None, faults: Mapping[int, str]
 ) -> Channels:
@@ -172,11 +200,14 @@ def _by_position(
     ecg = [i for i in every if _UNNAMED.fullmatch(names[i].strip())]
     if wanted is None:
         shown = ", ".join(repr(printable(names[i])) for i in (ecg or every) if names[i].strip())
-        of = f" (its channels are {shown})" if shown else ""
-        raise InputError(
-            f"{path}: lead names are missing{of}; give them in order (leads='I,II', --leads I,II; known leads: "
-            f"{', '.join(LEADS_12)}{_OF_CSV if path.suffix.lower() in ('.csv', '.tsv', '.txt') else ''})"
-        )
+        asked = ecg or list(every)
+        example = ",".join(nearest_leads([names[i] for i in asked]))
+        near = "; bipolar, and only like the standard leads named here" if is_bipolar(names) else ""
+        of = f" (its channels are {shown}{near})" if shown else ""
+        raise MissingFact(
+            path, f"lead names{of}", f"--leads {example}", f"leads={example!r}",
+            {"leads": LEADS_12[: len(asked)]},
+        )  # fmt: skip
     for rows in (ecg, [i for i in every if i not in faults], list(every)):
         if len(rows) == len(wanted):
             bad = next((i for i in rows if i in faults), None)

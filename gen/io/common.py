@@ -5,9 +5,9 @@ import logging
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -66,6 +66,49 @@ def library(name: str, extra: str) -> ModuleType:
         raise InputError(f"this format needs {name}: pip install 'physiogen[{extra}]'") from error
 
 
+class MissingFact(InputError):
+    """A file does not say something that the caller can supply.
+
+    Attributes:
+        what: is missing, in words.
+        option: of the command line that supplies it, with an example.
+        keyword: the same for a call.
+        stand_in: fields of `Given` with values that let reading go on, to find out what else is missing.
+    """
+
+    def __init__(self, path: Path, what: str, option: str, keyword: str, stand_in: Mapping[str, Any]) -> None:
+        verb = "are" if what.startswith("lead names") else "is"
+        super().__init__(f"{path}: {what} {verb} missing; say it, such as {option} (in Python {keyword})")
+        self.path, self.what, self.option, self.keyword, self.stand_in = path, what, option, keyword, stand_in
+
+
+def all_missing(read: Callable[["Given"], object], given: "Given", first: MissingFact) -> InputError:
+    """One error for everything that a file does not say, so that nobody is asked twice.
+
+    Args:
+        read: reads the file.
+        given: what the caller supplied.
+        first: what reading stopped at.
+    """
+    found = [first]
+    while len(found) < len(fields(Given)):
+        given = replace(given, **found[-1].stand_in)
+        try:
+            read(given)
+        except MissingFact as another:
+            found.append(another)
+            continue
+        except InputError:  # with stand-ins anything can go wrong
+            pass
+        break
+    if len(found) == 1:
+        return first
+    order = sorted(found, key=lambda each: ("fs_hz" not in each.stand_in, "unit" not in each.stand_in))
+    what, options, keywords = ([getattr(each, name) for each in order] for name in ("what", "option", "keyword"))
+    said = f"{', '.join(what[:-1])} and {what[-1]} are missing; say it, such as {' '.join(options)}"
+    return InputError(f"{first.path}: {said} (in Python {', '.join(keywords)})")
+
+
 @dataclass(frozen=True)
 class Given:
     """What the caller supplied for files that do not say it themselves; contradicting a file is an error.
@@ -96,7 +139,7 @@ class Given:
             InputError: no rate, one that no ECG has, or one that contradicts the caller.
         """
         if found is None and self.fs_hz is None:
-            raise InputError(f"{path}: the sampling rate is missing; give it (fs_hz=500, --fs 500)")
+            raise MissingFact(path, "the sampling rate", "--fs 500", "fs_hz=500", {"fs_hz": 500.0})
         possible = found is not None and LOWEST_HZ <= found <= HIGHEST_HZ
         accepted = f"accepted: {LOWEST_HZ:g} to {HIGHEST_HZ:g} Hz"
         if self.fs_hz is None:
@@ -119,7 +162,7 @@ class Given:
         except ValueError as error:
             raise InputError(f"{path}: {error}") from error
         if stated is None and given is None:
-            raise InputError(f"{path}: the unit is missing; give it (unit='uV', --unit uV; accepted: V, mV, uV, nV)")
+            raise MissingFact(path, "the unit (V, mV, uV, nV)", "--unit mV", "unit='mV'", {"unit": "mV"})
         if stated is not None and given is not None and stated != given:
             raise InputError(f"{path}: the file says unit {found}, but {self.unit} was given")
         return stated if stated is not None else given  # type: ignore[return-value]

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from gen.files import one_line
-from gen.io.channels import assume, choose, is_unnamed_ecg
+from gen.io.channels import Channels, assume, choose, is_unnamed_ecg, nearest_leads
 from gen.io.comments import to_comments
-from gen.io.common import Given, is_lead, make_record, number_text, reading
+from gen.io.common import Given, MissingFact, is_lead, make_record, number_text, reading
 from gen.io.csv_clock import Clock, best_clock, read_clock, spread
 from gen.io.csv_layout import MOMENT, TIME_NAME, Layout, columns_in, facts_in, find_layout, is_time_or_index, split_unit
 from gen.records import EcgRecord, InputError
@@ -45,16 +45,20 @@ def read_csv(path: Path, given: Given) -> EcgRecord:
     facts = facts_in(layout)
     names = layout.columns
     keep = [i for i in range(table.width) if names is None or not (names[i] == SKIP or is_time_or_index(names[i]))]
+    if not keep and names is not None:  # a table of times and samples
+        keep = [i for i, name in enumerate(names) if name.strip().lower() in ("sample", "samples")]
     if not keep:
         raise InputError(f"{path}: no lead among the columns {', '.join(names or [])}")
     clock = _clock(path, layout, table)
     fs_hz, clock = _rate(path, layout, clock, given, facts)
     pairs = [split_unit(names[i]) for i in keep] if names is not None else None
-    chosen = choose(path, _lead_names(layout, pairs, given), given, len(keep))
+    chosen = _chosen(path, layout, pairs, given, keep, table.width)
     unit = layout.keys.get("unit")
-    factors = []
-    for row in chosen.rows:
-        factors.append(given.factor(path, unit if pairs is None else pairs[row][1] or unit))
+    units = [unit if pairs is None else pairs[row][1] or unit for row in chosen.rows]
+    try:
+        factors = [given.factor(path, each) for each in units]
+    except MissingFact as missing:
+        raise _with_likely_unit(missing, table.numbers(keep[chosen.rows[0]])) from missing
     signal = np.stack([table.numbers(keep[row]) for row in chosen.rows]) * np.array(factors)[:, None]
     if clock is not None:
         if clock.places is not None:
@@ -64,6 +68,43 @@ def read_csv(path: Path, given: Given) -> EcgRecord:
     chosen.note(facts["metadata"])
     signal, leads = chosen.finish(signal)
     return make_record(path, signal, fs_hz, leads, facts)
+
+
+def _chosen(
+    path: Path,
+    layout: Layout,
+    pairs: list[tuple[str, str | None]] | None,
+    given: Given,
+    keep: list[int],
+    width: int,
+) -> Channels:
+    """The columns that are read.
+
+    Raises:
+        MissingFact: leads are not named; the message names every column of the file.
+    """
+    try:
+        return choose(path, _lead_names(layout, pairs, given), given, len(keep))
+    except MissingFact as missing:
+        names = nearest_leads([pairs[k][0] if pairs is not None else "" for k in range(len(keep))])
+        said = dict(zip(keep, names, strict=True))
+        whole = [said.get(i) or _time_name(layout, i) or SKIP for i in range(width)]
+        example = ",".join(whole)
+        what = missing.what if pairs is not None else f"lead names of its {len(keep)} columns"
+        raise MissingFact(path, what, f"--columns {example}", f"columns={example!r}", missing.stand_in) from missing
+
+
+def _with_likely_unit(missing: MissingFact, samples: np.ndarray) -> MissingFact:
+    """The question for the unit with an example that fits the samples: an ECG spans some millivolt."""
+    span = float(np.ptp(np.nan_to_num(samples))) if len(samples) else 0.0
+    unit = "uV" if span > 50 else "V" if 0 < span < 0.02 else "mV"
+    return MissingFact(missing.path, missing.what, f"--unit {unit}", f"unit={unit!r}", {"unit": unit})
+
+
+def _time_name(layout: Layout, column: int) -> str | None:
+    """``time`` or ``time_ms`` for a column of times."""
+    match = TIME_NAME.fullmatch(layout.columns[column].strip().lower()) if layout.columns is not None else None
+    return None if match is None else f"time_{match[1]}" if match[1] else "time"
 
 
 def looks_like_ecg(path: Path) -> bool:

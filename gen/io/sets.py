@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gen.io import formats
-from gen.io.common import Given, parse_age, parse_sex, reading
+from gen.io.common import Given, MissingFact, all_missing, parse_age, parse_sex, reading
 from gen.io.inputs import files_in, resolve
 from gen.io.table import _is_set_table, _rows
 from gen.io.writer import COLUMNS, metadata_row
@@ -78,7 +78,10 @@ def _read_file(file: Path, given: Given) -> EcgRecord:
     found = formats.detect(file)
     if given.columns is not None and found.name != "csv":
         raise InputError(f"{file}: --columns names the columns of CSV files; this one is {found.name}")
-    return found.read(file, given)
+    try:
+        return found.read(file, given)
+    except MissingFact as missing:
+        raise all_missing(lambda more: found.read(file, more), given, missing) from missing
 
 
 def read_set(
@@ -154,7 +157,10 @@ def _iter_file(file: Path, given: Given) -> Iterator[EcgRecord]:
     elif file.suffix.lower() in (".npz", ".npy") and file.stat().st_size:
         from gen.io.npz import iter_npz
 
-        yield from iter_npz(file, given)
+        try:
+            yield from iter_npz(file, given)
+        except MissingFact as missing:
+            raise all_missing(lambda more: next(iter_npz(file, more)), given, missing) from missing
     elif file.suffix.lower() == ".json" and file.stat().st_size:
         from gen.io.devices import iter_device
 

@@ -188,7 +188,10 @@ def test_electrodes_of_the_brain_are_no_chest_leads():
 
 def test_numbered_channels_have_to_be_named(tmp_path, ecg):
     plain(tmp_path / "h", ("ECG 1", "ECG 2", "RESP"), ecg[[6, 10, 5]])
-    with pytest.raises(InputError, match=r"h.hea: lead names are missing \(its channels are 'ECG 1', 'ECG 2'\)"):
+    with pytest.raises(
+        InputError,
+        match=r"h.hea: lead names \(its channels are 'ECG 1', 'ECG 2'\) are missing; say it, such as --leads",
+    ):
         read(tmp_path / "h")
     record = read(tmp_path / "h", leads="V1,V5")
     assert (record.leads, record.metadata["skipped_channels"]) == (("V1", "V5"), ["RESP"])

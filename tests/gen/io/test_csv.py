@@ -84,7 +84,7 @@ def test_what_a_file_lacks_is_supplied(tmp_path):
     file = save(tmp_path, "1,2\n3,4\n")
     record = read(file, fs_hz=250, unit="uV", leads="II,V1")
     np.testing.assert_allclose(record.signal_mv, [[0.001, 0.003], [0.002, 0.004]], rtol=1e-6)
-    for missing, words in [("fs_hz", "rate is missing"), ("unit", "unit is missing"), ("leads", "names are missing")]:
+    for missing, words in [("fs_hz", "rate is missing"), ("unit", "the unit"), ("leads", "lead names")]:
         facts = {"fs_hz": 250, "unit": "uV", "leads": "II,V1"}
         del facts[missing]
         with pytest.raises(InputError, match=words):
@@ -97,7 +97,7 @@ def test_what_a_file_lacks_is_supplied(tmp_path):
         ("I,II\n1,2\n3,x\n", "row 3, column II: 'x' is not a number"),
         ("I,II\n1,2\n3\n", "row 3 has 1 cells, expected 2"),
         ("I,II\n1,2\n3,4,5\n", "row 3 has 3 cells, expected 2"),
-        ("foo,bar\n1,2\n", "lead names are missing (its channels are 'foo', 'bar'); give them in order"),
+        ("foo,bar\n1,2\n", "lead names (its channels are 'foo', 'bar') are missing; say it, such as --columns II,V1"),
         ("I,Lead I\n1,2\n", "lead I is given twice"),
         ("I,II\n1,2,\n", "row 2 has 3 cells, but the header names 2 columns"),
         ("# unit: kg\nI,II\n1,2\n", "unit 'kg' cannot be converted"),

@@ -63,5 +63,5 @@ def test_other_formats_have_no_columns_to_name(tmp_path):
 
 
 def test_what_lacks_names_says_how_to_give_them(tmp_path):
-    with pytest.raises(InputError, match="--columns time,I,-"):
+    with pytest.raises(InputError, match="--columns II,V1,V5"):
         read(table(tmp_path / "x.csv", "ch1,ch2,ch3"), fs_hz=250, unit="mV")

@@ -105,7 +105,7 @@ def test_a_lone_channel_called_ecg_is_named_by_the_caller(tmp_path, leads):
     signal, _ = leads
     channels = [channel("ECG", signal[0]), channel("Accelerometer_X", np.zeros(1000), "mg", 100)]
     file = edf(tmp_path / "x.edf", channels)
-    with pytest.raises(InputError, match=r"lead names are missing \(its channels are 'ECG'\)"):
+    with pytest.raises(InputError, match=r"lead names \(its channels are 'ECG'\) are missing"):
         read(file)
     np.testing.assert_allclose(read(file, leads="I").signal_mv[0], signal[0] / 1000, atol=1e-6)
 

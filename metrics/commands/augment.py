@@ -128,10 +128,16 @@ def _run(
         progress=lambda line: bar.update(next(done), line.partition(" (")[0]),
     )
     shown = {_said(name): row for name, row in table(results).items()}
-    command = f"physiogen augment --real {real.name} --synthetic {synthetic.name} --shares {','.join(map(str, shares))}"
+    shown_at = [str(folder) if not folder.is_absolute() else folder.name for folder in (real, synthetic)]
+    command = f"physiogen augment --real {shown_at[0]} --synthetic {shown_at[1]} --shares {','.join(map(str, shares))}"
+    command += "".join(
+        f" --{name} {value}"
+        for name, value, usual in (("ratio", ratio, None), ("seeds", seeds, 3), ("steps", steps, None))
+        if value != usual
+    )
     return Results(
         "augment",
-        command + (f" --seeds {seeds}" if seeds != 3 else ""),
+        command,
         {"macro AUROC on the test patients, trained on": shown},
         data=[data_at(real), data_at(synthetic)],
         n=len(loaded["test"]),

@@ -29,7 +29,8 @@ ENGLISH = (
 )  # fmt: skip
 GERMAN = (
     "Name,Jo", "Geburtsdatum,01.01.1960", "Aufzeichnungsdatum,2024-01-01 10:00:00 +0100",
-    "Klassifizierung,Sinusrhythmus", "Symptome,", "Software-Version,1.90", 'Gerät,"Watch6,2"', "Messrate,512 Hertz", "", "Ableitung,Ableitung I",
+    "Klassifizierung,Sinusrhythmus", "Symptome,", "Software-Version,1.90", 'Gerät,"Watch6,2"',
+    "Messrate,512 Hertz", "", "Ableitung,Ableitung I",
     "Einheit,µV",
 )  # fmt: skip
 POLAR = "Phone timestamp;sensor timestamp [ns];timestamp [ms];ecg [uV]\n"

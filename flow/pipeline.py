@@ -5,6 +5,7 @@ heart = pipeline(record, num_samples=8, seed=0)
 heart.cine, heart.samples, heart.volumes["edv_ml"]
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from gen.cine import CineRecord
 from gen.files import read_json, replace_folder
 from gen.precision import reduced_precision
 from gen.randomness import record_generator
-from gen.records import EcgRecord, InputError
+from gen.records import EcgRecord, InputError, records_of
 from gen.simulate.cine import LEVEL_SHARES, usual_length_mm
 
 __all__ = ["ECGToCMRPipeline", "HeartResult", "Interval", "load", "save_pipeline", "with_patient"]
@@ -105,6 +106,17 @@ class ECGToCMRPipeline:
         steps, solver = index.get("steps", 8), index.get("solver", "euler")
         return cls(encoder, codec, network, reader, digest, steps, solver, calibration)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.network.parameters()).device
+
+    def to(self, device: Any) -> "ECGToCMRPipeline":
+        """The same pipeline with its networks on another device, such as ``"cuda"``; hearts come back to the CPU."""
+        for part in (self.encoder, self.codec, self.network):
+            part.to(device)
+        return self
+
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the pipeline as a folder that `from_pretrained` opens; weights in full precision."""
         folder = Path(folder)
@@ -121,8 +133,10 @@ class ECGToCMRPipeline:
 
     def __call__(
         self,
-        record: EcgRecord,
+        record: Any,
         *,
+        fs: float | None = None,
+        leads: Sequence[str] | str | None = None,
         num_samples: int = 8,
         seed: int = 0,
         levels: str = "mid",
@@ -136,7 +150,9 @@ class ECGToCMRPipeline:
         Age, sex, height and weight are taken from ``record.patient``; each may be unknown.
 
         Args:
-            record: any leads, rate and length with three heartbeats; missing leads are reconstructed first.
+            record: any leads, rate and length with three heartbeats; missing leads are reconstructed first. Or an array
+                or tensor (lead, time) in millivolt, see `gen.records.records_of`.
+            fs, leads: sampling rate in Hz and names of the rows of an array.
             num_samples: hearts that could belong to this ECG; sample k of a seed is the same whatever else is drawn.
             seed: of the samples.
             levels: slices of a heart, see `slice_levels`.
@@ -150,6 +166,10 @@ class ECGToCMRPipeline:
         if num_samples < 1:
             raise InputError(f"num_samples must be 1 or more, got {num_samples}")
         heights = self.slice_levels(levels)
+        found = records_of(record, fs, leads)
+        if not isinstance(found, EcgRecord):
+            raise InputError(f"{len(found)} records; accepted: one at a time")
+        record = found
         prepared = prepare(record, self.encoder, allow_bad_leads=allow_bad_leads)
         seeds = (seed, record.record_id)
         drawing = {"steps": steps or self.steps, "solver": solver or self.solver, "guidance": guidance}
@@ -191,11 +211,13 @@ class ECGToCMRPipeline:
     @torch.no_grad()
     def context(self, prepared: Prepared, level: float = MID_LEVEL) -> Context:
         """Conditions (batch of one) of a prepared ECG."""
-        signal, beat = (torch.from_numpy(x)[None] for x in (prepared.signal_mv, prepared.beat_mv))
-        features = self.encoder.features(signal, beat, torch.tensor([prepared.beats.rr_s], dtype=torch.float32))
-        tokens = cycle_tokens(features, torch.from_numpy(prepared.weights)[None])
-        numbers = Conditions.of(prepared.beats.rr_s, prepared.ecg.patient, level).values
-        return Context(tokens, summary_of(features), torch.from_numpy(numbers), torch.ones(1, dtype=torch.bool))
+        device = self.device
+        signal, beat = (torch.from_numpy(x)[None].to(device) for x in (prepared.signal_mv, prepared.beat_mv))
+        rr = torch.tensor([prepared.beats.rr_s], dtype=torch.float32, device=device)
+        features = self.encoder.features(signal, beat, rr)
+        tokens = cycle_tokens(features, torch.from_numpy(prepared.weights)[None].to(device))
+        numbers = torch.from_numpy(Conditions.of(prepared.beats.rr_s, prepared.ecg.patient, level).values).to(device)
+        return Context(tokens, summary_of(features), numbers, torch.ones(1, dtype=torch.bool, device=device))
 
     def _draw_slices(
         self,
@@ -228,7 +250,7 @@ class ECGToCMRPipeline:
         drawing: dict[str, Any],
         known: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        noise = self.noise(*seeds, count)
+        noise = self.noise(*seeds, count).to(self.device)
         many = Context(
             context.tokens.expand(count, -1, -1),
             context.summary.expand(count, -1),
@@ -244,9 +266,9 @@ class ECGToCMRPipeline:
         One loop at a time, so that a heart does not depend on what it was drawn with.
         """
         anatomy, motion = self.codec.restore(*self.network.unpack(latent[None])[:2])
-        with reduced_precision():
+        with reduced_precision(self.device.type):
             decoded = self.codec.decode(anatomy, motion)
-        return decoded.frames[0].clamp(0, 1).float().numpy(), decoded.masks()[0].numpy()
+        return decoded.frames[0].clamp(0, 1).float().cpu().numpy(), decoded.masks()[0].cpu().numpy()
 
     def _cine(
         self,

@@ -106,3 +106,67 @@ class EcgRecord:
         if fs_hz == self.fs_hz:
             return self
         return replace(self, signal_mv=resample(self.signal_mv, self.fs_hz, fs_hz), fs_hz=fs_hz)
+
+
+#: Above this an array is no millivolt: the largest complexes of a heart stay far below.
+_LARGEST_MV = 50.0
+
+
+def records_of(
+    signal: Any, fs: float | None = None, leads: Sequence[str] | str | None = None
+) -> "EcgRecord | list[EcgRecord]":
+    """Records from what a caller has at hand: records as they are, arrays and tensors with their rate and leads.
+
+    Args:
+        signal: an `EcgRecord`, several of them, or millivolt as (lead, time) or (record, lead, time): a NumPy array, a
+            torch tensor of any device, or nested lists. A single lead may be (time,).
+        fs: sampling rate in Hz; of arrays.
+        leads: names of an array's rows, in order, such as ``["II", "V1", "V5"]`` or ``"II,V1,V5"``.
+
+    Returns:
+        One record for records and (lead, time), a list for several.
+
+    Raises:
+        InputError: rate or leads of an array are missing or do not fit it, or it is not in millivolt.
+    """
+    if isinstance(signal, EcgRecord):
+        return signal
+    if (
+        isinstance(signal, Sequence)
+        and not isinstance(signal, str)
+        and all(isinstance(each, EcgRecord) for each in signal)
+    ):
+        return list(signal)
+    names = tuple(part.strip() for part in leads.split(",")) if isinstance(leads, str) else tuple(leads or ())
+    missing = [word for word, given in (("fs=500", fs is not None), ('leads=["II", "V1", "V5"]', names)) if not given]
+    if missing:
+        raise InputError(f"an array says neither rate nor leads: give {' and '.join(missing)}")
+    array = _array(signal)
+    array = array[None] if array.ndim == 1 else array
+    if array.ndim not in (2, 3) or array.shape[-2] != len(names) or not array.shape[-1]:
+        turned = array.ndim in (2, 3) and array.shape[-1] == len(names)
+        hint = "; it looks like (time, lead): transpose it" if turned else ""
+        raise InputError(
+            f"an array of shape {array.shape} for {len(names)} leads ({', '.join(names)}); accepted: (lead, time) or "
+            f"(record, lead, time){hint}"
+        )
+    largest = float(np.nanmax(np.abs(array))) if np.isfinite(array).any() else 0.0
+    if np.isinf(array).any() or largest > _LARGEST_MV:
+        raise InputError(f"an array with values to {largest:g}: expected millivolt; divide microvolt by 1000")
+    try:
+        many = array if array.ndim == 3 else array[None]
+        made = [EcgRecord(each, float(fs or 0), names, f"array_{k:06d}") for k, each in enumerate(many)]
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return made if array.ndim == 3 else made[0]
+
+
+def _array(signal: Any) -> np.ndarray:
+    if hasattr(signal, "detach"):  # a torch tensor, of any device; nothing here imports torch
+        signal = signal.detach().cpu().numpy()
+    try:
+        return np.asarray(signal, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{type(signal).__name__} is no ECG; accepted: what read() gives, or an array in mV with fs= and leads="
+        ) from error

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
-from gen.leads import LEADS_8_TO_12, LEADS_12, canonical_leads
-from gen.records import EcgRecord, InputError
+from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, save_checkpoint
+from gen.leads import LEADS_8_TO_12, LEADS_12, canonical_leads, parse_leads
+from gen.records import EcgRecord, InputError, records_of
 from gen.signals import fill_gaps, resample
 from vae.networks.baseline import LEVELS
 from vae.networks.lead_vae import LeadVAE
@@ -62,9 +62,10 @@ class ReconstructionPipeline:
 
     def __call__(
         self,
-        records: EcgRecord | Sequence[EcgRecord],
+        records: Any,
         *,
-        leads: Sequence[str] | None = None,
+        fs: float | None = None,
+        leads: Sequence[str] | str | None = None,
         num_samples: int = 0,
         seed: int = 0,
         allow_bad_leads: bool = False,
@@ -75,8 +76,10 @@ class ReconstructionPipeline:
         """Reconstruct one record (`Reconstruction`) or several (a list of them).
 
         Args:
-            records: any leads, rate and length from one second on.
-            leads: leads to use as input; all that a record has where not given.
+            records: any leads, rate and length from one second on; or arrays and tensors in millivolt, (lead, time) or
+                (record, lead, time), see `gen.records.records_of`.
+            fs: sampling rate in Hz of an array.
+            leads: leads to use as input, all that a record has where not given; names of an array's rows.
             num_samples: draws from the model besides its mean.
             seed: of the draws; draw k of a record depends on seed, k and the record's name alone.
             allow_bad_leads: rebuild flat or saturated leads instead of refusing them.
@@ -93,11 +96,40 @@ class ReconstructionPipeline:
         if references:
             check_references(references, trust=trust_reference)
             person = Person(self, references, trust_reference)
-        wanted = None if leads is None else canonical_leads(leads)
-        many = [records] if isinstance(records, EcgRecord) else list(records)
+        found = records_of(records, fs, leads)
+        wanted = None if leads is None else parse_leads(leads) if isinstance(leads, str) else canonical_leads(leads)
+        many = [found] if isinstance(found, EcgRecord) else found
         observations = [observe(record, wanted, allow_bad_leads=allow_bad_leads) for record in many]
         results = list(self._reconstruct(many, observations, num_samples, seed, person))
-        return results[0] if isinstance(records, EcgRecord) else results
+        return results[0] if isinstance(found, EcgRecord) else results
+
+    @property
+    def device(self) -> Any:
+        """Where the network is; ``cpu`` for methods without one."""
+        return getattr(self.predictor, "device", "cpu")
+
+    def to(self, device: Any) -> "ReconstructionPipeline":
+        """The same pipeline with its network on another device, such as ``"cuda"``; linear methods stay as they are."""
+        if isinstance(self.predictor, NetworkPredictor):
+            self.predictor.to(device)
+        return self
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write the weights as a folder that `from_pretrained` opens; in full precision, bands included.
+
+        Raises:
+            InputError: a linear method has no weights of its own.
+        """
+        if not isinstance(self.predictor, NetworkPredictor):
+            raise InputError(f"method {self.predictor.name!r}: no weights to write; accepted: default or wearecg")
+        config = {**model_config(self.predictor.model), "pipeline": "reconstruct"}
+        save_checkpoint(Path(folder), config=config, model=self.predictor.model)
+        return Path(folder)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, *, device: Any = "cpu") -> "ReconstructionPipeline":
+        """Open a folder of weights; raises `InputError` where it is none."""
+        return load(folder).to(device)
 
     def person(self, references: Sequence[EcgRecord]) -> "Person":
         """Complete recordings of one person, for calls whose recordings are known to be of the same person."""

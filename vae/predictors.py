@@ -101,6 +101,11 @@ class NetworkPredictor:
         self.residual = Residual.of(model.config.residual) if isinstance(model, LeadVAE) else None
         self.device = device
 
+    def to(self, device: str) -> None:
+        """Move the network to another device."""
+        self.model = self.model.to(device)
+        self.device = device
+
     def linear(self, signal_mv: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """The conditional mean that the network starts from; zero for the published network, which has none."""
         if not isinstance(self.model, LeadVAE):
@@ -122,7 +127,7 @@ class NetworkPredictor:
         # Before padding, which would look like a hole.
         parts = None if isinstance(self.model, WearECG) else padded(self.model.split(x, mask, augmented), pad)
         x, mask = torch.nn.functional.pad(x, (0, pad)), torch.nn.functional.pad(mask, (0, pad))
-        with reduced_precision(self.device):
+        with reduced_precision(torch.device(self.device).type):
             mean, scale, draws, half = self._predict(x, mask, parts, batch.seeds, num_samples)
         cut = (slice(None), slice(None), slice(0, length))
         return Prediction(

@@ -25,7 +25,7 @@ from diffusion.twin.sources import GAP_FEATURES, base_input
 from gen.card import part, validation_metrics
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, save_checkpoint
 from gen.files import read_json, write_json
-from gen.records import EcgRecord, InputError
+from gen.records import EcgRecord, InputError, records_of
 from gen.signals import fill_gaps
 from metrics.measurement.parameters import Parameters
 from metrics.measurement.records import measure_and_delineate, measure_records
@@ -106,21 +106,31 @@ class ECGTwinPipeline(DiffusionPipeline):
         self.generator.set_progress_bar_config(**options)
 
     @torch.inference_mode()
-    def prepare(self, records: EcgRecord | Sequence[EcgRecord], *, report: str | None = None) -> Reference:
+    def prepare(
+        self,
+        records: Any,
+        *,
+        report: str | None = None,
+        fs: float | None = None,
+        leads: Sequence[str] | str | None = None,
+    ) -> Reference:
         """Read a person off one recording or several.
 
         Missing and flat leads are rebuilt first; rate, intervals and axis are measured.
 
         Args:
-            records: any leads and rate, four seconds or more; the first ten seconds count.
+            records: any leads and rate, four seconds or more; the first ten seconds count. Or arrays and tensors, see
+                `gen.records.records_of`.
             report: findings of the (first) recording, where it holds none or others.
+            fs, leads: sampling rate in Hz and names of the rows of an array.
 
         Raises:
             InputError: a recording is no usable ECG, or they are of different people.
         """
-        many = [records] if isinstance(records, EcgRecord) else list(records)
-        if not many:
+        if isinstance(records, Sequence) and not len(records):
             raise InputError("no reference: give at least one ECG")
+        given = records_of(records, fs, leads)
+        many = [given] if isinstance(given, EcgRecord) else given
         one_person(many)
         ready, notes = zip(*(usable(record, self.fs_hz) for record in many), strict=True)
         delineated = measure_and_delineate(ready)
@@ -168,9 +178,11 @@ class ECGTwinPipeline(DiffusionPipeline):
 
     def __call__(
         self,
-        reference: "EcgRecord | Sequence[EcgRecord] | Reference | None",
+        reference: Any,
         prompt: str | None = None,
         *,
+        fs: float | None = None,
+        leads: Sequence[str] | str | None = None,
         add: str | None = None,
         remove: str | None = None,
         age: float | None = None,
@@ -204,7 +216,9 @@ class ECGTwinPipeline(DiffusionPipeline):
         """Generate twins.
 
         Args:
-            reference: one or several recordings of a person, what `prepare` made of them, or None for nobody.
+            reference: one or several recordings of a person (records, or arrays with ``fs`` and ``leads``), what
+                `prepare` made of them, or None for nobody.
+            fs, leads: sampling rate in Hz and names of the rows of an array.
             prompt: findings of the twin; see `Change` for these, ``add``, ``remove``, ``age``, ``heart_rate`` and
                 ``same``.
             pr_ms, qrs_ms, qt_ms, axis_deg, rms_mv: values of `QUANTITIES` asked for.
@@ -243,7 +257,10 @@ class ECGTwinPipeline(DiffusionPipeline):
         change = Change(
             text=prompt, add=add, remove=remove, age=age, heart_rate=heart_rate, same=same, numbers=given
         ).checked(allow_unknown)
-        person = reference if isinstance(reference, Reference) else self.prepare(reference, report=report)
+        if isinstance(reference, Reference):
+            person = reference
+        else:
+            person = self.prepare(reference, report=report, fs=fs, leads=leads)
         return self.twins(person, change, self.sampling(**chosen), strength=strength, **common)
 
     def twins(

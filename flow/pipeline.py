@@ -166,10 +166,10 @@ class ECGToCMRPipeline:
         if num_samples < 1:
             raise InputError(f"num_samples must be 1 or more, got {num_samples}")
         heights = self.slice_levels(levels)
-        found = records_of(record, fs, leads)
-        if not isinstance(found, EcgRecord):
-            raise InputError(f"{len(found)} records; accepted: one at a time")
-        record = found
+        given = records_of(record, fs, leads)
+        if not isinstance(given, EcgRecord):
+            raise InputError(f"{len(given)} records; accepted: one at a time")
+        record = given
         prepared = prepare(record, self.encoder, allow_bad_leads=allow_bad_leads)
         seeds = (seed, record.record_id)
         drawing = {"steps": steps or self.steps, "solver": solver or self.solver, "guidance": guidance}

@@ -86,6 +86,23 @@ class Diagnosis(OfCache):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExpectedError(OfCache):
+    """What to expect of a lead set: each missing lead's error, and what a classifier loses class by class.
+
+    The stored result ships as `vae/expected.json`: every reconstruction says from it how far it can be trusted.
+    """
+
+    name = "expected-error"
+    function = "vae.evaluation.expected:run"
+    needs = "a cache of real ECGs with statements"
+    example = "--data CACHE --split test"
+
+    leads: tuple[str, ...] = setting(
+        _SET, ("I", "II", "I,II", "II,V5", "V1,V5", "I,II,V2", "II,V1,V5", "I,II,V1,V5"), metavar="LEADS"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Codec(OfCache):
     """The ECG codec: what decode of encode of a record loses, in the signal and in measured parameters."""
 

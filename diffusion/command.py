@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gen.card import trained_on
+from gen.commands.device import Device, moved
 from gen.commands.output import counted, finish, say
 from gen.progress import Progress
 from gen.records import EcgRecord, InputError
@@ -91,6 +92,7 @@ def synthesize(
     goes_on: Annotated[
         Path | None, typer.Option("--continue", help="Recording (WFDB, EDF, ...) to go on from, with its own beats.")
     ] = None,
+    device: Device = "cpu",
     clean: Annotated[bool, typer.Option("--clean", help="Without noise and drift.")] = False,
     float32: Annotated[bool, typer.Option("--float32", help="Compute in float32: slower.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another data set in --out.")] = False,
@@ -131,7 +133,7 @@ def synthesize(
             raise InputError(
                 "--continue takes rhythm and beats from the recording: give no text, number or table besides"
             )
-        _continue(checkpoint, chosen, goes_on, seconds, out, seed, overwrite=overwrite)
+        _continue(checkpoint, device, chosen, goes_on, seconds, out, seed, overwrite=overwrite)
         return
     wanted = Wanted(
         asked, number, seed, conditions, like, labels, _names(only), per_class, balance, split, measured,
@@ -141,11 +143,11 @@ def synthesize(
     if seconds > LONGEST_S:
         if format != "wfdb" or shard is not None or plot:
             raise InputError(f"recordings over {LONGEST_S:g} s are written as wfdb, in one process, without plots")
-        _long(checkpoint, chosen, requests, seconds, out, seed, overwrite=overwrite, as_json=json)
+        _long(checkpoint, device, chosen, requests, seconds, out, seed, overwrite=overwrite, as_json=json)
         for line in bad[:_SHOWN]:
             say(f"physiogen: {line}")
         raise typer.Exit(2 if bad else 0)
-    pipeline, settings = _pipeline(checkpoint, chosen)
+    pipeline, settings = _pipeline(checkpoint, device, chosen)
     data = DataSet(
         requests=requests,
         seed=seed,
@@ -170,6 +172,7 @@ def synthesize(
 
 def _long(
     checkpoint: Path | None,
+    device: str,
     chosen: Mapping[str, Any],
     requests: "Requests",
     seconds: float,
@@ -184,7 +187,7 @@ def _long(
     from diffusion.conditions.condition import Condition
     from diffusion.long import Clock, check_length, write_recordings
 
-    pipeline = check_length(seconds, load(checkpoint), chosen.get("fs_hz"))
+    pipeline = check_length(seconds, moved(load(checkpoint), device), chosen.get("fs_hz"))
     settings = pipeline.sampling(**chosen)
     pipeline.set_progress_bar_config(disable=True)
     asked = [requests[k] for k in range(len(requests))]
@@ -202,6 +205,7 @@ def _long(
 
 def _continue(
     checkpoint: Path | None,
+    device: str,
     chosen: Mapping[str, Any],
     file: Path,
     seconds: float,
@@ -216,15 +220,15 @@ def _continue(
     from gen.io import read
 
     record = read(file)
-    pipeline = check_length(seconds, load(checkpoint), chosen.get("fs_hz"))
+    pipeline = check_length(seconds, moved(load(checkpoint), device), chosen.get("fs_hz"))
     write_continuation(pipeline, record, seed, pipeline.sampling(**chosen), seconds, out, overwrite=overwrite)
     typer.echo(f"{seconds:g} s that go on from {file} in {out}")
 
 
-def _pipeline(checkpoint: Path | None, chosen: Mapping[str, Any]) -> "tuple[ECGPipeline, Sampling]":
+def _pipeline(checkpoint: Path | None, device: str, chosen: Mapping[str, Any]) -> "tuple[ECGPipeline, Sampling]":
     from diffusion.beat_pipeline import load
 
-    pipeline = load(checkpoint)
+    pipeline = moved(load(checkpoint), device)
     return pipeline, pipeline.sampling(**chosen)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gen.commands.device import Device, moved
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
 from gen.io.unfinished import Resume as UnfinishedResume
@@ -53,6 +54,7 @@ def cmr(
     unit: Unit = None,
     columns: Columns = None,
     resume: Resume = "if-possible",
+    device: Device = "cpu",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -76,7 +78,7 @@ def cmr(
     from gen.io import expand_inputs
 
     check_output(out, overwrite=overwrite)
-    pipeline = load(checkpoint)
+    pipeline = moved(load(checkpoint), device)
     pipeline.slice_levels(levels)
     drawing = {"num_samples": samples, "seed": seed, "levels": levels, "steps": steps, "solver": solver}
     drawing |= {"guidance": guidance, "allow_bad_leads": allow_bad_leads}

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from gen.commands.device import Device, moved
 from gen.commands.output import counted, finish, say
 from gen.commands.reading import Columns, Rate, Resume, Unit
 from gen.leads import parse_leads
@@ -25,6 +26,8 @@ def reconstruct(
     format: Annotated[str, typer.Option(help="wfdb, edf, dicom, csv, npz, parquet, webdataset, aecg, fhir.")] = "wfdb",
     plot: Annotated[bool, typer.Option("--plot", help="Draw every record on ECG paper into OUT/plots.")] = False,
     layout: Annotated[str, typer.Option(help="Paper layout of the plots: 3x4, 6x2 or 12x1.")] = "3x4",
+    bands: Annotated[bool, typer.Option(help="Write 50 and 90 % bands around every record into OUT/bands.")] = True,
+    device: Device = "cpu",
     allow_bad_leads: Annotated[
         bool, typer.Option("--allow-bad-leads", help="Rebuild flat or saturated leads instead of refusing them.")
     ] = False,
@@ -67,7 +70,7 @@ def reconstruct(
     if trust_reference and not references:
         raise InputError("--trust-reference: no reference given; accepted: together with --reference FILE")
     check_output(out, overwrite=overwrite)
-    pipeline = load(checkpoint, method=method)
+    pipeline = moved(load(checkpoint, method=method), device)
     pipeline.check_draws(samples)
     asked: dict[str, Any] = {"leads": wanted, "num_samples": samples, "seed": seed}
     asked["allow_bad_leads"] = allow_bad_leads
@@ -82,10 +85,11 @@ def reconstruct(
         "settings": {**asked, **reading, "trust_reference": trust_reference},
         "format": format,
         "layout": layout if plot else None,
+        "bands": bands,
     }
     if references:
         asked |= {"reference": references, "trust_reference": trust_reference}
-    job = Job(pipeline, files, asked, format, plot, layout, reading, identity)
+    job = Job(pipeline, files, asked, format, plot, layout, bands, reading, identity)
     with Progress("records", len(files)) as bar:
         done = rebuild_files(
             job,
@@ -101,9 +105,24 @@ def reconstruct(
         raise typer.Exit(2)
     lines = [f"{counted(len(done.records), 'record')} with twelve leads in {out}"]
     if samples:
-        lines.append(f"{samples} draws per record in {out / 'samples'}, 50 and 90 % bands in {out / 'bands'}")
+        lines.append(f"{samples} draws per record in {out / 'samples'}")
+    if (out / "bands").is_dir():
+        lines.append(f"50 and 90 % bands in {out / 'bands'}")
+    lines += _expected(out)
     lines += [f"plots in {out / 'plots'}"] if plot else []
     finish(lines, {"out": str(out), "records": done.records}, done.bad, json=json)
+
+
+def _expected(out: Path) -> list[str]:
+    """What to expect of the leads that were given, once for each set of them."""
+    from gen.io import set_table
+    from vae.expected import in_words
+
+    found = {}
+    for facts in set_table(out)["metadata"]:
+        if "observed_leads" in facts and facts.get("method", "default") == "default":
+            found[tuple(facts["observed_leads"])] = facts.get("expected") or {}
+    return [line for leads, facts in found.items() for line in in_words(leads, facts)]
 
 
 def export(

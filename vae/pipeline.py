@@ -11,6 +11,7 @@ from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model
 from gen.leads import LEADS_8_TO_12, LEADS_12, canonical_leads, parse_leads
 from gen.records import EcgRecord, InputError, records_of
 from gen.signals import fill_gaps, resample
+from vae.expected import expected
 from vae.networks.baseline import LEVELS
 from vae.networks.lead_vae import LeadVAE
 from vae.networks.wearecg import WearECG
@@ -211,6 +212,7 @@ class ReconstructionPipeline:
             "method": self.predictor.name,
             "model": self.predictor.digest,
             **({"ignored_leads": seen.ignored} if seen.ignored else {}),
+            **({"expected": trust} if (trust := expected(seen.leads, self.predictor.name)) else {}),
             **more,
         }
         rebuilt = replace(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gen.commands.device import Device, moved
 from gen.commands.output import counted, finish, say
 from gen.commands.reading import Columns, Leads, Rate, Unit
 from gen.leads import parse_leads
@@ -60,6 +61,7 @@ def twin(
     allow_contradictions: Annotated[
         bool, typer.Option("--allow-contradictions", help="Go on where the findings asked for exclude each other.")
     ] = False,
+    device: Device = "cpu",
     float32: Annotated[bool, typer.Option("--float32", help="Of latent weights: compute in float32, slower.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -89,7 +91,7 @@ def twin(
     )
     records = _read(reference, fs, unit, leads, columns)
     with RecordSetWriter(out, format=format, overwrite=overwrite) as writer:
-        pipeline, sampling = _pipeline(checkpoint, settings)
+        pipeline, sampling = _pipeline(checkpoint, device, settings)
         pipeline.set_progress_bar_config(disable=True)
         person = pipeline.prepare(records, report=report)
         _tell(person, change)
@@ -133,10 +135,10 @@ def _read(
     return records
 
 
-def _pipeline(checkpoint: Path | None, settings: Mapping[str, Any]) -> "tuple[ECGTwinPipeline, Any]":
+def _pipeline(checkpoint: Path | None, device: str, settings: Mapping[str, Any]) -> "tuple[ECGTwinPipeline, Any]":
     from diffusion.twin.beat_twin import load
 
-    pipeline = load(checkpoint)
+    pipeline = moved(load(checkpoint), device)
     return pipeline, pipeline.sampling(**settings)
 
 

@@ -40,6 +40,7 @@ class Job:
         asked: keyword arguments of the pipeline.
         format: of the set.
         plot, layout: draw every record on ECG paper.
+        bands: write the bands around every record.
         reading: keyword arguments of `gen.io.blocks.Inputs`.
         identity: JSON values that decide the output; a killed run is gone on with only where they agree.
     """
@@ -50,6 +51,7 @@ class Job:
     format: str = "wfdb"
     plot: bool = False
     layout: str = "3x4"
+    bands: bool = True
     reading: Mapping[str, Any] = field(default_factory=dict)
     identity: Mapping[str, Any] = field(default_factory=dict)
 
@@ -254,9 +256,10 @@ class _Extras:
             samples = self.samples or self._open(None)
             for sample in result.samples:
                 samples.add(sample)
+        if result.bands and self.job.bands:
             (self.folder / "bands").mkdir(exist_ok=True)
             arrays: dict[str, Any] = {
-                f"{side}_{level}_mv": edge
+                f"{side}_{level}_mv": np.round(edge, 3)  # whole microvolt take half the room
                 for level, band in result.bands.items()
                 for side, edge in zip(("lower", "upper"), band, strict=True)
             }

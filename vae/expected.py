@@ -1,0 +1,93 @@
+"""How far a reconstruction can be trusted: what was measured for its lead set, in words and numbers.
+
+The figures are those of ``physiogen evaluate expected-error`` on recordings that no training saw; the stored result
+lies beside this module. A set that was not measured is spoken for by the largest measured one that is part of it.
+"""
+
+from collections.abc import Collection, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gen.files import read_json
+from gen.leads import LEADS_12, derivable
+
+STORED = Path(__file__).with_name("expected.json")
+#: A class whose AUROC falls by at least this much is not shown by these leads.
+LOST = 0.05
+_NAMES = {
+    "NORM": "normal or not",
+    "MI": "infarction",
+    "STTC": "ST and T changes",
+    "CD": "conduction disturbances",
+    "HYP": "hypertrophy",
+}
+
+
+@cache
+def _sets() -> dict[tuple[str, ...], Mapping[str, Any]]:
+    return {tuple(name.split(",")): group for name, group in read_json(STORED)["values"].items()}
+
+
+def measured_set(leads: Collection[str]) -> tuple[str, ...] | None:
+    """The largest lead set that was measured and is part of these leads; None where there is none."""
+    there = set(leads) | set(derivable([lead for lead in LEADS_12 if lead in leads]))
+    parts = [known for known in _sets() if set(known) <= there]
+    return max(parts, key=len) if parts else None
+
+
+def expected(leads: Collection[str], method: str = "default") -> dict[str, Any]:
+    """What to expect of a reconstruction from these leads, as JSON values.
+
+    Args:
+        leads: given.
+        method: of reconstruction; only the default one was measured.
+
+    Returns:
+        ``measured_for`` (the lead set), ``mae_mv`` and ``worst_tenth_mv`` (missing lead -> mV, above .5 Hz),
+        ``auroc_change`` (superclass -> rebuilt minus real) and ``not_shown`` (findings in words). Empty where nothing
+        was measured that speaks for these leads.
+    """
+    known = measured_set(leads) if method == "default" else None
+    if known is None:
+        return {}
+    group = _sets()[known]
+    given = set(derivable([lead for lead in LEADS_12 if lead in leads])) | set(leads)
+    rows = {lead: row for lead, row in group["missing leads"].items() if lead not in given}
+    changes = {name: row["change"] for name, row in group["what a classifier loses"].items()}
+    values = {name: _number(change) for name, change in changes.items()}
+    return {
+        "measured_for": ",".join(known),
+        "mae_mv": {lead: round(_number(row["MAE above .5 Hz"]), 3) for lead, row in rows.items()},
+        "worst_tenth_mv": {lead: round(_number(row["of the worst tenth, at least"]), 3) for lead, row in rows.items()},
+        "auroc_change": {name: round(value, 3) for name, value in values.items()},
+        "not_shown": [
+            f"{_NAMES[name]} (AUROC {_number(row['AUROC, real']):.2f} to {_number(row['AUROC, rebuilt']):.2f})"
+            for name, row in group["what a classifier loses"].items()
+            if values[name] <= -LOST
+        ],
+    }
+
+
+def in_words(leads: Collection[str], found: Mapping[str, Any]) -> list[str]:
+    """The same for people, a line each."""
+    if not found:
+        return [f"from {','.join(leads)}: nothing was measured that speaks for these leads"]
+    measured = found["measured_for"]
+    of = "" if set(measured.split(",")) == set(leads) else f" (measured for {measured}, a part of them)"
+    errors = found["mae_mv"]
+    if not errors:
+        return [f"from {','.join(leads)}: every other lead follows exactly"]
+    worst = max(errors, key=lambda lead: errors[lead])
+    best = min(errors, key=lambda lead: errors[lead])
+    lines = [
+        f"from {','.join(leads)}{of} expect errors of {errors[best]:.3f} mV ({best}) to {errors[worst]:.3f} mV "
+        f"({worst}), and {found['worst_tenth_mv'][worst]:.3f} mV or more in one recording of ten"
+    ]
+    if found["not_shown"]:
+        lines.append(f"not to be read from them: {'; '.join(found['not_shown'])}")
+    return lines
+
+
+def _number(value: Any) -> float:
+    return float(value["value"] if isinstance(value, Mapping) else value)

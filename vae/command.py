@@ -1,5 +1,6 @@
 """``physiogen reconstruct``: files with few leads in, twelve leads out; ``physiogen export``: a device's model."""
 
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -57,15 +58,18 @@ def reconstruct(
     from gen.io.unfinished import digest_of
     from gen.plot import LAYOUTS
     from vae.deploy.bulk import Job, rebuild_files
-    from vae.pipeline import METHODS, load
 
     wanted = None if leads is None else parse_leads(leads)
     writable(format)
+    files = expand_inputs(inputs)
+    if len(files) == 1:
+        _check_readable(files[0], fs_hz=fs, unit=unit, leads=wanted, columns=columns)
+    from vae.pipeline import METHODS, load  # heavy: after everything that a file can lack
+
     if method not in METHODS:
         raise InputError(f"--method {method}: unknown method {method!r}; known: {', '.join(METHODS)}")
     if layout not in LAYOUTS:
         raise InputError(f"--layout {layout}: unknown layout; accepted: {', '.join(LAYOUTS)}")
-    files = expand_inputs(inputs)
     references = _references(reference or [], fs, unit, trust=trust_reference)
     if trust_reference and not references:
         raise InputError("--trust-reference: no reference given; accepted: together with --reference FILE")
@@ -111,6 +115,28 @@ def reconstruct(
     lines += _expected(out)
     lines += [f"plots in {out / 'plots'}"] if plot else []
     finish(lines, {"out": str(out), "records": done.records}, done.bad, json=json)
+
+
+#: Larger files are not read twice.
+_SMALL_BYTES = 8_000_000
+
+
+def _check_readable(file: Path, **reading: Any) -> None:
+    """Ask for what the only input lacks before any network is loaded.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    from gen.io.blocks import read_files
+
+    if file.stat().st_size > _SMALL_BYTES:
+        return
+    bad: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # told when it is read for good
+        next(iter(read_files([file], bad, **reading)), None)
+    if bad:
+        raise InputError(bad[0])
 
 
 def _expected(out: Path) -> list[str]:

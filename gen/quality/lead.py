@@ -164,15 +164,20 @@ def _constant_runs(lead: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _saturated_samples(lead: np.ndarray, runs: tuple[np.ndarray, np.ndarray], fs_hz: float) -> int:
-    """Samples in plateaus exactly at the lead's highest or lowest value, if they make a clipped signal; else 0."""
+    """Samples in plateaus exactly at the lead's highest or lowest value, if they make a clipped signal; else 0.
+
+    The value at which the lead rests, its median, is no limit of an amplifier.
+    """
     starts, lengths = runs
     long = (lengths >= max(3, PLATEAU_S * fs_hz)) & (starts > 0) & (starts + lengths < lead.size)
     if not long.any():
         return 0
     value, length = lead[starts[long]], lengths[long]
-    found = 0
+    found, rest = 0, np.nanmedian(lead)
     for extreme in (value >= np.nanmax(lead) - 1e-6, value <= np.nanmin(lead) + 1e-6):
         samples = int(length[extreme].sum())
+        if (np.abs(value[extreme] - rest) <= 1e-6).any():
+            continue  # where the lead rests: a noise-free one whose waves all go one way
         if extreme.sum() >= PLATEAU_COUNT or samples >= PLATEAU_LONG_S * fs_hz:
             found += samples
     return found

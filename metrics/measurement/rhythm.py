@@ -105,9 +105,9 @@ def rhythm_of(p: Parameters, beats: Beats, p_waves: Segments, kinds: list[str]) 
     if p.rr_cv >= FIBRILLATION_CV and p.p_present < 0.5 and len(own) >= 3:
         return Rhythm(None, "regular rhythm with pauses") if _dropped(beats) else _named("AFIB")
     if p.p_present >= 0.5:
-        if p.hr_bpm > _limit("STACH", low=True):
+        if round(p.hr_bpm) > _limit("STACH", low=True):
             return _named("STACH")
-        if p.hr_bpm < _limit("SBRAD", low=False):
+        if round(p.hr_bpm) < _limit("SBRAD", low=False):  # as it is printed: 59.9 is 60
             return _named("SBRAD")
         return _named("SARRH" if p.rr_cv >= ARRHYTHMIA_CV and len(own) == len(kinds) else "SR")
     if p.hr_bpm >= _limit("SVTAC", low=True) and p.qrs_ms < 1e3 * WIDE_S:

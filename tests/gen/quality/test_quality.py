@@ -277,3 +277,14 @@ def test_a_strip_that_is_mostly_movement_is_flagged(data_dir):
     assert report.leads["I"].doubt
     quiet = [quality_report(strips[names.index(name)]) for name in ("A00001", "A00002", "A00003")]
     assert not any(one.leads["I"].doubt for one in quiet)
+
+
+def test_a_line_at_rest_is_no_limit_of_an_amplifier():
+    at = np.arange(10 * FS) / FS
+    beats = np.maximum(np.sin(2 * np.pi * 2.4 * (at % 0.8)), 0) * ((at % 0.8) < 0.2)  # exactly 0 between them
+    for sign in (1, -1):
+        record = EcgRecord((sign * np.stack([beats, 0.5 * beats])).astype(np.float32), FS, ("I", "II"))
+        assert not any("saturated" in reason for reason in bad_leads(record).values())
+        clipped = np.minimum(np.abs(record.signal_mv[:1]), 0.3) + 0.01 * np.sin(2 * np.pi * 7 * at)[None]
+        clipped = np.minimum(clipped, 0.25)  # and an amplifier that ends there is still found
+        assert "saturated" in bad_leads(EcgRecord(clipped.astype(np.float32), FS, ("I",)))["I"]

@@ -48,3 +48,10 @@ def test_a_block_has_a_rate_of_the_atria_too():
     blocked = [p for p in found if p.rhythm.code in ("2AVB", "3AVB")]
     assert blocked
     assert all(p.rhythm.atrial_bpm > p.hr_bpm for p in blocked)
+
+
+def test_a_rate_that_is_printed_as_60_is_no_bradycardia():
+    hearts = simulate(range(6), seed=3, noise="none", conditions={"heart_rate": 60}).records()
+    found = [p for p in measure_records(hearts) if p.rhythm.code in ("SR", "SBRAD")]
+    assert any(p.hr_bpm < 60 for p in found)
+    assert all(p.rhythm.code == ("SBRAD" if round(p.hr_bpm) < 60 else "SR") for p in found)

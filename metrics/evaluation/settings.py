@@ -49,6 +49,28 @@ class BeatVariability(Evaluation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Paper(Evaluation):
+    """Pictures of paper ECGs: what a plain digitiser reads back from the truth's boxes, and pictures per second.
+
+    Undegraded sheets, one value a column of pixels; the digitiser proves that picture and truth belong together and is
+    no contribution of its own. Leads that cross on paper are scored as they are.
+    """
+
+    name = "paper"
+    function = "metrics.evaluation.paper:run"
+    example = "-n 50"
+
+    set: str | None = setting(
+        "records of your own: FOLDER or FOLDER:SPLIT; simulated ones by default", None, location=True, metavar="FOLDER"
+    )
+    number: int = setting("records", 50, least=2, short="-n")
+    layouts: tuple[str, ...] = setting("layouts of physiogen paper", ("3x4", "3x4+1", "6x2", "12x1"))
+    widths: tuple[int, ...] = setting("pixels of a sheet's width", (1700, 3400))
+    timed: int = setting("undegraded sheets that are timed; 0 for none", 40, least=0)
+    seed: int = setting("of the simulated records", 0, least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Classifier(Evaluation):
     """The PTB-XL classifier that judges generated ECGs: AUROC, AUPRC, F1 and calibration on real ones.
 

@@ -155,6 +155,14 @@ def test_a_jump_is_found_where_it_is_and_none_where_there_is_none():
 # --- leads that nobody recorded ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("seconds", [2, 3])
+def test_short_strips_have_no_jumps_for_a_few_complexes_to_be_taken_for(seconds):
+    signal = torch.from_numpy(simulate(range(16), seed=11, noise="none").signal_mv[:, :, : seconds * 500].copy())
+    observed = torch.ones_like(signal, dtype=torch.bool)
+    plain = slow_part(signal, observed, slow_basis(signal.shape[2], 500.0))
+    assert float((slow_with_jumps(signal, observed, 500.0) - plain).abs().max()) < 1e-3
+
+
 def test_a_small_baseline_is_shared_and_a_large_one_is_not(covariance):
     prior = DriftPrior(torch.tensor(0.01 * covariance))
     given = torch.zeros(2, 8, dtype=torch.bool)

@@ -193,20 +193,22 @@ def printable(text: object) -> str:
     return "".join(char if char.isprintable() else "?" for char in str(text))[:200]
 
 
-def check_output(path: Path, *, overwrite: bool) -> None:
+def check_output(path: Path, *, overwrite: bool, mark: str = "metadata.csv") -> None:
     """Refuse to write where something is already.
 
-    A folder is only ever replaced when it is a record set: a mistyped path must not cost anybody their files.
+    A folder is only ever replaced when it is one of ours, which holds the file ``mark`` (that of a record set where not
+    given): a mistyped path must not cost anybody their files.
 
     Raises:
-        InputError: the output exists and ``overwrite`` is off, or it is a folder that holds no record set.
+        InputError: the output exists and ``overwrite`` is off, or it is a folder of something else.
     """
     if not path.exists() or (path.is_dir() and not _contents(path)):
         return
     if not overwrite:
         raise InputError(f"{path}: exists; use --overwrite")
-    if path.is_dir() and not (path / "metadata.csv").is_file():
-        raise InputError(f"{path}: exists and is no record set (no metadata.csv); will not replace it")
+    if path.is_dir() and not (path / mark).is_file():
+        kind = "record set" if mark == "metadata.csv" else "earlier output of this command"
+        raise InputError(f"{path}: exists and is no {kind} (no {mark}); will not replace it")
 
 
 def _contents(folder: Path) -> list[Path]:
@@ -274,11 +276,11 @@ def check_file(path: Path, *, overwrite: bool) -> None:
         raise InputError(f"{path}: exists; use --overwrite" if not path.is_dir() else f"{path}: is a folder")
 
 
-def commit_folder(temporary: Path, path: Path, *, overwrite: bool) -> None:
-    """Give a finished folder its name; an old record set is kept until the new one is in place."""
-    check_output(path, overwrite=overwrite)  # again: somebody else may have finished first
+def commit_folder(temporary: Path, path: Path, *, overwrite: bool, mark: str = "metadata.csv") -> None:
+    """Give a finished folder its name; an old one is kept until the new one is in place. See `check_output`."""
+    check_output(path, overwrite=overwrite, mark=mark)  # again: somebody else may have finished first
     if temporary.parent == path:
-        _move_up(temporary, path)
+        _move_up(temporary, path, mark)
         return
     old = None
     with _errors(path):
@@ -296,10 +298,10 @@ def commit_folder(temporary: Path, path: Path, *, overwrite: bool) -> None:
                 shutil.rmtree(old.parent, ignore_errors=True)
 
 
-def _move_up(temporary: Path, path: Path) -> None:
-    """Replace a folder's contents by those of a temporary folder inside it, the table last."""
+def _move_up(temporary: Path, path: Path, mark: str) -> None:
+    """Replace a folder's contents by those of a temporary folder inside it, the mark last."""
     with _errors(path):
-        new = sorted(temporary.iterdir(), key=lambda item: item.name == "metadata.csv")
+        new = sorted(temporary.iterdir(), key=lambda item: item.name == mark)
         old = temporary / f"{PARTIAL}old"
         old.mkdir()
         for item in _contents(path):

@@ -127,14 +127,14 @@ def _check_readable(file: Path, **reading: Any) -> None:
     Raises:
         InputError: it cannot be read.
     """
-    from gen.io.blocks import read_files
+    from gen.io.blocks import Inputs
 
     if file.stat().st_size > _SMALL_BYTES:
         return
     bad: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # told when it is read for good
-        next(iter(read_files([file], bad, **reading)), None)
+        next(iter(Inputs([file], bad, **reading)), None)
     if bad:
         raise InputError(bad[0])
 
@@ -199,11 +199,11 @@ def _references(paths: list[Path], fs: float | None, unit: str | None, *, trust:
     if not paths:
         return []
     from gen.io import expand_inputs
-    from gen.io.blocks import read_files
+    from gen.io.blocks import Inputs
     from vae.reference import check_references
 
     bad: list[str] = []
-    found = list(read_files(expand_inputs(paths), bad, fs_hz=fs, unit=unit))
+    found = list(Inputs(expand_inputs(paths), bad, fs_hz=fs, unit=unit))
     if bad:
         raise InputError(bad[0])
     check_references(found, trust=trust)

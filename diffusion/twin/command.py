@@ -123,12 +123,12 @@ def _read(
     """Recordings of all files; every one has to be readable and of the same person."""
     from diffusion.twin.change import one_person
     from gen.io import expand_inputs
-    from gen.io.blocks import read_files
+    from gen.io.blocks import Inputs
 
     bad: list[str] = []
     wanted = None if leads is None else parse_leads(leads)
     files = expand_inputs(list(paths))
-    records = list(read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns))
+    records = list(Inputs(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns))
     if bad:
         raise InputError(bad[0])
     one_person(records)

@@ -53,7 +53,7 @@ def convert(
     The README of the set says what its format cannot hold.
     """
     from gen.io import RecordSetWriter, expand_inputs
-    from gen.io.blocks import read_files
+    from gen.io.blocks import Inputs
     from gen.io.formats import writable
     from gen.leads import parse_leads
 
@@ -64,7 +64,7 @@ def convert(
     bad: list[str] = []
     files = expand_inputs(inputs)
     wanted = None if leads is None else parse_leads(leads)
-    records = read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns)
+    records = Inputs(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns)
     with RecordSetWriter(out, format=format, overwrite=overwrite) as writer, Progress("records", len(files)) as bar:
         for record in records:
             named = record if known is None else with_patient(record, known)

@@ -108,19 +108,6 @@ class Inputs:
         self._noted_bad = len(self.bad)
 
 
-def read_files(
-    files: Sequence[Path],
-    bad: list[str],
-    *,
-    fs_hz: float | None = None,
-    unit: str | None = None,
-    leads: Sequence[str] | None = None,
-    columns: Sequence[str] | str | None = None,
-) -> Iterator[EcgRecord]:
-    """Every record of every file, one at a time, see `Inputs`."""
-    return iter(Inputs(files, bad, fs_hz=fs_hz, unit=unit, leads=leads, columns=columns))
-
-
 def _tell(file: Path, record: EcgRecord, told: set[str]) -> None:
     """Say on stderr what of a file was left out or assumed; what many files share is said for the first of them."""
     if record.synthetic:

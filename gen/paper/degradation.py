@@ -18,6 +18,8 @@ from gen.paper.geometry import Fold, Warp, perspective
 from gen.records import InputError
 
 EXTRA = "paper"
+#: Pixels of the width that sizes in `DEGRADATIONS` are of.
+_WIDTH = 1700
 Effect = Callable[[ModuleType, np.random.Generator], Any]
 
 
@@ -28,7 +30,7 @@ class Level:
     Attributes:
         tilt: largest shift of a corner, as a share of the picture's width.
         folds: creases at most.
-        lift: how far a crease rises, in pixels of a picture 1,700 wide.
+        lift: how far a crease rises, in pixels of a picture `_WIDTH` wide.
         before: effects on the sheet, each with its chance.
         after: effects on the picture of it.
         blur: largest SD of the blur, in the same pixels.
@@ -58,23 +60,22 @@ DEGRADATIONS: dict[str, Level | None] = {
 }  # fmt: skip
 
 
-def _effects() -> dict[str, Effect]:
-    """What augraphy makes of each name; ranges are chosen so that traces stay readable to people."""
-    return {
-        "colour": lambda a, g: a.ColorPaper(hue_range=(20, 45), saturation_range=(5, 30), p=1),
-        "bleed": lambda a, g: a.InkBleed(intensity_range=(0.2, 0.5), kernel_size=(3, 3), severity=(0.2, 0.4), p=1),
-        "pen": lambda a, g: a.Scribbles(
-            scribbles_type="lines", scribbles_count_range=(1, 2), scribbles_size_range=(250, 500), p=1
-        ),
-        "stain": lambda a, g: a.Stains(stains_blend_alpha=float(g.uniform(0.2, 0.5)), p=1),
-        "copy": lambda a, g: a.BadPhotoCopy(noise_type=1, noise_side="random", noise_value=(120, 200), p=1),
-        "raster": lambda a, g: a.Dithering(dither="ordered", order=(3, 5), p=1),
-        "shadow": lambda a, g: a.ShadowCast(shadow_opacity_range=(0.2, 0.5), shadow_iterations_range=(1, 1), p=1),
-        "light": lambda a, g: a.LightingGradient(
-            max_brightness=255, min_brightness=int(g.integers(90, 160)), mode="gaussian", p=1
-        ),
-        "noise": lambda a, g: a.SubtleNoise(subtle_range=int(g.integers(4, 12)), p=1),
-    }
+#: What augraphy makes of each name; ranges are chosen so that traces stay readable to people.
+_EFFECTS: dict[str, Effect] = {
+    "colour": lambda a, g: a.ColorPaper(hue_range=(20, 45), saturation_range=(5, 30), p=1),
+    "bleed": lambda a, g: a.InkBleed(intensity_range=(0.2, 0.5), kernel_size=(3, 3), severity=(0.2, 0.4), p=1),
+    "pen": lambda a, g: a.Scribbles(
+        scribbles_type="lines", scribbles_count_range=(1, 2), scribbles_size_range=(250, 500), p=1
+    ),
+    "stain": lambda a, g: a.Stains(stains_blend_alpha=float(g.uniform(0.2, 0.5)), p=1),
+    "copy": lambda a, g: a.BadPhotoCopy(noise_type=1, noise_side="random", noise_value=(120, 200), p=1),
+    "raster": lambda a, g: a.Dithering(dither="ordered", order=(3, 5), p=1),
+    "shadow": lambda a, g: a.ShadowCast(shadow_opacity_range=(0.2, 0.5), shadow_iterations_range=(1, 1), p=1),
+    "light": lambda a, g: a.LightingGradient(
+        max_brightness=255, min_brightness=int(g.integers(90, 160)), mode="gaussian", p=1
+    ),
+    "noise": lambda a, g: a.SubtleNoise(subtle_range=int(g.integers(4, 12)), p=1),
+}
 
 
 def degrade(picture: Picture, level: str, generator: np.random.Generator) -> Picture:
@@ -98,11 +99,10 @@ def degrade(picture: Picture, level: str, generator: np.random.Generator) -> Pic
     done: list[dict[str, Any]] = []
 
     def suffer(pixels: Pixels, chances: Mapping[str, float]) -> Pixels:
-        effects = _effects()
         for name, chance in chances.items():
             drawn, seed = generator.random() < chance, int(generator.integers(2**32))
             if drawn:
-                pixels = _applied(effects[name], augraphy, pixels, seed)
+                pixels = _applied(_EFFECTS[name], augraphy, pixels, seed)
                 done.append({"effect": name})
         return pixels
 
@@ -112,7 +112,7 @@ def degrade(picture: Picture, level: str, generator: np.random.Generator) -> Pic
     pixels = _warped(pixels, warp, tuple(int(v) for v in table.clip(0, 255)))
     done.append({"effect": "perspective", "folds": len(warp.folds)})
     pixels = suffer(pixels, plan.after)
-    scale = pixels.shape[1] / 1700
+    scale = pixels.shape[1] / _WIDTH
     blur, quality = float(generator.uniform(0, plan.blur)) * scale, int(generator.integers(*plan.quality))
     pixels = _recoded(_blurred(pixels, blur), quality)
     done += [{"effect": "blur", "sd_px": round(blur, 2)}, {"effect": "jpeg", "quality": quality}]
@@ -143,7 +143,7 @@ def _warp(picture: Picture, plan: Level, generator: np.random.Generator) -> Warp
     # Corners move inwards alone, so that the whole sheet is in the picture.
     inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
     corners = sheet + inwards * generator.uniform(0, plan.tilt * width, (4, 2))
-    count, lift = int(generator.integers(0, plan.folds + 1)), plan.lift * width / 1700
+    count, lift = int(generator.integers(0, plan.folds + 1)), plan.lift * width / _WIDTH
     places = generator.uniform(0.15, 0.85, count) * width
     folds = tuple(
         Fold(float(x), float(generator.uniform(-lift, lift)), float(generator.uniform(0.1, 0.3) * width))

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 Pixels = npt.NDArray[np.uint8]
-#: Fractions of a pixel that OpenCV draws with: 1/16.
-_SHIFT = 4
+#: Bits of the fraction of a pixel that OpenCV draws with.
+SHIFT = 4
 SYNTHETIC = "SYNTHETIC ECG"
-#: Drawn lines may be this far from the samples: .002 mV at 10 mm/mV, and a fifth of the points remain.
+#: Drawn lines may be this far from the samples: .002 mV at 10 mm/mV and 1,700 pixels.
 TOLERANCE_PX = 0.12
 
 
@@ -138,8 +138,12 @@ def _ruled(page: Page, style: Style) -> Pixels:
 def _draw_lines(pixels: Pixels, points: npt.NDArray[np.float64], ink: tuple[int, int, int], thickness: int) -> None:
     import cv2
 
-    runs = [np.round(run * 2**_SHIFT).astype(np.int32) for run in simplified(points)]
-    cv2.polylines(pixels, runs, False, ink, thickness, cv2.LINE_AA, _SHIFT)
+    cv2.polylines(pixels, fixed_point(points), False, ink, thickness, cv2.LINE_AA, SHIFT)
+
+
+def fixed_point(points: npt.NDArray[np.float64]) -> list[npt.NDArray[np.int32]]:
+    """The `simplified` polyline as OpenCV draws it with ``shift=SHIFT``."""
+    return [np.round(run * 2**SHIFT).astype(np.int32) for run in simplified(points)]
 
 
 def stretches(points: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:

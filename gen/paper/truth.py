@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gen.leads import LEADS_12
-from gen.paper.drawing import Picture, Pixels, pulse_points, simplified, stretches
+from gen.paper.drawing import SHIFT, Picture, Pixels, fixed_point, pulse_points, simplified, stretches
 from gen.paper.layouts import SHEET_MM
 
 #: COCO's categories; the number of a lead is also the value of its pixels in the mask.
@@ -134,8 +134,8 @@ def lead_mask(picture: Picture) -> Pixels:
 
     mask = np.zeros(picture.pixels.shape[:2], dtype=np.uint8)
     for trace in picture.traces:
-        runs = [np.round(run * 16).astype(np.int32) for run in simplified(picture.warp.forward(trace.points))]
-        cv2.polylines(mask, runs, False, _NUMBER[trace.cell.lead], max(2, picture.style.thickness), cv2.LINE_8, 4)
+        runs, number = fixed_point(picture.warp.forward(trace.points)), _NUMBER[trace.cell.lead]
+        cv2.polylines(mask, runs, False, number, max(2, picture.style.thickness), cv2.LINE_8, SHIFT)
     return mask
 
 

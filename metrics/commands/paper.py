@@ -1,9 +1,8 @@
 """``physiogen paper``: ECGs as pictures of paper, with the truth of every pixel."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict
 from math import isfinite
 from multiprocessing import get_context
@@ -13,7 +12,7 @@ from typing import Annotated
 import typer
 
 from gen.commands.output import counted, finish
-from gen.commands.reading import Columns, Leads, Rate, Unit
+from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
 from gen.paper.making import PictureSettings, make_picture
 from gen.progress import Progress
 from gen.records import EcgRecord, InputError
@@ -28,13 +27,13 @@ _PRINTED = (
     ("axis_deg", "Axis", "°"),
 )
 
-#: Records measured together, and pictures in work at once.
+#: Records measured together; a killed run loses the pictures of two such blocks.
 _BLOCK = 16
 
 
 def paper(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="ECG files, globs, folders, record sets.")],
-    out: Annotated[Path, typer.Option(help="Folder of the pictures; an unfinished one is gone on with.")],
+    out: Annotated[Path, typer.Option(help="Folder of the pictures.")],
     layout: Annotated[
         list[str], typer.Option(help="3x4, 3x4+1, 3x4+3, 6x2, 6x2+1, 12x1 or cabrera; of several one is drawn.")
     ] = ["3x4+1"],  # noqa: B006 - typer copies it
@@ -50,7 +49,8 @@ def paper(
     fs: Rate = None,
     unit: Unit = None,
     columns: Columns = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures that are there.")] = False,
+    resume: Resume = "if-possible",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder of pictures.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Draw ECGs on paper, as hospitals print and people photograph it, with pixel truth beside every picture.
@@ -60,12 +60,15 @@ def paper(
     NAME.png is the picture, NAME.json its truth in COCO's form (boxes, polylines, corners, homography, text, visible
     samples), NAME.leads.png the mask, NAME.npz the signal; coco.json lists all. Names and places are invented.
     """
+    from gen import __version__
+    from gen.files import check_output, commit_folder
     from gen.io import expand_inputs
-    from gen.io.blocks import read_files
+    from gen.io.blocks import Inputs
     from gen.io.common import library
+    from gen.io.unfinished import digest_of, unfinished
     from gen.leads import parse_leads
     from gen.paper import DEGRADATIONS, lay_out
-    from gen.paper.files import open_folder, write_coco
+    from gen.paper.files import COCO, write_coco
 
     settings = PictureSettings(tuple(layout), degrade, number, seed, speed, gain, width, start)
     for name in settings.layouts:
@@ -73,63 +76,92 @@ def paper(
     if degrade not in DEGRADATIONS:
         raise InputError(f"--degrade {degrade}: accepted: {', '.join(DEGRADATIONS)}")
     library("cv2", "paper")
-    wanted = None if leads is None else parse_leads(leads)
+    if degrade != "none":
+        library("augraphy", "paper")
+    check_output(out, overwrite=overwrite, mark=COCO)
+    reading = {
+        "fs_hz": fs,
+        "unit": unit,
+        "leads": None if leads is None else parse_leads(leads),
+        "columns": columns,
+    }
     files, bad = expand_inputs(inputs), []  # type: tuple[list[Path], list[str]]
-    open_folder(out, asdict(settings), overwrite=overwrite)
-    names: list[str] = []
-    records = read_files(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns)
-    with Progress("records", len(files)) as bar:
-        for name, fault in _drawn(records, out, settings, workers):
-            if fault is None:
-                names.append(name)
-            else:
-                bad.append(fault)
+    records = Inputs(files, bad, hours=True, **reading)  # type: ignore[arg-type]
+    identity = {
+        "command": "paper",
+        "software": __version__,
+        "inputs": digest_of(files),
+        "settings": {**asdict(settings), **reading},
+    }
+
+    def publish(folder: Path) -> None:
+        commit_folder(folder, out, overwrite=overwrite, mark=COCO)
+
+    with unfinished(out, identity, publish=publish, resume=resume) as work, Progress("records", len(files)) as bar:
+        records.go_on(work.notes)
+        names = [name for note in work.notes for name in note["pictures"]]
+        for taken, made, faults in _drawn(records, work.folder, settings, workers, names):
+            names += made
+            bad += faults
+            work.note({**records.note(taken), "pictures": made})
             bar.update(len(names) / number)
+        if names:
+            write_coco(work.folder, names)
+        else:
+            work.drop()
     if not names:
         raise InputError("; ".join(bad[:3]))
-    made = write_coco(out, names)
-    facts = {"out": str(out), "pictures": made, **asdict(settings)}
-    finish([f"{counted(made, 'picture')} with truth in {out}"], facts, bad, json=json)
+    facts = {"out": str(out), "pictures": len(names), **asdict(settings)}
+    finish([f"{counted(len(names), 'picture')} with truth in {out}"], facts, bad, json=json)
 
 
 def _drawn(
-    records: Iterator[EcgRecord], out: Path, settings: PictureSettings, workers: int
-) -> Iterator[tuple[str, str | None]]:
-    """Names of pictures as they are finished, in order; with what was wrong where there is none."""
-    from gen.io.blocks import in_record_blocks
-    from gen.io.webdataset import safe_name
-    from gen.paper.files import is_finished
+    records: Iterable[EcgRecord], folder: Path, settings: PictureSettings, workers: int, names: Sequence[str]
+) -> Iterator[tuple[int, list[str], list[str]]]:
+    """Block by block how many records are done, the pictures of the block, and what was wrong with its records.
 
-    waiting: deque[tuple[str, Future[str | None] | str | None]] = deque()
-    with ExitStack() as stack:
-        pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"))) if workers > 1 else None
-        for block in in_record_blocks(records, _BLOCK):
-            wanted = [[f"{safe_name(record.record_id)}-{k}" for k in range(settings.number)] for record in block]
-            open_ones = [not all(is_finished(out, name) for name in names) for names in wanted]
-            measured = iter(_printed([record for record, is_open in zip(block, open_ones, strict=True) if is_open]))
-            for record, names, is_open in zip(block, wanted, open_ones, strict=True):
-                printed = next(measured) if is_open else {}
-                for k, name in enumerate(names):
-                    if is_finished(out, name):
-                        waiting.append((name, None))
-                        continue
-                    job = (record, out, name, k, settings, printed)
-                    waiting.append((name, make_picture(*job) if pool is None else pool.submit(make_picture, *job)))
-            while len(waiting) > _BLOCK * settings.number:
+    A block is drawn while the next one is read and measured.
+    """
+    from gen.io.blocks import LONG_S, in_record_blocks
+    from gen.io.webdataset import safe_name
+
+    stems = {name.rpartition("-")[0] for name in names}
+    waiting: deque[tuple[int, list[tuple[str, Future[str | None]]], list[str]]] = deque()
+    taken = 0
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        for block in in_record_blocks(records, _BLOCK, most_s=LONG_S):
+            jobs: list[tuple[str, Future[str | None]]] = []
+            faults: list[str] = []
+            for record, printed in zip(block, _printed(block), strict=True):
+                stem = safe_name(record.record_id)
+                if stem in stems:
+                    faults.append(f"{record.record_id}: another record has this file name; accepted: each once")
+                    continue
+                stems.add(stem)
+                for k in range(settings.number):
+                    name = f"{stem}-{k}"
+                    jobs.append((name, pool.submit(make_picture, record, folder, name, k, settings, printed)))
+            taken += len(block)
+            waiting.append((taken, jobs, faults))
+            if len(waiting) > 1:
                 yield _result(*waiting.popleft())
         while waiting:
             yield _result(*waiting.popleft())
 
 
-def _result(name: str, found: "Future[str | None] | str | None") -> tuple[str, str | None]:
-    return name, found.result() if isinstance(found, Future) else found
+def _result(
+    taken: int, jobs: Sequence[tuple[str, "Future[str | None]"]], faults: list[str]
+) -> tuple[int, list[str], list[str]]:
+    done = [(name, future.result()) for name, future in jobs]
+    found = [fault for _, fault in done if fault is not None]
+    return taken, [name for name, fault in done if fault is None], [*faults, *dict.fromkeys(found)]
 
 
 def _printed(records: list[EcgRecord]) -> list[dict[str, str]]:
     """Measurements as a recorder prints them; what could not be measured is left out."""
     from metrics.measurement.records import measure_records
 
-    measured = measure_records(records) if records else []
+    measured = measure_records(records)
     return [
         {name: f"{value:.0f} {unit}" for key, name, unit in _PRINTED if isfinite(value := float(getattr(found, key)))}
         for found in measured

@@ -40,7 +40,7 @@ def run(settings: Settings, progress: Progress) -> Results:
             rows[layout] = _row(errors)
         values[f"{width} pixels wide"] = rows
     if settings.timed:
-        values["pictures per second, one process"] = _rates(records[: settings.timed])
+        values["pictures per second of processor time"] = _rates(records[: settings.timed])
     return settings.results(values, data=data, n=len(records), headline=())
 
 

@@ -256,7 +256,7 @@ def slow_with_jumps(x: torch.Tensor, observed: torch.Tensor, fs_hz: float) -> to
 #: A jump is looked for where the best step takes so much power (mV^2 times blocks) out of a lead, and believed where
 #: the mean absolute deviation falls to this share at most.
 JUMP_POWER, JUMP_GAIN, MOST_JUMPS = 1.0, 0.9, 4
-#: Of 512 simulated leads without a jump 30 seemed to have one in two seconds, 25 in three, 2 in five, 1 in ten.
+#: In two or three seconds a few complexes look like steps; see the tests.
 LEAST_JUMP_S = 4.0
 _TRIED = 6
 

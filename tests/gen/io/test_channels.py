@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gen.io import read
-from gen.io.blocks import read_files
+from gen.io.blocks import Inputs
 from gen.io.channels import lead_names
 from gen.leads import LEADS_12, LeadError, canonical_lead
 from gen.records import InputError
@@ -218,7 +218,7 @@ def test_what_is_left_out_is_told_once(tmp_path, ecg, capsys):
     for name in ("a", "b"):
         plain(tmp_path / name, ("I", "II", "ACC"), ecg[:3])
     bad = []
-    records = list(read_files([tmp_path / "a.hea", tmp_path / "b.hea"], bad, leads=("II", "V5")))
+    records = list(Inputs([tmp_path / "a.hea", tmp_path / "b.hea"], bad, leads=("II", "V5")))
     assert [record.leads for record in records] == [("II",), ("II",)]
     assert not bad
     assert capsys.readouterr().err == f"warning: {tmp_path / 'a.hea'}: not read (no lead): ACC\n"

@@ -10,6 +10,7 @@ from gen import cli
 from gen.io import write
 from gen.leads import LEADS_12
 from gen.records import EcgRecord
+from metrics.commands import paper as command
 
 pytest.importorskip("cv2", reason="needs OpenCV (extra paper)")
 
@@ -46,12 +47,35 @@ def test_a_folder_of_pictures_with_truth(run, folder, tmp_path):
     assert told["paper"]["measured"]["Vent. rate"] == "80 bpm"
     with np.load(out / "long-0.npz") as stored:
         assert stored["visible"].shape == stored["signal_mv"].shape == (12, 5000)
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
-    # A lost picture is made again, to the same bytes; what is there stays.
-    for ending in ("json", "png", "leads.png", "npz"):
-        (out / f"long-1.{ending}").unlink()
-    assert run(folder / "long.hea", "--out", out, "-n", 2, "--layout", "3x4", "--layout", "cabrera").exit_code == 0
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def contents(path):
+    return {each.name: each.read_bytes() for each in path.iterdir()}
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bytes(run, folder, tmp_path, monkeypatch):
+    signal = np.outer(np.ones(12), np.sin(np.arange(5000) / 40))
+    given = tmp_path / "in"
+    for name in ("a", "b", "c"):
+        write([EcgRecord(signal, 500.0, LEADS_12, name)], given / f"{name}.hea")
+    monkeypatch.setattr(command, "_BLOCK", 1)
+    assert run(given, "--out", tmp_path / "whole").exit_code == 0
+    finished, calls = command._result, []
+
+    def interrupted(*block):
+        calls.append(block)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return finished(*block)
+
+    monkeypatch.setattr(command, "_result", interrupted)
+    assert run(given, "--out", tmp_path / "out").exit_code == 130
+    assert not (tmp_path / "out").exists()
+    again = run(given, "--out", tmp_path / "out")
+    assert again.exit_code == 0
+    assert "going on where an earlier run stopped" in again.stderr
+    assert len(calls) == 4  # the interrupted one, and two of three records
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 def test_a_short_record_is_named_and_the_others_are_drawn(run, folder, tmp_path):
@@ -76,13 +100,24 @@ def test_bad_options_are_one_line_and_write_nothing(run, folder, tmp_path, optio
     assert not (tmp_path / "out").exists()
 
 
-def test_pictures_of_other_settings_are_not_mixed(run, folder, tmp_path):
+def test_only_a_folder_of_pictures_is_replaced(run, folder, tmp_path):
     out = tmp_path / "out"
     assert run(folder / "long.hea", "--out", out).exit_code == 0
     other = run(folder / "long.hea", "--out", out, "--seed", 1)
     assert other.exit_code == 2
-    assert "made with seed 0, not 1" in other.stderr
+    assert "exists; use --overwrite" in other.stderr
+    before = contents(out)
     assert run(folder / "long.hea", "--out", out, "--seed", 1, "--overwrite").exit_code == 0
+    assert contents(out)["long-0.png"] != before["long-0.png"]
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").touch()
-    assert "is not empty" in run(folder / "long.hea", "--out", tmp_path / "full").stderr
+    refused = run(folder / "long.hea", "--out", tmp_path / "full", "--overwrite")
+    assert "no earlier output of this command" in refused.stderr
+    assert (tmp_path / "full" / "notes.txt").exists()
+
+
+def test_nothing_is_left_of_a_run_without_pictures(run, folder, tmp_path):
+    done = run(folder / "short.hea", "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "short: 1.8 s of signal" in done.stderr
+    assert list(tmp_path.iterdir()) == []

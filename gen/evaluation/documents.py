@@ -16,7 +16,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,14 +97,16 @@ def _documents(root: Path) -> Iterator[tuple[Path, str]]:
         yield root / RESULTS / f"{name}.md", f"# {name}\n\n{_MADE}\n\n{found.to_markdown()}"
     for name, card in cards.items():
         yield root / CARDS / f"{name}.md", render_card(card, name)
-    for pattern in WRITTEN:
-        for path in sorted(root.glob(pattern)):
-            text = path.read_text(encoding="utf-8")
-            new, blocks = BLOCK.subn(partial(_block, results=results, cards=cards, path=path, root=root), text)
-            if blocks != text.count("<!-- /"):
-                raise InputError(f"{path.relative_to(root)}: a mark of a rendered block is not opened as it is closed")
-            if blocks:
-                yield path, new
+    written = {path: path.read_text(encoding="utf-8") for pattern in WRITTEN for path in sorted(root.glob(pattern))}
+    asked = [match[2].strip() for text in written.values() for match in BLOCK.finditer(text) if match[1] == "help"]
+    helps = helps_of(asked) if asked else {}
+    given: dict[str, Any] = {"results": results, "cards": cards, "helps": helps, "root": root}
+    for path, text in written.items():
+        new, blocks = BLOCK.subn(partial(_block, path=path, **given), text)
+        if blocks != text.count("<!-- /"):
+            raise InputError(f"{path.relative_to(root)}: a mark of a rendered block is not opened as it is closed")
+        if blocks:
+            yield path, new
 
 
 def _cards(root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -120,6 +122,7 @@ def _block(
     *,
     results: Mapping[str, Results],
     cards: Mapping[str, Mapping[str, Any]],
+    helps: Mapping[str, str],
     path: Path,
     root: Path,
 ) -> str:
@@ -131,7 +134,7 @@ def _block(
         elif kind == "headline":
             lines = _headline(told, results, _way(path, root))
         elif kind == "help":
-            lines = ["```text", *help_of(told.split()).splitlines(), "```"]
+            lines = ["```text", *helps[told].splitlines(), "```"]
         elif kind == "cards":
             lines = [f"- [{name}]({name}.md): {card['task']}" for name, card in cards.items()]
         else:
@@ -219,8 +222,23 @@ def render_card(card: Mapping[str, Any], title: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def help_of(command: list[str]) -> str:
-    """What ``physiogen COMMAND --help`` prints, 100 columns wide and without colours or frames."""
+#: Prints the help of all commands that it is given as JSON.
+_HELPER = """
+import io, json, sys
+from contextlib import redirect_stdout
+from gen.cli import run
+found = {}
+for command in json.loads(sys.argv[1]):
+    with redirect_stdout(io.StringIO()) as said:
+        if run([*command.split(), "--help"]):
+            sys.exit(f"physiogen {command} --help: no such command")
+    found[command] = said.getvalue()
+print(json.dumps(found))
+"""
+
+
+def helps_of(commands: Iterable[str]) -> dict[str, str]:
+    """What ``physiogen COMMAND --help`` prints for each, 100 columns wide and without colours or frames."""
     # A process of its own: the width and the absence of colours are read from the environment when typer is imported.
     plain = {
         "COLUMNS": "100",
@@ -229,8 +247,9 @@ def help_of(command: list[str]) -> str:
         "TERM": "dumb",
         "_TYPER_FORCE_DISABLE_TERMINAL": "1",
     }
-    called = [sys.executable, "-c", "from gen.cli import main; main()", *command, "--help"]
+    called = [sys.executable, "-c", _HELPER, json.dumps(sorted(set(commands)))]
     done = subprocess.run(called, env=os.environ | plain, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise InputError(f"physiogen {' '.join(command)} --help: {done.stderr.strip() or f'exit {done.returncode}'}")
-    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+        raise InputError(done.stderr.strip() or f"physiogen --help: exit {done.returncode}")
+    found = json.loads(done.stdout).items()
+    return {command: "\n".join(line.rstrip() for line in text.strip().splitlines()) for command, text in found}

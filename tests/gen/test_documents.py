@@ -55,6 +55,7 @@ def test_every_situation_names_a_test_that_is_there():
         assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{name}"
 
 
+@pytest.mark.slow  # `.ci/run` builds the site itself
 def test_every_page_is_in_the_site(tmp_path):
     pytest.importorskip("mkdocs")
     run = subprocess.run(

@@ -59,7 +59,7 @@ def test_every_situation_names_a_test_that_is_there():
 def test_every_page_is_in_the_site(tmp_path):
     pytest.importorskip("mkdocs")
     run = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
         cwd=ROOT,
         capture_output=True,
         text=True,

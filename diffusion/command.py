@@ -63,7 +63,10 @@ def synthesize(
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Names the samples.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Sampling steps, 1 to 1000.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="ddpm, ddim, dpm++, sde-dpm++, unipc, euler or heun.")] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(help="Of latent weights (--checkpoint): ddpm, ddim, dpm++, sde-dpm++, unipc, euler or heun."),
+    ] = None,
     guidance: Annotated[
         str | None, typer.Option(help="How strongly to follow: 3, or by group: text=4,patient=1,rate=2,shape=1.")
     ] = None,

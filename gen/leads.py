@@ -6,6 +6,7 @@ eight; everything shown or written has twelve. Leads are addressed by name, neve
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -78,6 +79,7 @@ class LeadError(ValueError):
     """A lead name that is unknown, given twice, or not to be had from the leads there are."""
 
 
+@lru_cache(maxsize=1024)
 def canonical_lead(name: str) -> str:
     """Standard name of a lead: ``'AVR'``, ``'Lead I'``, ``'MLII'``, ``'MDC_ECG_LEAD_V1'`` -> aVR, I, II, V1.
 

@@ -14,9 +14,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from diffusion.beats.noise import BANDS, EDGES_HZ, fine_power
 from diffusion.beats.profile import REST_WIDTH, SIZE, Buffers, Profile
 from diffusion.beats.shape import LEAD_IN, NUM_LEADS, P_POINTS, POINTS, QRS, STT, BeatShape
-from diffusion.beats.variation import BANDS, EDGES_HZ, fine_power
 
 Array = npt.NDArray[np.float64]
 

@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from diffusion.beats.code import BeatCode, Habits
 from diffusion.beats.measure import ObservedBeats, forms_of
+from diffusion.beats.noise import draw_fine, draw_rest
 from diffusion.beats.shape import LEAD_IN, QRS, BeatShape
-from diffusion.beats.variation import around, draw_fine, draw_mixing, draw_rest, modulated_strip
+from diffusion.beats.variation import around, draw_mixing, modulated_strip
 from diffusion.rhythm.plan import BeatPlan
 
 Array = npt.NDArray[np.float64]

@@ -21,8 +21,9 @@ from diffusion.beats.compose import (
     with_fine,
 )
 from diffusion.beats.measure import forms_of
+from diffusion.beats.noise import draw_rest
 from diffusion.beats.shape import NUM_LEADS, BeatShape, add_p, add_qrst, stt_stretch
-from diffusion.beats.variation import Array, draw_rest, mixing_of
+from diffusion.beats.variation import Array, mixing_of
 from diffusion.rhythm.plan import BeatPlan
 from diffusion.rhythm.stream import RhythmStream
 

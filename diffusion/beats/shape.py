@@ -6,10 +6,11 @@ are apart: a wide complex differs in ``off_s - on_s``, a long QT in ``t_off_s``,
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import CubicSpline, PPoly
 
 Array = npt.NDArray[np.float64]
 
@@ -101,29 +102,66 @@ def add_qrst(
         fs_hz: rate of the signal.
         mixing: (beat, 8, 8) added to the unit matrix of the leads, beat by beat; or None.
     """
-    spline = CubicSpline(np.arange(POINTS), shape.qrst.T)
     length = out.shape[1]
+    spans = []
     for k, (time, factor) in enumerate(zip(times_s.tolist(), stretch.tolist(), strict=True)):
         knots = stretched(shape.knots_s, factor) + time
         first, last = max(0, int(np.ceil(knots[0] * fs_hz))), min(length - 1, int(np.floor(knots[-1] * fs_hz)))
-        if last < first:
-            continue
-        at = np.interp(np.arange(first, last + 1) / fs_hz, knots, CORNERS)
-        part = spline(at).T
-        if mixing is not None:
-            # ST-T is turned less: of its own directions the QRS complexes that mixing is measured on say little.
-            part = part + (mixing[k] @ part) * np.interp(at, _MIXED_AT, (1.0, 1.0, STT_MIXED, STT_MIXED))
-        out[:, first : last + 1] += part
+        if last >= first:
+            spans.append((k, first, last + 1, np.interp(np.arange(first, last + 1) / fs_hz, knots, CORNERS)))
+    if not spans:
+        return
+    places = np.concatenate([at for *_, at in spans])
+    parts = _qrst_spline(shape.qrst)(places).T
+    # ST-T is turned less: of its own directions the QRS complexes that mixing is measured on say little.
+    mixed = None if mixing is None else np.interp(places, _MIXED_AT, (1.0, 1.0, STT_MIXED, STT_MIXED))
+    begin = 0
+    for k, first, stop, at in spans:
+        part = parts[:, begin : begin + len(at)]
+        if mixing is not None and mixed is not None:
+            part = part + (mixing[k] @ part) * mixed[begin : begin + len(at)]
+        out[:, first:stop] += part
+        begin += len(at)
 
 
 def add_p(out: Array, shape: BeatShape, onsets_s: Array, fs_hz: float) -> None:
     """Add P waves by their onsets (wave,) to a signal (8, time)."""
-    spline = CubicSpline(np.linspace(-P_BEFORE_S, P_LENGTH_S - P_BEFORE_S, P_POINTS), shape.p.T)
+    spans = []
     for onset in onsets_s.tolist():
         first = max(0, int(np.ceil((onset - P_BEFORE_S) * fs_hz)))
         last = min(out.shape[1] - 1, int(np.floor((onset + P_LENGTH_S - P_BEFORE_S) * fs_hz)))
         if last >= first:
-            out[:, first : last + 1] += spline(np.arange(first, last + 1) / fs_hz - onset).T
+            spans.append((first, last + 1, np.arange(first, last + 1) / fs_hz - onset))
+    if not spans:
+        return
+    waves, begin = _p_spline(shape.p)(np.concatenate([time for *_, time in spans])).T, 0
+    for first, stop, time in spans:
+        out[:, first:stop] += waves[:, begin : begin + len(time)]
+        begin += len(time)
+
+
+@lru_cache(maxsize=2)
+def _unit_splines(points: int, first: float, last: float) -> tuple[Array, Array]:
+    """Grid (points,) and coefficients (4 * (points - 1), points) of splines through a single point of it each.
+
+    A spline is linear in what it goes through, so any is their sum: no system of equations for every beat.
+    """
+    grid = np.linspace(first, last, points)
+    return grid, CubicSpline(grid, np.eye(points)).c.reshape(-1, points)
+
+
+def _spline(values: Array, first: float, last: float) -> PPoly:
+    """The cubic spline (not-a-knot) through (lead, point) on an even grid; evaluated at (n,) it gives (n, lead)."""
+    grid, unit = _unit_splines(values.shape[1], first, last)
+    return PPoly.construct_fast((unit @ values.T).reshape(4, values.shape[1] - 1, len(values)), grid)
+
+
+def _qrst_spline(qrst: Array) -> PPoly:
+    return _spline(qrst, 0.0, POINTS - 1.0)
+
+
+def _p_spline(p: Array) -> PPoly:
+    return _spline(p, -P_BEFORE_S, P_LENGTH_S - P_BEFORE_S)
 
 
 def stretched(knots_s: Array, factor: float) -> Array:

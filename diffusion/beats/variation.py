@@ -12,60 +12,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+from scipy.fft import irfft, rfft, rfftfreq
 
 from diffusion.beats.measure import ObservedBeats, level_before
+from diffusion.beats.noise import BANDS, EDGES_HZ, ENVELOPE_HZ, ENVELOPE_S, LEAST
 from diffusion.beats.shape import LEAD_IN, NUM_LEADS, QRS, add_p, add_qrst, cut, grid_s, ramp, stt_stretch
 
 Array = npt.NDArray[np.float64]
 
-#: Edges of the bands, Hz.
-EDGES_HZ = np.array(
-    [
-        0.0,
-        0.35,
-        0.7,
-        1.2,
-        2.0,
-        3.2,
-        5.0,
-        7.5,
-        11,
-        16,
-        23,
-        32,
-        42,
-        49,
-        51,
-        60,
-        75,
-        99,
-        101,
-        125,
-        150,
-        175,
-        200,
-        220,
-        235,
-        250.1,
-    ]
-)
-BANDS = len(EDGES_HZ) - 1
-_LINES = tuple(np.flatnonzero(np.diff(EDGES_HZ) == 2).tolist())
 _USUAL_S = 0.25
 #: From here on complexes and the stretches between them have powers of their own.
 GATED_HZ = 1.2
 #: Ridge of the mixing, as a share of QRS energy per lead.
 _RIDGE = 0.02
-#: Lowest power of a band, mV^2: nothing is known below a hundredth of a microvolt.
-_LEAST = 1e-10
-_ENVELOPE_HZ, _ENVELOPE_S = 12.0, 0.2
-#: What is slower swells in seconds: movements come and go.
-_SLOW_SWELL, _SLOW_S = 0.6, 1.2
-#: Ten seconds show nothing slower, and its mean is not counted.
-_SLOWEST_HZ = 0.09
-#: A recording without mains has up to this much in the mains' band of what the neighbours would make of it.
-_NO_LINE = 2.0
 #: Logarithm of the power below .35 Hz over that of .7 to 1.2 Hz from which on a recorder keeps the baseline.
 _DRIFTS = 0.5
 #: What all leads share of a beat's mixing, as drawn for one as measured; on fold 9.
@@ -162,7 +121,7 @@ def band_power(signal_mv: Array, fs_hz: float, inside: npt.NDArray[np.bool_], ou
     spectrum, frequency = rfft(centred * taper, axis=1), rfftfreq(length, 1 / fs_hz)
     bins = np.searchsorted(EDGES_HZ, frequency, side="right") - 1
     middle = taper > 0.99
-    out = np.full((2, NUM_LEADS, BANDS), _LEAST)
+    out = np.full((2, NUM_LEADS, BANDS), LEAST)
     for band in range(BANDS):
         part = irfft(np.where(bins == band, spectrum, 0), length, axis=1) ** 2
         if EDGES_HZ[band] < GATED_HZ or not (outside & middle).any() or not (inside & middle).any():
@@ -182,9 +141,7 @@ def _usual(square: Array, chosen: npt.NDArray[np.bool_], fs_hz: float) -> Array:
     if enough.sum() < 4:
         return square[:, chosen].mean(axis=1)
     level = total[:, enough] / count[enough]
-    return np.exp(np.log(level + _LEAST).mean(axis=1)) * np.exp(
-        0.5 * np.minimum(np.log(level + _LEAST).var(axis=1), 0.5)
-    )
+    return np.exp(np.log(level + LEAST).mean(axis=1)) * np.exp(0.5 * np.minimum(np.log(level + LEAST).var(axis=1), 0.5))
 
 
 def around(times_s: Array, before_s: float, after_s: float, length: int, fs_hz: float) -> npt.NDArray[np.bool_]:
@@ -199,16 +156,16 @@ def swelling(signal_mv: Array, fs_hz: float, chosen: npt.NDArray[np.bool_]) -> f
     """SD of the logarithm of the amplitude above 12 Hz at chosen samples (time,), in short stretches."""
     length = signal_mv.shape[1]
     spectrum = rfft(signal_mv, axis=1)
-    spectrum[:, rfftfreq(length, 1 / fs_hz) < _ENVELOPE_HZ] = 0
+    spectrum[:, rfftfreq(length, 1 / fs_hz) < ENVELOPE_HZ] = 0
     square = np.where(chosen, irfft(spectrum, length, axis=1) ** 2, 0)
-    size = round(_ENVELOPE_S * fs_hz)
+    size = round(ENVELOPE_S * fs_hz)
     whole = length // size * size
     count = chosen[:whole].reshape(-1, size).sum(axis=1)
     total = square[:, :whole].reshape(NUM_LEADS, -1, size).sum(axis=2)
     enough = count > 0.3 * size
     if enough.sum() < 4:
         return 0.3
-    level = 0.5 * np.log(total[:, enough] / count[enough] + _LEAST)
+    level = 0.5 * np.log(total[:, enough] / count[enough] + LEAST)
     return float(level.std(axis=1).mean())
 
 
@@ -228,92 +185,6 @@ def agreement(rests: "Sequence[npt.NDArray[np.floating]]", fs_hz: float) -> Arra
     return total / max(len(rests), 1)
 
 
-def draw_rest(
-    rng: np.random.Generator,
-    power_mv2: Array,
-    correlation: Array,
-    swell: float,
-    gate: Array,
-    length: int,
-    fs_hz: float,
-) -> Array:
-    """(8, length) mV of noise with given power by lead and band.
-
-    Args:
-        rng: drawn from.
-        power_mv2: (2, 8, BANDS) everywhere, and in complexes besides.
-        correlation: (BANDS, 8, 8) of the leads.
-        swell: see `Variation`.
-        gate: (length,) 0 to 1, complexes.
-        length: samples.
-        fs_hz: rate.
-    """
-    whole = next_fast_len(length + round(4 * fs_hz), real=True)  # its ends would meet: a part is used
-    slow, fast = _noise(rng, power_mv2[0], correlation, whole, fs_hz)
-    envelope = _envelope(rng, swell, _ENVELOPE_S, whole, fs_hz)
-    slow = slow * _envelope(rng, _SLOW_SWELL, _SLOW_S, whole, fs_hz)
-    more = sum(_noise(rng, power_mv2[1], correlation, whole, fs_hz))
-    return (slow + fast * envelope)[:, :length] + np.asarray(more)[:, :length] * gate
-
-
-def _envelope(rng: np.random.Generator, swell: float, step_s: float, length: int, fs_hz: float) -> Array:
-    """(length,) lognormal factor of mean square one."""
-    knots = np.exp(swell * rng.standard_normal(int(length / fs_hz / step_s) + 3) - swell**2)
-    return np.interp(np.arange(length) / fs_hz / step_s, np.arange(len(knots)), knots)
-
-
-def _noise(
-    rng: np.random.Generator, power_mv2: Array, correlation: Array, whole: int, fs_hz: float
-) -> tuple[Array, Array]:
-    """(8, whole) mV below and above `_ENVELOPE_HZ`."""
-    frequency = rfftfreq(whole, 1 / fs_hz)
-    bins = np.searchsorted(EDGES_HZ, frequency, side="right") - 1
-    spectrum = np.zeros((NUM_LEADS, len(frequency)), dtype=complex)
-    density = _smooth(power_mv2, frequency)
-    shape = np.sqrt(density)
-    power = power_mv2.copy()
-    for band in _LINES:
-        floor = density[:, bins == band].sum(axis=1) * frequency[1]
-        power[:, band] = np.maximum(power[:, band] - _NO_LINE * floor, 0)
-    for band in range(BANDS):
-        own = np.flatnonzero((bins == band) & (frequency > _SLOWEST_HZ))
-        if not len(own):
-            continue
-        root = np.linalg.cholesky(0.97 * correlation[band] + 0.03 * np.eye(NUM_LEADS))
-        noise = root @ (rng.standard_normal((NUM_LEADS, len(own))) + 1j * rng.standard_normal((NUM_LEADS, len(own))))
-        if band in _LINES:  # on the noise that its neighbours have
-            even = noise / np.sqrt((np.abs(noise) ** 2).mean(axis=1, keepdims=True))
-            spectrum[:, own] = even * shape[:, own] * np.sqrt(0.5 * frequency[1]) * whole
-            noise = noise * np.exp(-0.5 * ((frequency[own] - EDGES_HZ[band] - 1) / 0.08) ** 2)
-        else:
-            noise *= shape[:, own]
-        noise *= np.sqrt(len(own) / np.maximum((np.abs(noise) ** 2).sum(axis=1, keepdims=True), 1e-12))
-        spectrum[:, own] += noise * np.sqrt(power[:, band, None] / (2 * len(own))) * whole
-    slow = np.where(frequency < _ENVELOPE_HZ, spectrum, 0)
-    return irfft(slow, whole, axis=1), irfft(spectrum - slow, whole, axis=1)
-
-
-def _smooth(power_mv2: Array, frequency: Array) -> Array:
-    """(8, frequency) density without steps between bands, up to a factor for each band."""
-    width = np.diff(EDGES_HZ)
-    broad = width != 2
-    density = np.log(power_mv2[:, broad] / width[broad])
-    middle = np.log(0.5 * (EDGES_HZ[:-1] + EDGES_HZ[1:])[broad])
-    at = np.log(np.maximum(frequency, 1e-3))
-    return np.exp([np.interp(at, middle, row) for row in density]) * _beyond(density, middle, at)
-
-
-def line_bands() -> list[int]:
-    """Bands of the mains and its harmonic."""
-    return list(_LINES)
-
-
-def line_floor(power_mv2: Array) -> Array:
-    """(8, lines) mV^2 that the neighbours of powers (8, BANDS) would make of the bands of the mains."""
-    bands = list(_LINES)
-    return np.asarray(_smooth(power_mv2, EDGES_HZ[bands] + 1.0) * np.diff(EDGES_HZ)[bands])
-
-
 def keeps_baseline(power_mv2: Array) -> bool:
     """Whether a recorder with powers (2, 8, BANDS) mV^2 lets drift through.
 
@@ -322,12 +193,6 @@ def keeps_baseline(power_mv2: Array) -> bool:
     """
     level = np.log(power_mv2[0].sum(axis=0)[:3])
     return bool(level[0] - level[2] > _DRIFTS)
-
-
-def _beyond(density: Array, middle: Array, at: Array) -> Array:
-    """Above the last band's middle the density falls on as steeply as before it."""
-    slope = (density[:, -1] - density[:, -2]) / (middle[-1] - middle[-2])
-    return np.exp(np.minimum(slope, 0)[:, None] * np.maximum(at - middle[-1], 0))
 
 
 def draw_mixing(
@@ -364,24 +229,3 @@ def mixing_of(normal: Array, often: Array, wave: Array, scale: float, root: Arra
     mixing = scale * (drawn @ root.T).reshape(len(normal), NUM_LEADS, NUM_LEADS)
     gain = np.trace(mixing, axis1=1, axis2=2)[:, None, None] / NUM_LEADS
     return np.asarray(mixing + (_ALIKE - 1) * gain * np.eye(NUM_LEADS))
-
-
-def fine_power(difference: Array, length_s: float) -> Array:
-    """(8, BANDS) mV^2 of a difference of QRS complexes (8, QRS) on the grid of a complex of ``length_s``."""
-    spectrum = np.abs(rfft(difference, axis=1)) ** 2 * (2 / QRS**2)
-    bins = np.searchsorted(EDGES_HZ, rfftfreq(QRS, length_s / QRS), side="right") - 1
-    return np.stack([spectrum[:, bins == b].sum(axis=1) for b in range(BANDS)], axis=1) + _LEAST
-
-
-def draw_fine(rng: np.random.Generator, power_mv2: Array, correlation: Array, length_s: float) -> Array:
-    """(8, QRS) mV of fine structure with given power, for a complex of ``length_s``."""
-    frequency = rfftfreq(QRS, length_s / QRS)
-    bins = np.minimum(np.searchsorted(EDGES_HZ, frequency, side="right") - 1, BANDS - 1)
-    spectrum = np.zeros((NUM_LEADS, len(frequency)), dtype=complex)
-    for band in np.unique(bins[1:]).tolist():
-        own = np.flatnonzero(bins == band)
-        own = own[own > 0]
-        root = np.linalg.cholesky(0.97 * correlation[band] + 0.03 * np.eye(NUM_LEADS))
-        noise = root @ (rng.standard_normal((NUM_LEADS, len(own))) + 1j * rng.standard_normal((NUM_LEADS, len(own))))
-        spectrum[:, own] = noise * np.sqrt(power_mv2[:, band, None] / (4 * len(own))) * QRS
-    return irfft(spectrum, QRS, axis=1)

@@ -54,6 +54,15 @@ SAMPLERS: Mapping[str, Sampler] = {
     "heun": Sampler("FlowMatchHeunDiscreteScheduler", {"num_train_timesteps": TRAIN_STEPS}, 12, "flow, Heun steps"),
 }
 DEFAULT_SAMPLER = "dpm++"
+#: The sampler of beats, see `diffusion.beats.network.draw_vectors`; no scheduler of diffusers.
+ADAMS = "adams"
+
+
+def check_sampler(name: str) -> str:
+    """The name itself; raises `InputError` unless it is of `SAMPLERS`, or `ADAMS`."""
+    if name not in SAMPLERS and name != ADAMS:
+        raise InputError(f"sampler {name!r} is unknown; known: {', '.join((*SAMPLERS, ADAMS))}")
+    return name
 
 
 def make_scheduler(name: str, **changes: Any) -> Any:
@@ -64,12 +73,13 @@ def make_scheduler(name: str, **changes: Any) -> Any:
         changes: further settings of the diffusers class.
 
     Raises:
-        InputError: unknown name.
+        InputError: unknown name, or `ADAMS`, which draws beats alone.
     """
+    if name == ADAMS:
+        raise InputError(f"sampler {name!r} draws beats; latents are drawn by: {', '.join(SAMPLERS)}")
+    check_sampler(name)
     import diffusers
 
-    if name not in SAMPLERS:
-        raise InputError(f"sampler {name!r} is unknown; known: {', '.join(SAMPLERS)}")
     chosen = SAMPLERS[name]
     return getattr(diffusers, chosen.scheduler)(**{**chosen.settings, **changes})
 

@@ -129,7 +129,7 @@ def requested_sampling(
     if steps is not None:
         samplers.check_steps(steps)
     if sampler is not None:
-        samplers.make_scheduler(sampler)
+        samplers.check_sampler(sampler)
     scale = None if guidance is None else scales_of(guidance)
     if scale is not None:
         Guidance.of(scale)

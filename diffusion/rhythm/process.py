@@ -83,8 +83,8 @@ def sinus(
     since_pause, gap = 0, 1 + int(rng.integers(2, 6)) if pauses else 0
     steady = 0.0
     while True:
-        steady = 0.8 * steady + 0.6 * 0.0015 * rng.standard_normal()
-        pr = pr_s + steady + (wandering * rng.standard_normal() if wandering else 0.0)
+        steady = 0.8 * steady + 0.6 * 0.0015 * float(rng.standard_normal())
+        pr = pr_s + steady + (wandering * float(rng.standard_normal()) if wandering else 0.0)
         yield Event(p, pr + RISE_S, BeatKind.NORMAL, pr)
         step = next(rr)
         since_pause += 1

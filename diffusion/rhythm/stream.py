@@ -168,7 +168,7 @@ def _placed(at: Array, after: Array, mean: float, lead_in: float, duration_s: fl
 
 def _stretched(fit: _Fit, at: Array, after: Array, mean: float, duration_s: float) -> _Fit:
     for _ in range(_ROUNDS):
-        found = _mean_rr(fit, at, after, duration_s)
+        found = _mean_rr(at * fit.stretch - fit.origin + after, duration_s)
         if found is None or abs(60.0 / found - 60.0 / mean) < _CLOSE_BPM:
             break
         change = min(max(mean / found, 0.7), 1.4)
@@ -176,16 +176,15 @@ def _stretched(fit: _Fit, at: Array, after: Array, mean: float, duration_s: floa
     return fit
 
 
-def _mean_rr(fit: _Fit, at: Array, after: Array, duration_s: float) -> float | None:
-    times = at * fit.stretch - fit.origin + after
+def _mean_rr(times: Array, duration_s: float) -> float | None:
     inside = times[(times >= 0) & (times < duration_s)]
-    return float(np.ptp(inside)) / (len(inside) - 1) if len(inside) >= 2 else None
+    return float(inside.max() - inside.min()) / (len(inside) - 1) if len(inside) >= 2 else None
 
 
 def _cost(fit: _Fit, at: Array, after: Array, mean: float, duration_s: float) -> float:
     """Error of the rate, and up to 1 for every complex that the ends cut; much where there is no interval."""
-    found = _mean_rr(fit, at, after, duration_s)
     times = at * fit.stretch - fit.origin + after
+    found = _mean_rr(times, duration_s)
     near = np.minimum(np.abs(times), np.abs(times - duration_s))
     cut = float((1.0 - 0.5 * near[near < _ROOM_S] / _ROOM_S).sum())
     return cut + (100.0 if found is None else _RATE_FIRST * abs(60.0 / found - 60.0 / mean))

@@ -9,6 +9,7 @@ and whether an arrhythmia is stated, fitted to recordings by maximum likelihood 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import cos, exp, pi, sin
 
 import numpy as np
 import numpy.typing as npt
@@ -125,19 +126,20 @@ def intervals(rng: np.random.Generator, mean_s: float, part: Variation, *, wande
         part: how they vary.
         wander: let the rate drift over minutes too, as in a long recording.
     """
-    slow, far = part.slow * rng.standard_normal(), _WANDER * rng.standard_normal()
-    wave = part.breath * (rng.standard_normal() + 1j * rng.standard_normal())
+    slow, far = part.slow * float(rng.standard_normal()), _WANDER * float(rng.standard_normal())
+    wave = part.breath * complex(rng.standard_normal(), rng.standard_normal())
     while True:
         draws = rng.standard_normal((64, 5)).tolist()
         for a, b, c, d, e in draws:
             relative = slow + wave.real + part.white * d + (far if wander else 0.0)
-            rr = mean_s * min(max(float(np.exp(relative)), _SHORTEST), _LONGEST)
+            rr = mean_s * min(max(exp(relative), _SHORTEST), _LONGEST)
             yield rr
-            keep = float(np.exp(-rr / part.slow_s))
+            keep = exp(-rr / part.slow_s)
             slow = keep * slow + part.slow * (1 - keep * keep) ** 0.5 * a
-            keep = float(np.exp(-rr / part.breath_s))
-            turn = 2 * np.pi * part.breath_hz * rr
-            spin = complex(np.cos(turn), np.sin(turn))
+            keep = exp(-rr / part.breath_s)
+            turn = 2 * pi * part.breath_hz * rr
+            spin = complex(cos(turn), sin(turn))
             wave = keep * spin * wave + part.breath * (1 - keep * keep) ** 0.5 * complex(b, c)
-            keep = float(np.exp(-rr / _WANDER_S))
-            far = keep * far + _WANDER * (1 - keep * keep) ** 0.5 * e
+            if wander:
+                keep = exp(-rr / _WANDER_S)
+                far = keep * far + _WANDER * (1 - keep * keep) ** 0.5 * e

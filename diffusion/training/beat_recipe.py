@@ -33,7 +33,7 @@ from gen.training.trainer import Validate
 #: Share of the variance of a beat's mixing that goes with breathing: recordings' neighbouring beats correlate by .2.
 BREATHING = 0.8
 DECLARED = Declared("diffusion")
-SAMPLING = {"scheduler": "heun", "num_inference_steps": 12, "guidance_scale": 2.0}
+SAMPLING = {"scheduler": "adams", "num_inference_steps": 12, "guidance_scale": 2.0}
 #: Measured beats in the run's folder.
 MEASURED = "beats.npz"
 _VALIDATION_PHI = np.linspace(0.06, 0.94, 12) * pi / 2

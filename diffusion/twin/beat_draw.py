@@ -12,9 +12,9 @@ from diffusion.beats.code import Habits
 from diffusion.beats.compose import compose, draw_flutter
 from diffusion.beats.measure import forms_of
 from diffusion.beats.network import FORMS, draw_vectors
+from diffusion.beats.noise import EDGES_HZ
 from diffusion.beats.own import OwnBeats
 from diffusion.beats.shape import BeatShape
-from diffusion.beats.variation import EDGES_HZ
 from diffusion.conditions.condition import Condition, collate
 from diffusion.process.settings import Sampling
 from diffusion.rhythm import BeatKind, BeatPlan, RhythmRequest, draw_rhythm, habits_of

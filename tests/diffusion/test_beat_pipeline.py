@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from diffusion.beat_pipeline import BeatPipeline
 from diffusion.conditions.condition import Condition
 
 
@@ -53,8 +54,10 @@ def test_clean_is_told_and_has_the_same_beats(pipeline) -> None:
 def test_another_sampler_is_refused(pipeline) -> None:
     from gen.records import InputError
 
-    with pytest.raises(InputError, match="heun"):
+    with pytest.raises(InputError, match="adams"):
         pipeline.sampling(scheduler="ddim")
+    with pytest.raises(InputError, match="adams"):
+        BeatPipeline(pipeline.denoiser, "heun")
 
 
 def test_implausible_beats_are_refused(pipeline, monkeypatch) -> None:

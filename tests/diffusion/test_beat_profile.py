@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from diffusion.beats.noise import BANDS, EDGES_HZ, line_bands, line_floor
 from diffusion.beats.profile import SIZE, Profile
-from diffusion.beats.variation import BANDS, EDGES_HZ, keeps_baseline, line_bands, line_floor
+from diffusion.beats.variation import keeps_baseline
 
 WIDTHS = np.diff(EDGES_HZ)
 

@@ -5,14 +5,16 @@ import pytest
 import torch
 from made_beats import fitted_code, some_habits, some_shape
 
+from diffusion.beat_pipeline import STEPS
 from diffusion.beats.code import WIDTH, with_intervals, with_larger_p
 from diffusion.beats.compose import compose
 from diffusion.beats.criteria import measured_shape, unmet
 from diffusion.beats.measure import forms_of, observed_beats
 from diffusion.beats.network import BeatDenoiser, draw_vectors
+from diffusion.beats.noise import BANDS, EDGES_HZ, draw_fine, draw_rest, fine_power
 from diffusion.beats.plausible import QRS_MV, fault, strip_fault
 from diffusion.beats.shape import LEAD_IN, POINTS, QRS, BeatShape, ends, strip, stt_stretch
-from diffusion.beats.variation import BANDS, EDGES_HZ, band_power, draw_fine, draw_rest, fine_power, measure_variation
+from diffusion.beats.variation import band_power, measure_variation
 from diffusion.conditions.condition import Condition, collate
 from diffusion.rhythm.plan import BeatKind, BeatPlan
 from gen.randomness import Stream, seeded_normal
@@ -154,8 +156,11 @@ class _Known(torch.nn.Module):
         super().__init__()
         self.point = point
 
-    def forward(self, x, phi, condition, form, reference):
+    def told(self, condition, form, reference):
         del condition, form, reference
+
+    def predict(self, x, phi, told):
+        del told
         phi = phi[:, None]
         noise = (x - phi.cos() * self.point) / phi.sin().clamp_min(1e-6)
         return phi.cos() * noise - phi.sin() * self.point
@@ -176,10 +181,30 @@ def test_unit_normal_data_stay_noise() -> None:
     nothing = torch.full((2, WIDTH), torch.nan)
     seeds = torch.tensor([5, 6])
     drawn = draw_vectors(model.eval(), conditions, torch.zeros(2, dtype=torch.int64), nothing, seeds, steps=4)
-    once = draw_vectors(model, conditions, torch.zeros(2, dtype=torch.int64), nothing, seeds, steps=9)
-    start = seeded_normal((WIDTH,), seeds, stream=Stream.BEAT)
-    assert torch.allclose(drawn, start, rtol=0.10)
-    assert torch.allclose(once, start, rtol=0.02)
+    assert torch.equal(drawn, seeded_normal((WIDTH,), seeds, stream=Stream.BEAT))
+
+
+class _Normal(_Known):
+    """The exact v of normal data with a standard deviation for each number."""
+
+    def predict(self, x, phi, told):
+        del told
+        cos, sin = phi.cos()[:, None], phi.sin()[:, None]
+        return x * cos * sin * (1 - self.point**2) / (cos**2 * self.point**2 + sin**2)
+
+
+def test_spread_of_data_is_kept_in_the_steps_that_beats_are_drawn_in() -> None:
+    spread = torch.linspace(0.3, 1.6, WIDTH)[None]
+    conditions = collate([Condition(text="normal ECG")] * 2)
+    nothing, seeds = torch.full((2, WIDTH), torch.nan), torch.tensor([5, 6])
+    form = torch.zeros(2, dtype=torch.int64)
+    ratio = {}
+    for steps in (STEPS, 2 * STEPS):
+        drawn = draw_vectors(_Normal(spread), conditions, form, nothing, seeds, steps=steps)
+        ratio[steps] = (drawn / (spread * seeded_normal((WIDTH,), seeds, stream=Stream.BEAT)) - 1).abs()
+    assert ratio[STEPS].max() < 0.06
+    assert ratio[STEPS][:, WIDTH // 2 :].max() < 0.005
+    assert ratio[2 * STEPS].max() < 0.35 * ratio[STEPS].max()  # of second order
 
 
 def test_loss_leaves_out_what_is_not_known() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from diffusion.beats.code import BeatCode, Habits
+from diffusion.beats.noise import BANDS
 from diffusion.beats.shape import P_POINTS, POINTS, BeatShape, ends, p_ends
-from diffusion.beats.variation import BANDS
 
 
 def some_shape(gain: float = 1.0, **changes: float) -> BeatShape:

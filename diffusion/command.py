@@ -307,7 +307,7 @@ def _plot(data: "DataSet", out: Path) -> int:
     """Draw the first records, as they are in the files; how many."""
     from gen.io import read_set
     from gen.plot import plot_ecg, save
-    from gen.synthesis.output import writing
+    from gen.synthesis.shards import writing
 
     first = out / data.file(0)
     if not first.exists():

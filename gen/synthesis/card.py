@@ -1,6 +1,7 @@
 """Data card of a synthetic set: what it is, how it was made, and what must not be done with it."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -80,19 +81,21 @@ def _header(card: Mapping[str, Any], tag: str) -> str:
 def _contents(rows: Iterable[Mapping[str, str]]) -> dict[str, Any]:
     sexes: Counter[str] = Counter()
     codes: Counter[str] = Counter()
-    ages, count, again = [], 0, 0
+    count, again = 0, 0
+    aged, years, least, most = 0, 0.0, math.inf, -math.inf
     for row in rows:
         count += 1
         again += int(json.loads(row["metadata"] or "{}").get("tries", 1)) - 1
         sexes[row["sex"] or "not given"] += 1
         codes.update(json.loads(row["statements"] or "{}").keys())
         if row["age"]:
-            ages.append(float(row["age"]))
+            age = float(row["age"])
+            aged, years, least, most = aged + 1, years + age, min(least, age), max(most, age)
     return {
         "records": count,
         "again": again,
         "sex": dict(sorted(sexes.items())),
-        "age": {"least": min(ages), "mean": round(sum(ages) / len(ages), 1), "most": max(ages)} if ages else None,
+        "age": {"least": least, "mean": round(years / aged, 1), "most": most} if aged else None,
         "statements": dict(sorted(codes.items(), key=lambda item: (-item[1], item[0]))),
     }
 

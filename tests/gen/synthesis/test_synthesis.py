@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gen.engines import Engine
 from gen.io import read_set, set_table
 from gen.leads import LEADS_12
 from gen.records import EcgRecord, InputError, Patient
@@ -138,7 +139,7 @@ def generate(block):
     if done > {blocks}:
         os.kill(os.getpid(), signal.SIGKILL)
     return t.generate(block)
-t.synthesize(t.plan(format={format!r}), generate, {out!r})
+t.synthesize(t.plan(format={format!r}), generate, {out!r}, engine=t.Engine(workers=1))
 """
 
 
@@ -213,7 +214,7 @@ def test_a_foreign_folder_is_not_touched(tmp_path):
 
 
 def test_a_full_disk_stops_cleanly_and_can_be_resumed(whole, tmp_path, monkeypatch):
-    from gen.synthesis import output
+    from gen.synthesis import shards
 
     class Full:
         def __init__(self, path):
@@ -228,11 +229,11 @@ def test_a_full_disk_stops_cleanly_and_can_be_resumed(whole, tmp_path, monkeypat
         def close(self):
             self.shard.close()
 
-    opened = output.open_shard
+    opened = shards.open_shard
     out = tmp_path / "out"
     synthesize(plan(), generate, out, share=(0, 3))
     with monkeypatch.context() as patch:
-        patch.setattr(output, "open_shard", Full)
+        patch.setattr(shards, "open_shard", Full)
         with pytest.raises(InputError, match="disk full; finished shards are complete"):
             synthesize(plan(), generate, out)
     assert not list(out.glob(".partial-*"))

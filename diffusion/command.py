@@ -1,7 +1,6 @@
 """``physiogen synthesize``: text and numbers, a table of them, or a real set's distribution in; ECGs out."""
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -9,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gen.card import trained_on
+from diffusion.bulk import Bulk
 from gen.commands.device import Device, moved
+from gen.commands.engine import Address, BlockLimit, Engine, Slurm, Workers, engine_of
 from gen.commands.output import counted, finish, say
+from gen.commands.reading import Resume
 from gen.progress import Progress
-from gen.records import EcgRecord, InputError
+from gen.records import InputError
 
 if TYPE_CHECKING:
-    from diffusion.pipeline import ECGPipeline
-    from diffusion.process.settings import Sampling
-    from gen.synthesis import DataSet, Outcome, Refusal, Request, Requests
+    from gen.synthesis import DataSet, Outcome, Requests
 
 #: Records drawn by --plot, and lines about single rows or words that are shown.
 _PLOTS, _SHOWN = 16, 20
@@ -90,8 +89,19 @@ def synthesize(
         bool,
         typer.Option("--allow-contradictions", help="Go on where findings exclude each other; the metadata says so."),
     ] = False,
-    per_shard: Annotated[int, typer.Option(help="ECGs per shard; what a kill costs at most.")] = 512,
+    per_shard: Annotated[
+        int | None, typer.Option(help="ECGs per shard; what a kill costs at most. 512, fewer in small sets.")
+    ] = None,
     batch: Annotated[int, typer.Option(help="ECGs computed together; divides --per-shard.")] = 64,
+    engine: Engine = "local",
+    workers: Workers = None,
+    address: Address = None,
+    slurm: Slurm = None,
+    block_limit: BlockLimit = None,
+    resume: Resume = "if-possible",
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Make nothing: finish a set whose parts are all there.")
+    ] = False,
     goes_on: Annotated[
         Path | None, typer.Option("--continue", help="Recording (WFDB, EDF, ...) to go on from, with its own beats.")
     ] = None,
@@ -108,16 +118,20 @@ def synthesize(
     A run that was stopped goes on where it was when the same command is given again. Synthetic; not for diagnosis.
     """
     from diffusion.process.settings import LONGEST_S, requested_sampling
-    from gen.synthesis import DataSet, share_of
+    from gen.synthesis import share_of
     from gen.synthesis import synthesize as make
-    from gen.synthesis.wanted import Wanted, requests_of
+    from gen.synthesis.wanted import Wanted
 
+    workforce = engine_of(engine, workers, address, slurm, block_limit)
     values = {"text": text, "age": age, "sex": sex, "heart_rate": hr}
     values |= {"pr_ms": pr, "qrs_ms": qrs, "qt_ms": qt, "axis_deg": axis}
     asked = {name: value for name, value in values.items() if value is not None}
     share = share_of(shard)
-    if overwrite and share[1] > 1:
-        raise InputError("--overwrite with several processes would remove what the others wrote; remove --out first")
+    if (overwrite or resume == "never") and share[1] > 1:
+        option = "--overwrite" if overwrite else "--resume never"
+        raise InputError(f"{option} with several processes would remove what the others wrote; remove --out first")
+    if shard is not None and engine != "local":
+        raise InputError(f"--shard {shard}: --engine {engine} hands out all parts by itself; give one of the two")
     if number is not None and number < 1:
         raise InputError(f"-n {number}: expected at least 1")
     chosen = requested_sampling(
@@ -142,7 +156,11 @@ def synthesize(
         asked, number, seed, conditions, like, labels, _names(only), per_class, balance, split, measured,
         reports_as_recorded,
     )  # fmt: skip
-    requests, bad = requests_of(wanted, _checker(unconditional, allow_unknown), allow_contradictions)
+    bulk = Bulk(
+        wanted, chosen, format, per_shard, batch, checkpoint, device, unconditional, allow_unknown,
+        allow_contradictions,
+    )  # fmt: skip
+    requests, bad = bulk.requests()
     if seconds > LONGEST_S:
         if format != "wfdb" or shard is not None or plot:
             raise InputError(f"recordings over {LONGEST_S:g} s are written as wfdb, in one process, without plots")
@@ -150,22 +168,15 @@ def synthesize(
         for line in bad[:_SHOWN]:
             say(f"physiogen: {line}")
         raise typer.Exit(2 if bad else 0)
-    pipeline, settings = _pipeline(checkpoint, device, chosen)
-    data = DataSet(
-        requests=requests,
-        seed=seed,
-        model=pipeline.digests,
-        settings=settings.as_dict(),
-        format=format,
-        per_shard=per_shard,
-        block=batch,
-        card=_facts(pipeline),
-    )
+    data, generate = bulk.set_of(requests)
     _warn(asked, conditions, like)
-    pipeline.set_progress_bar_config(disable=not (sys.stderr.isatty() and len(requests) <= data.block), leave=False)
-    generate = _generator(pipeline, settings, seed)
+    if device != "cpu" and engine == "local":
+        workforce = replace(workforce, workers=workers or 1, fresh=True)  # one process for one accelerator
     with Progress("ECGs", len(requests)) as bar:
-        outcome = make(data, generate, out, share=share, overwrite=overwrite, progress=bar.callback())
+        outcome = make(
+            data, generate, out, share=share, overwrite=overwrite, resume=resume, merge=merge, engine=workforce,
+            task=bulk.task(out), progress=bar.callback(),
+        )  # fmt: skip
     drawn = _plot(data, out) if plot and share[0] == 0 else 0
     classes = dict(requests.about.get("classes") or {})
     lines = _lines(out, len(requests), outcome, drawn, classes)
@@ -228,60 +239,8 @@ def _continue(
     typer.echo(f"{seconds:g} s that go on from {file} in {out}")
 
 
-def _pipeline(checkpoint: Path | None, device: str, chosen: Mapping[str, Any]) -> "tuple[ECGPipeline, Sampling]":
-    from diffusion.beat_pipeline import load
-
-    pipeline = moved(load(checkpoint), device)
-    return pipeline, pipeline.sampling(**chosen)
-
-
-def _checker(unconditional: bool, allow_unknown: bool) -> Callable[[Mapping[str, Any]], None]:
-    """Raises `InputError` for values that cannot be asked for."""
-    from diffusion.conditions.condition import Condition
-    from diffusion.conditions.request import check_request
-
-    def check(values: Mapping[str, Any]) -> None:
-        check_request([Condition(**values)], unconditional=unconditional, allow_unknown=allow_unknown)
-
-    return check
-
-
 def _names(text: str | None) -> tuple[str, ...]:
     return () if text is None else tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-
-
-def _generator(
-    pipeline: "ECGPipeline", settings: "Sampling", seed: int
-) -> "Callable[[Sequence[Request]], list[EcgRecord | Refusal]]":
-    from diffusion.conditions.condition import Condition
-
-    def generate(block: "Sequence[Request]") -> "list[EcgRecord | Refusal]":
-        conditions = [Condition(**request.values) for request in block]
-        made = pipeline.generate_each(conditions, [request.number for request in block], seed, settings)
-        return [_noted(record, request.values) for record, request in zip(made, block, strict=True)]
-
-    return generate
-
-
-def _noted(made: "EcgRecord | Refusal", values: Mapping[str, Any]) -> "EcgRecord | Refusal":
-    """The record with what contradicts itself in its request."""
-    from gen.synthesis.contradictory import lines
-
-    found = lines(values) if isinstance(made, EcgRecord) else []
-    if not found or not isinstance(made, EcgRecord):
-        return made
-    return replace(made, metadata={**made.metadata, "contradictions": found})
-
-
-def _facts(pipeline: "ECGPipeline") -> dict[str, Any]:
-    """What the weights' card says that a data card should repeat."""
-    card = pipeline.card
-    return {
-        "name": "physiogen diffusion",
-        "trained_on": trained_on(card),
-        "training_licence": card.get("licence"),
-        "sources": [{key: each.get(key) for key in ("name", "licence", "citation")} for each in card.get("data") or []],
-    }
 
 
 def _warn(asked: Mapping[str, Any], conditions: Path | None, like: Path | None) -> None:

@@ -8,7 +8,7 @@ of others. `gen.engines.stream` hands out records themselves, in order, where on
 
 from gen.engines.engine import ENGINES, Engine
 from gen.engines.failures import FAILED, BlocksFailed, Failed
-from gen.engines.handing import hand_out
+from gen.engines.handing import check_reach, hand_out
 from gen.engines.machine import cores
 from gen.engines.stream import in_order
 from gen.engines.task import Make, Task, Tell
@@ -22,6 +22,7 @@ __all__ = [
     "Make",
     "Task",
     "Tell",
+    "check_reach",
     "cores",
     "hand_out",
     "in_order",

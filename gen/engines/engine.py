@@ -27,6 +27,7 @@ class Engine:
         address: of a Ray cluster; a local one is started where there is none.
         slurm: of the array's jobs, such as ``partition`` and ``timeout_min``; ``cluster`` is ``slurm``, or ``local``
             for processes of this machine.
+        fresh: workers of this machine start from nothing instead of being forked: where an accelerator is in use.
     """
 
     name: str = "local"
@@ -35,6 +36,7 @@ class Engine:
     tries: int = 3
     address: str | None = None
     slurm: Mapping[str, Any] = field(default_factory=dict)
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:

@@ -1,6 +1,7 @@
 """`hand_out`: numbers of blocks to processes of this machine, of a Ray cluster, or of Slurm."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,20 @@ from gen.engines.machine import forks
 from gen.engines.processes import here, over_processes
 from gen.engines.task import Make, Task
 from gen.records import InputError
+
+
+def check_reach(engine: Engine) -> None:
+    """Refuse an engine that is not within reach, before anything is written.
+
+    Raises:
+        InputError: no cluster answers at the address, or Slurm's commands are not here.
+    """
+    if engine.name == "ray" and engine.address is not None:
+        from gen.engines.ray import check_answer
+
+        check_answer(engine.address)
+    if engine.name == "slurm" and engine.slurm.get("cluster", "slurm") == "slurm" and shutil.which("sbatch") is None:
+        raise InputError("--engine slurm: no sbatch here; accepted: a login node of a Slurm cluster")
 
 
 def hand_out(
@@ -51,6 +66,7 @@ def hand_out(
 
         return over_slurm(engine, numbers, task, heard, place)
     count = engine.count(len(numbers))
-    if (count == 1 and engine.limit_s is None) or os.name == "nt" or not (forks() or task):
+    forked = forks() and not engine.fresh
+    if (count == 1 and engine.limit_s is None) or os.name == "nt" or not (forked or task):
         return here(numbers, make, heard, engine.tries)
-    return over_processes(engine, count, numbers, None if forks() else task, heard, make)
+    return over_processes(engine, count, numbers, None if forked else task, heard, make)

@@ -63,12 +63,12 @@ def _locked(folder: Path, path: Path, *, alone: bool) -> int:
             return descriptor
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except BlockingIOError:
             who = os.read(descriptor, 200).decode(errors="replace").strip() or "of parts of it"
             _close(descriptor)
             raise InputError(
                 f"{folder}: another run is at work there ({who}); accepted: one at a time, or parts with --shard i/n"
-            ) from error
+            ) from None  # no trouble with writing
         except OSError:
             return descriptor  # a file system without locks
         with suppress(OSError):

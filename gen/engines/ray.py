@@ -57,21 +57,22 @@ def over_ray(engine: Engine, numbers: Sequence[int], task: Task, heard: Heard) -
     import ray
     import ray.data
 
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     failed, left = [], set(numbers)
     with _cluster(engine, len(numbers)):
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
-        most = engine.count(len(numbers)) if engine.workers or not engine.address else len(numbers)
+        fixed = engine.workers is not None or engine.address is None
+        pool = {"size": engine.count(len(numbers))} if fixed else {"min_size": 1, "max_size": len(numbers)}
         numbered = ray.data.from_items([{"number": number} for number in numbers], override_num_blocks=len(numbers))
         made = numbered.map_batches(
             Actor,
             fn_constructor_args=(task, engine.limit_s, engine.tries),
             batch_size=1,
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most, max_tasks_in_flight_per_actor=1),
+            compute=ray.data.ActorPoolStrategy(**pool),
             num_cpus=1,
-            max_restarts=-1,
-            max_task_retries=-1,
         )
         try:
             for row in made.iter_rows():
@@ -101,7 +102,6 @@ def _cluster(engine: Engine, blocks: int) -> Iterator[None]:
         how |= {"num_cpus": count, "object_store_memory": _STORE_BYTES, "include_dashboard": False}
         how |= {"address": "local"}
     else:
-        _check_answer(engine.address)
         how |= {"address": engine.address}
     try:
         ray.init(**how)
@@ -113,7 +113,7 @@ def _cluster(engine: Engine, blocks: int) -> Iterator[None]:
         ray.shutdown()
 
 
-def _check_answer(address: str) -> None:
+def check_answer(address: str) -> None:
     """Raises `InputError` where no cluster answers in time."""
     words = [sys.executable, "-m", "ray.scripts.scripts", "health-check"]
     words += [] if address == "auto" else ["--address", address]

@@ -131,6 +131,27 @@ class LongRecordings(Evaluation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EngineFaults(Evaluation):
+    """Bulk jobs while workers, drivers and all processes are killed: shards lost, twice, other bytes, by engine.
+
+    The job draws noise and waits, so that the kills fall on the engine and not on a network. A set that is finished is
+    compared with one that a single process made undisturbed.
+    """
+
+    name = "engine-faults"
+    function = "gen.evaluation.engine_faults:run"
+    example = "--engine local --kills 5"
+
+    engine: tuple[str, ...] = setting("local, ray or slurm; all by default", (), metavar="ENGINE")
+    kills: int = setting("under each engine", 50, least=1)
+    number: int = setting("samples of a set", 64, least=1, short="-n")
+    workers: int = setting("of an engine", 2, least=1)
+    seconds: float = setting("that a block of 4 samples takes", 0.1, least=0)
+    format: Literal["wfdb", "parquet", "webdataset", "npz"] = setting("of the shards", "wfdb")
+    seed: int = setting("of noise, moments and victims", 0, least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Robustness(Evaluation):
     """Damaged files of every format: read, or refused in one line; tracebacks, hangs, half-written files and memory.
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gen.engines import FAILED, BlocksFailed, Engine, Task, hand_out
+from gen.engines import FAILED, BlocksFailed, Engine, Task, check_reach, hand_out
 from gen.engines.failures import note_failures
 from gen.engines.lock import only_driver
 from gen.files import PARTIAL, remove, write_json
@@ -113,14 +113,15 @@ def synthesize(
             cannot be written.
         BlocksFailed: some shards could not be made; they stand in ``failed.jsonl``, the others are finished.
     """
-    out = Path(out)
+    out, engine = Path(out), engine or Engine()
     with writing(out):
         _check(data, out, overwrite, resume, merge)
+        check_reach(engine)
         out.mkdir(parents=True, exist_ok=True)
         with only_driver(out, share):
             _begin(data, out, anew=resume == "never")
             tell = progress or (lambda done, total: None)
-            return _run(data, generate, out, share, merge, engine or Engine(), task, tell)
+            return _run(data, generate, out, share, merge, engine, task, tell)
 
 
 def _run(

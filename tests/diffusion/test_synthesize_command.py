@@ -161,7 +161,7 @@ def test_a_killed_run_and_shares_end_with_the_same_bytes(run, pipeline_folder, t
     whole = contents(tmp_path / "whole")
 
     given = ["synthesize", *map(str, BULK), "--out", str(tmp_path / "killed")]
-    given += ["--checkpoint", str(pipeline_folder), "--steps", "2"]
+    given += ["--checkpoint", str(pipeline_folder), "--steps", "2", "--workers", "1"]
     code = KILLED.format(root=str(ROOT), arguments=given)
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
@@ -205,7 +205,7 @@ def test_sets_are_not_mixed(run, tmp_path):
         (["--age", 50, "-n", 0], "-n 0: expected at least 1"),
         (["--age", 50, "--seconds", 100], "these weights draw strips"),
         (["--age", 50, "--seconds", 30], "these weights draw 2 to 10 s"),
-        (["--age", 50, "--batch", 3], "expected a multiple of the block, 3"),
+        (["--age", 50, "--per-shard", 512, "--batch", 3], "expected a multiple of the block, 3"),
         (["--age", 50, "--balance", "superclass"], "belongs to --like"),
         (["--age", 50, "--per-class", 3], "belong to --like, --conditions or --labels"),
         (["--text", "AF", "--conditions", "none.csv"], "--text stands beside --conditions"),

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gen.engines import Engine
 from gen.io import read_set, set_table
 from gen.leads import LEADS_12
 from gen.records import EcgRecord, InputError, Patient

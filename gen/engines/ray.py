@@ -65,7 +65,9 @@ def over_ray(engine: Engine, numbers: Sequence[int], task: Task, heard: Heard) -
         context.enable_progress_bars = False
         context.print_on_execution_start = False
         fixed = engine.workers is not None or engine.address is None
-        pool = {"size": engine.count(len(numbers))} if fixed else {"min_size": 1, "max_size": len(numbers)}
+        pool: dict[str, Any] = (
+            {"size": engine.count(len(numbers))} if fixed else {"min_size": 1, "max_size": len(numbers)}
+        )
         numbered = ray.data.from_items([{"number": number} for number in numbers], override_num_blocks=len(numbers))
         made = numbered.map_batches(
             Actor,

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
 from diffusion.beats.code import WIDTH, calmer, draw_missed
 from diffusion.beats.compose import Drawn, compose, draw_flutter
@@ -37,6 +36,7 @@ from diffusion.rhythm.request import RhythmRequest
 from diffusion.rhythm.stream import RhythmStream, draw_rhythm
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.leads import LEADS_8_TO_12, LEADS_12
+from gen.pipeline import Pipeline
 from gen.records import EcgRecord, InputError, Patient
 from gen.signals import resample
 from gen.synthesis.refusal import Refusal
@@ -85,7 +85,7 @@ class BeatPipeline(ECGPipeline):
     longest_s = LONGEST_S
 
     def __init__(self, denoiser: torch.nn.Module, scheduler: Any = None) -> None:
-        DiffusionPipeline.__init__(self)
+        Pipeline.__init__(self)
         if scheduler not in (None, samplers.ADAMS):
             raise InputError(f"sampler {scheduler!r}: beats are drawn by {samplers.ADAMS!r}")
         self.register_modules(denoiser=denoiser.eval(), scheduler=None)
@@ -332,9 +332,7 @@ class BeatPipeline(ECGPipeline):
         return torch.from_numpy(np.stack(rows))
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]
-        cls, pretrained_model_name_or_path: str | Path, *, scheduler: Any = None
-    ) -> "BeatPipeline":
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *, scheduler: Any = None) -> "BeatPipeline":
         """Load a checkpoint of the beat network.
 
         Raises:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
 from diffusion.checkpoints import DEFAULT_CODEC, INDEX, WEIGHTS, Parts, load_parts, module_digest
 from diffusion.conditions.condition import Condition, collate
@@ -29,19 +28,19 @@ from gen.card import part, with_parts
 from gen.checkpoint import checkpoint_digest, model_config, save_checkpoint
 from gen.files import replace_folder, write_json
 from gen.leads import LEADS_8_TO_12, LEADS_12
+from gen.pipeline import Pipeline
 from gen.precision import reduced_precision
-from gen.randomness import Stream
+from gen.randomness import Stream, seeded_normal
 from gen.records import EcgRecord, InputError, Patient
 from gen.signals import resample
 from gen.synthesis.refusal import Refusal
 from gen.text import ReadText, read_text
-from gen.training import seeded_normal
 
 OUTPUTS = ("records", "np", "latent")
 #: Stream of random numbers that belongs to generation; training has its own.
 
 
-class ECGPipeline(DiffusionPipeline):
+class ECGPipeline(Pipeline):
     """Generates twelve-lead ECGs from text and numbers.
 
         pipe = ECGPipeline.from_pretrained("CHECKPOINT")
@@ -308,7 +307,7 @@ class ECGPipeline(DiffusionPipeline):
             )
         ]
 
-    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:  # type: ignore[override]
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
         """Write a folder that `from_pretrained` and ``gen.load`` read: safetensors and JSON, whole or not at all."""
         del options
         codec_name = str(part(self.card, "codec").get("name") or DEFAULT_CODEC)
@@ -329,9 +328,7 @@ class ECGPipeline(DiffusionPipeline):
             write_json(folder / INDEX, index | kinds)
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]
-        cls, pretrained_model_name_or_path: str | Path, *, scheduler: Any = None
-    ) -> "ECGPipeline":
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *, scheduler: Any = None) -> "ECGPipeline":
         """Load a folder of `save_pretrained`, or a denoiser's checkpoint with the codec it names.
 
         Args:

@@ -99,7 +99,7 @@ def load_checkpoint(folder: str | Path, expected_class: str | type | None = None
 
 
 def load_model(model_class: type[Model], folder: str | Path, *, dtype: torch.dtype | None = torch.float32) -> Model:
-    """Rebuild a diffusers model (``ModelMixin`` and ``ConfigMixin``) with its weights, in evaluation mode.
+    """Rebuild a `gen.network.Network`, or a model of diffusers, with its weights, in evaluation mode.
 
     Args:
         model_class: its class; ``config.json`` must name the same.
@@ -175,7 +175,7 @@ def checkpoint_digest(folder: str | Path) -> str:
 
 
 def model_config(model: torch.nn.Module) -> dict[str, Any]:
-    """Configuration of a module as JSON values: a ``ConfigMixin``'s own, else its class name alone."""
+    """Configuration of a module as JSON values: a `gen.network.Network`'s own, else its class name alone."""
     as_text = getattr(model, "to_json_string", None)
     if as_text is not None:
         return json.loads(as_text())
@@ -239,7 +239,7 @@ def _dequantised(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def _build(model_class: type[Model], checkpoint: Checkpoint) -> Model:
     from_config = getattr(model_class, "from_config", None)
     if from_config is None:
-        raise TypeError(f"{model_class.__name__} is no ConfigMixin; build it and use load_weights")
+        raise TypeError(f"{model_class.__name__} has no from_config; build it and use load_weights")
     settings = {key: value for key, value in checkpoint.config.items() if not key.startswith("_")}
     settings.pop("pipeline", None)  # the registry's key, not the model's
     known = model_class._get_init_keys(model_class)  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from gen.checkpoint import checkpoint_digest, load_checkpoint, save_checkpoint
 from gen.leads import LEADS_8, parse_leads
@@ -99,7 +99,7 @@ def calibrate(predictor: NetworkPredictor, signal: np.ndarray) -> dict[str, dict
         for level in LEVELS
     }
     hz, amplitude = _smooth_spectrum(np.sqrt(power / count), predictor.fs_hz, signal.shape[2])
-    gain = [factor / norm.ppf(0.95) for factor in factors["90"]]
+    gain = [factor / ndtri(0.95) for factor in factors["90"]]
     return {"band_factors": factors, "residual": {"hz": hz, "amplitude": amplitude, "gain": gain}}
 
 

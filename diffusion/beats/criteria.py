@@ -66,6 +66,12 @@ def measured_shape(shape: BeatShape, heart_rate: float | None = None) -> Paramet
     )
 
 
+def axis_of(shape: BeatShape) -> float:
+    """Frontal axis of QRS in degrees, from its area."""
+    area = shape.qrst[:, LEAD_IN : LEAD_IN + QRS].sum(axis=1)
+    return float(axis(LEADS_8_TO_12 @ area))
+
+
 def p_factor(shape: BeatShape) -> float:
     """By how much the P wave of lead II falls short of right atrial enlargement; infinite where it is not upright."""
     height = float(shape.p[_II].max())

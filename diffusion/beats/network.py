@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from diffusion.beats.code import WIDTH, BeatCode
 from diffusion.conditions.condition import ConditionBatch, drop_at_random
 from diffusion.networks.embedding import AngleEmbedding, ConditionEncoder, TextTotal, checked_digest
 from diffusion.process.noising import noisy, velocity
+from gen.network import Network, register_to_config
 from gen.randomness import Stream, seeded_normal, seeded_uniform
 
 #: Forms of beats: a recording's prevailing one, and that of its ventricular beats.
@@ -35,7 +34,7 @@ class Told(NamedTuple):
     given: torch.Tensor
 
 
-class BeatDenoiser(ModelMixin, ConfigMixin):
+class BeatDenoiser(Network):
     """Predicts v of a beat's vector, as `diffusion.networks.dit.LatentDiT` does of a recording's latents.
 
     Args:
@@ -47,7 +46,6 @@ class BeatDenoiser(ModelMixin, ConfigMixin):
         findings_add: whether a text's findings are added up, besides being averaged.
     """
 
-    config_name = "config.json"  # type: ignore[assignment]
     code: BeatCode
 
     @register_to_config

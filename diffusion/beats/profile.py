@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import norm
+from scipy.special import ndtr
 from torch import nn
 
 from diffusion.beats.noise import BANDS, line_bands, line_floor
@@ -69,7 +69,7 @@ class Profile(Buffers):
         """Learn from powers (n, PARTS, 8, BANDS) mV^2."""
         levels = _levels(power_mv2)
         pooled = levels.transpose(1, 3, 0, 2).reshape(PARTS, BANDS, -1)
-        table = np.quantile(pooled, norm.cdf(_GRID), axis=-1).transpose(1, 2, 0)
+        table = np.quantile(pooled, ndtr(_GRID), axis=-1).transpose(1, 2, 0)
         # Where many are equal the table must still rise.
         table = np.maximum.accumulate(table, axis=-1) + 1e-5 * np.arange(_KNOTS)
         rows = np.stack([self._normal(row, table) for row in levels])

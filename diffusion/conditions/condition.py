@@ -12,10 +12,9 @@ import numpy as np
 import torch
 
 from gen.quantities import QUANTITIES
-from gen.randomness import Stream
+from gen.randomness import Stream, seeded_uniform
 from gen.records import InputError
 from gen.text import ReadText, encode, read_text
-from gen.training import seeded_uniform
 
 SEXES = ("F", "M")
 #: Where an ECG comes from; 0 in a batch means "not said". Generation asks for "recorded".

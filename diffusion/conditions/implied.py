@@ -20,9 +20,8 @@ import torch
 
 from diffusion.conditions.condition import Condition
 from gen.quantities import QUANTITIES
-from gen.randomness import Stream
+from gen.randomness import Stream, seeded_uniform
 from gen.text.phrases import touching
-from gen.training import seeded_uniform
 
 #: Finding -> numbers it is about. QTc (Bazett) becomes QT with the rate asked for, or drawn.
 IMPLIED: Mapping[str, tuple[str, ...]] = {

@@ -10,8 +10,8 @@ import torch
 from diffusion.conditions.condition import Condition
 from diffusion.conditions.implied import completed
 from gen.quantities import QUANTITIES
+from gen.randomness import sample_seeds
 from gen.records import InputError
-from gen.training import sample_seeds
 
 _UNSEEDED_BITS = 53
 

@@ -14,9 +14,9 @@ from diffusion.evaluation.probe import Probe
 from diffusion.process.noising import noisy, velocity
 from diffusion.training.beat_sets import recorded_example
 from gen.evaluations import Progress, silent
+from gen.randomness import sample_seeds, seeded_normal
 from gen.records import InputError
 from gen.signals import fill_gaps
-from gen.training import sample_seeds, seeded_normal
 
 if TYPE_CHECKING:
     from gen.datasets import SignalCache

@@ -23,9 +23,9 @@ from diffusion.training.examples import Measure, measured, recorded
 from diffusion.training.latents import channel_weights
 from gen.card import data_digest, training_config
 from gen.evaluations import Progress, silent
+from gen.randomness import sample_seeds, seeded_normal
 from gen.records import InputError
 from gen.results import Data, Results, Value
-from gen.training import sample_seeds, seeded_normal
 from metrics.privacy.membership import Losses, attacks, read_losses, table, write_losses
 
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ from diffusion.twin.batch import BATCH, twins_of
 from diffusion.twin.change import Change, own_condition
 from diffusion.twin.scores import moved
 from gen.evaluations import Progress
+from gen.randomness import sample_generator
 from gen.records import EcgRecord, InputError
 from gen.results import Better, Data, Results, Value
 from gen.text import read_text
-from gen.training import sample_generator
 from metrics.measurement.criteria import CRITERIA
 from metrics.measurement.records import measure_records
 

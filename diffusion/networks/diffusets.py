@@ -18,14 +18,13 @@ from math import pi
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from diffusion.conditions.condition import ConditionBatch
 from diffusion.networks.embedding import ConditionEncoder, checked_digest
 from diffusion.networks.unet import conv
 from diffusion.process.objective import Objective, denoising_loss
+from gen.network import Network, register_to_config
 from gen.quantities import QUANTITIES
 
 PUBLISHED_WIDTHS = (4, 8, 16, 32, 64, 128, 256)
@@ -34,7 +33,7 @@ STEPS = 1000
 _SINES = 64
 
 
-class DiffuSETSUNet(ModelMixin, ConfigMixin):
+class DiffuSETSUNet(Network):
     """Predicts the noise in a latent from a step, a text embedding and patient data.
 
     Args:
@@ -42,8 +41,6 @@ class DiffuSETSUNet(ModelMixin, ConfigMixin):
         text_width: size of the text embedding.
         kernel: positions that a convolution of a block spans.
     """
-
-    config_name = "config.json"  # type: ignore[assignment]
 
     @register_to_config
     def __init__(
@@ -162,7 +159,7 @@ class Attention(nn.Module):
         return self.out(self.attention(self.q(h), self.k(memory), self.v(memory), need_weights=False)[0])
 
 
-class DiffuSETSDenoiser(ModelMixin, ConfigMixin):
+class DiffuSETSDenoiser(Network):
     """The published network on our terms: predicts v from x, an angle and our conditions.
 
     Everything said goes into one vector, as published: tokens are pooled, numbers added, the sum projected to the size
@@ -175,8 +172,6 @@ class DiffuSETSDenoiser(ModelMixin, ConfigMixin):
         text_width: size of the text embedding.
         vocabulary_digest: of the text vocabulary; None takes the running one's.
     """
-
-    config_name = "config.json"  # type: ignore[assignment]
 
     @register_to_config
     def __init__(

@@ -11,8 +11,6 @@ from math import pi
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import nn
 
@@ -20,9 +18,10 @@ from diffusion.conditions.condition import ConditionBatch
 from diffusion.networks.embedding import AngleEmbedding, ConditionEncoder, RateClock, checked_digest
 from diffusion.process.objective import Objective, denoising_loss
 from gen.layers import attend, merge_heads, split_heads
+from gen.network import Network, register_to_config
 
 
-class LatentDiT(ModelMixin, ConfigMixin):
+class LatentDiT(Network):
     """Predicts v = cos(phi) n - sin(phi) z from x = cos(phi) z + sin(phi) n and a condition.
 
     Args:
@@ -46,8 +45,6 @@ class LatentDiT(ModelMixin, ConfigMixin):
         InputError: trained with another vocabulary.
         ValueError: an unknown path, or a width that the heads do not divide.
     """
-
-    config_name = "config.json"  # type: ignore[assignment]
 
     @register_to_config
     def __init__(

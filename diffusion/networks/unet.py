@@ -11,8 +11,6 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from diffusion.conditions.condition import ConditionBatch
@@ -20,9 +18,10 @@ from diffusion.networks.dit import CrossAttention, Rotation, SelfAttention, modu
 from diffusion.networks.embedding import AngleEmbedding, ConditionEncoder, EncodedCondition, RateClock, checked_digest
 from diffusion.process.objective import Objective, denoising_loss
 from gen.layers import zero
+from gen.network import Network, register_to_config
 
 
-class LatentUNet(ModelMixin, ConfigMixin):
+class LatentUNet(Network):
     """Predicts v = cos(phi) n - sin(phi) z from x = cos(phi) z + sin(phi) n and a condition.
 
     Args:
@@ -41,8 +40,6 @@ class LatentUNet(ModelMixin, ConfigMixin):
         InputError: trained with another vocabulary.
         ValueError: an unknown path, or a width that the heads do not divide.
     """
-
-    config_name = "config.json"  # type: ignore[assignment]
 
     @register_to_config
     def __init__(

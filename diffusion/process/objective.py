@@ -8,8 +8,7 @@ import torch
 
 from diffusion.conditions.condition import ConditionBatch, drop_at_random
 from diffusion.process.noising import noisy, velocity
-from gen.randomness import Stream
-from gen.training import seeded_normal, seeded_uniform
+from gen.randomness import Stream, seeded_normal, seeded_uniform
 
 
 class Denoiser(Protocol):

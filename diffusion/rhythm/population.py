@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import qmc
 
 from diffusion.rhythm.variation import HIGH, LOW, NAMES, Array, VariationModel, covariates, log_likelihood
 
@@ -25,6 +24,8 @@ def fit_variation(
             on shrinking for long; 15 rounds were nearest to the recordings of fold 9.
     """
     x = np.stack([covariates(a, float(np.mean(rr)), s) for a, rr, s in zip(age, rr_s, arrhythmia, strict=True)])
+    from scipy.stats import qmc
+
     theta = LOW + (HIGH - LOW) * qmc.Sobol(len(NAMES), seed=0).random(candidates)
     likelihood = np.stack([log_likelihood(rr, theta).astype(np.float32) for rr in rr_s])
     weights = np.zeros((x.shape[1], len(NAMES)))

@@ -10,15 +10,15 @@ import numpy.typing as npt
 import torch
 
 from diffusion.beats.code import WIDTH, BeatCode, Habits
+from diffusion.beats.criteria import axis_of
 from diffusion.beats.measure import ObservedBeats, observe, observed_beats
-from diffusion.beats.shape import LEAD_IN, QRS, BeatShape
+from diffusion.beats.shape import BeatShape
 from diffusion.beats.variation import measure_variation
 from diffusion.conditions.condition import Condition, ConditionBatch
 from diffusion.rhythm.plan import BeatKind, BeatPlan
 from diffusion.training.examples import OVERSAMPLE, clipped, sample_condition, texts_of_row
 from diffusion.training.latents import condition_arrays
 from gen.datasets import SignalCache
-from gen.leads import LEADS_8_TO_12
 from gen.randomness import sample_generator
 from gen.signals import fill_gaps, rms_mv
 from gen.text import ReadText, StatementRead, read_text
@@ -58,14 +58,6 @@ class BeatExample:
     mixing: npt.NDArray[np.floating]
     texts: tuple[ReadText | None, ...]
     facts: Mapping[str, Any]
-
-
-def axis_of(shape: BeatShape) -> float:
-    """Frontal axis of QRS in degrees, from its area."""
-    from metrics.measurement.amplitudes import axis
-
-    area = shape.qrst[:, LEAD_IN : LEAD_IN + QRS].sum(axis=1)
-    return float(axis(LEADS_8_TO_12 @ area))
 
 
 def example_of(

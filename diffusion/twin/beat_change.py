@@ -14,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from diffusion.beats.code import INTERVALS, P_WIDTH, QRST_WIDTH, BeatCode
 from diffusion.beats.plausible import LONGEST_QRS_S
 from diffusion.beats.shape import LEAD_IN, NUM_LEADS, P_POINTS, POINTS, QRS, QT_POWER, BeatShape, ramp
+from gen.network import Network, register_to_config
 
 Array = npt.NDArray[np.float64]
 
@@ -57,7 +56,7 @@ class BeatCondition:
     has_p: bool
 
 
-class BeatChange(ModelMixin, ConfigMixin):
+class BeatChange(Network):
     """Mean and spread of the change of a beat.
 
     Args:
@@ -67,7 +66,6 @@ class BeatChange(ModelMixin, ConfigMixin):
         dropout: of the hidden layers.
     """
 
-    config_name = "config.json"  # type: ignore[assignment]
     code: BeatCode
     scale: torch.Tensor
 

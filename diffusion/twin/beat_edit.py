@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from diffusion.beats.criteria import axis_of
 from diffusion.beats.plausible import P_MV, QRS_MV, ST_T_MV, fault
 from diffusion.beats.shape import LEAD_IN, NUM_LEADS, POINTS, QRS, BeatShape
 from diffusion.conditions.condition import Condition
-from diffusion.training.beat_sets import axis_of
 from diffusion.twin.amplitudes import allowed, heights, larger, outside
 from diffusion.twin.beat_change import BeatCondition
 from diffusion.twin.scores import RATE_TOLERANCE_BPM, RHYTHMIC, unmet

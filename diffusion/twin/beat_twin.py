@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
 from diffusion.beat_pipeline import BeatPipeline
 from diffusion.beats.measure import LEAST_BEATS
@@ -34,6 +33,7 @@ from diffusion.twin.pipeline import ECGTwinPipeline
 from diffusion.twin.reference import Reference, Seen, check_strength
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, save_checkpoint
 from gen.files import replace_folder, write_json
+from gen.pipeline import Pipeline
 from gen.records import EcgRecord, InputError
 from gen.signals import fill_gaps
 from gen.text import statements
@@ -79,7 +79,7 @@ class BeatTwinPipeline(ECGTwinPipeline):
     def __init__(
         self, change: torch.nn.Module, identity: torch.nn.Module, codec: torch.nn.Module, generator: BeatPipeline
     ) -> None:
-        DiffusionPipeline.__init__(self)
+        Pipeline.__init__(self)
         self.generator = generator
         self.register_modules(change=change.eval(), identity=identity.eval(), codec=codec)
         self.change_card: dict[str, Any] = {}
@@ -221,7 +221,7 @@ class BeatTwinPipeline(ECGTwinPipeline):
             raise InputError(f"{record.source_name}: not usable as a reference: {reason}")
         return Seen(condition, own, measured)
 
-    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:  # type: ignore[override]
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
         """Write a folder that `from_pretrained` and ``gen.load`` read."""
         del options
         with replace_folder(save_directory) as folder:
@@ -235,9 +235,7 @@ class BeatTwinPipeline(ECGTwinPipeline):
             write_json(folder / INDEX, {"_class_name": type(self).__name__, "pipeline": "twin"})
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]
-        cls, pretrained_model_name_or_path: str | Path, *, scheduler: Any = None
-    ) -> "BeatTwinPipeline":
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *, scheduler: Any = None) -> "BeatTwinPipeline":
         """Load a folder with ``change`` and ``identity`` (``codec`` and ``beats`` where they are not the shipped ones).
 
         Raises:

@@ -17,7 +17,7 @@ from diffusion.twin.beat_change import BeatChange, BeatCondition
 from gen.files import atomic_files
 from gen.randomness import sample_generator
 from gen.text import read_text, statements
-from gen.training import Batch, shuffled_indices
+from gen.training.data import Batch, shuffled_indices
 
 if TYPE_CHECKING:
     from gen.simulate import Heart, Truth

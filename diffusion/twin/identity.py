@@ -13,16 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from diffusion.conditions.condition import ConditionBatch, drop_at_random
 from diffusion.networks.dit import CrossAttention, SelfAttention, rotary_table
 from diffusion.networks.embedding import ConditionEncoder, checked_digest
+from gen.network import Network, register_to_config
 from gen.quantities import QUANTITIES
-from gen.randomness import Stream
-from gen.training import seeded_uniform
+from gen.randomness import Stream, seeded_uniform
 from metrics.identity import identity_scores
 
 #: Numbers that a base vector must not give away.
@@ -34,7 +32,7 @@ def reference_settings() -> dict[str, Any]:
     return {"width": 256, "depth": 3, "heads": 8, "mlp_ratio": 4.0, "patch": 1, "base_width": 256, "published": True}
 
 
-class IdentityEncoder(ModelMixin, ConfigMixin):
+class IdentityEncoder(Network):
     """Latents and their conditions -> unit vectors; ECGs of one person lie near each other.
 
     Args:
@@ -59,7 +57,6 @@ class IdentityEncoder(ModelMixin, ConfigMixin):
         ValueError: a width that the heads do not divide, or a crop outside (0, 1].
     """
 
-    config_name = "config.json"  # type: ignore[assignment]
     queue: torch.Tensor
     queue_person: torch.Tensor
 

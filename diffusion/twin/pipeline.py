@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
 from diffusion.checkpoints import INDEX, load_parts, module_digest
 from diffusion.conditions.condition import Condition, collate
@@ -25,6 +24,7 @@ from diffusion.twin.sources import GAP_FEATURES, base_input
 from gen.card import part, validation_metrics
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, save_checkpoint
 from gen.files import read_json, write_json
+from gen.pipeline import Pipeline
 from gen.records import EcgRecord, InputError, records_of
 from gen.signals import fill_gaps
 from metrics.measurement.parameters import Parameters
@@ -48,7 +48,7 @@ def _of_generator(name: str) -> Any:
     )
 
 
-class ECGTwinPipeline(DiffusionPipeline):
+class ECGTwinPipeline(Pipeline):
     """Generates a person's ECG in another condition: a text-to-ECG generator that is told about a person.
 
         pipe = ECGTwinPipeline.from_pretrained("CHECKPOINT")
@@ -370,7 +370,7 @@ class ECGTwinPipeline(DiffusionPipeline):
         checks = [checks_of(person.condition, target, found) for found in measured]
         return [score(cosine, threshold, met) for cosine, met in zip(cosines, checks, strict=True)]
 
-    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:  # type: ignore[override]
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
         """Write a folder that `from_pretrained` and ``gen.load`` read."""
         self.generator.save_pretrained(save_directory, **options)
         folder = Path(save_directory)
@@ -385,9 +385,7 @@ class ECGTwinPipeline(DiffusionPipeline):
         write_json(folder / INDEX, read_json(folder / INDEX) | kind)
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]
-        cls, pretrained_model_name_or_path: str | Path, *, scheduler: Any = None
-    ) -> "ECGTwinPipeline":
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *, scheduler: Any = None) -> "ECGTwinPipeline":
         """Load a folder with ``denoiser`` and ``identity`` (and ``codec``, where it is not the shipped one).
 
         Raises:

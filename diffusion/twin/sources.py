@@ -19,9 +19,9 @@ from diffusion.training.latents import Codec, Example, LatentSet, gathered, repe
 from diffusion.twin.pairs import Pairs, Visits, visits_of_cache
 from gen.files import read_json, replace_folder, write_json
 from gen.precision import reduced_precision
-from gen.randomness import Purpose
+from gen.randomness import Purpose, sample_generator
 from gen.records import InputError
-from gen.training import Batch, sample_generator, shuffled_indices
+from gen.training.data import Batch, shuffled_indices
 
 if TYPE_CHECKING:
     from gen.datasets import SignalCache

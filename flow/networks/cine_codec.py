@@ -13,14 +13,12 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from gen.cine import LV_CAVITY
 from gen.layers import zero
-from gen.randomness import Stream
-from gen.training import seeded_normal
+from gen.network import Network, register_to_config
+from gen.randomness import Stream, seeded_normal
 
 LABELS = 4
 LOG_VAR_RANGE = (-12.0, 4.0)
@@ -45,7 +43,7 @@ class Decoded:
         return self.scores.argmax(dim=2).to(torch.uint8)
 
 
-class CineCodec(ModelMixin, ConfigMixin):
+class CineCodec(Network):
     """Variational autoencoder of one slice.
 
     Args:
@@ -57,8 +55,6 @@ class CineCodec(ModelMixin, ConfigMixin):
         anatomy_mean, anatomy_spread: per channel, over training hearts; None until measured.
         motion_mean, motion_spread: per number, likewise.
     """
-
-    config_name = "config.json"  # type: ignore[assignment]
 
     @register_to_config
     def __init__(

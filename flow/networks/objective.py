@@ -11,9 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from gen.randomness import Stream
+from gen.randomness import Stream, seeded_normal, seeded_uniform
 from gen.records import InputError
-from gen.training import seeded_normal, seeded_uniform
 
 SOLVERS = ("euler", "heun")
 

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import nn
 
 from gen.layers import Attention, mlp, sinusoid
-from gen.randomness import Stream
-from gen.training import seeded_uniform
+from gen.network import Network, register_to_config
+from gen.randomness import Stream, seeded_uniform
 
 #: Figures of a heart that the summary is trained to tell, in this order; see `targets_of`.
 TARGETS = ("log_edv", "log_mass", "logit_ef", "es_share")
@@ -41,7 +39,7 @@ class EcgFeatures:
     log_spread: torch.Tensor
 
 
-class PhaseAwareMAE(ModelMixin, ConfigMixin):
+class PhaseAwareMAE(Network):
     """Transformer over time patches of eight leads.
 
     Args:
@@ -56,8 +54,6 @@ class PhaseAwareMAE(ModelMixin, ConfigMixin):
         weights: of reconstruction, phase and figures in the loss.
         target_mean, target_spread: standardise `TARGETS`.
     """
-
-    config_name = "config.json"  # type: ignore[assignment]
 
     @register_to_config
     def __init__(

@@ -7,12 +7,10 @@ output, where everything has been seen already).
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from gen.randomness import Stream
-from gen.training import seeded_uniform
+from gen.network import Network, register_to_config
+from gen.randomness import Stream, seeded_uniform
 
 #: Width and stride of the four stages.
 STAGES = ((64, 1), (128, 2), (256, 1), (512, 1))
@@ -41,15 +39,13 @@ class Basic(nn.Module):
         return F.relu(h + self.skip(x))
 
 
-class ReferencePAMAE(ModelMixin, ConfigMixin):
+class ReferencePAMAE(Network):
     """The published encoder, phase head and decoder on twelve leads at 500 Hz.
 
     Args:
         mask_ratio: share of the 8-sample patches hidden from the encoder.
         weights: of reconstruction and phase in the loss.
     """
-
-    config_name = "config.json"  # type: ignore[assignment]
 
     @register_to_config
     def __init__(self, mask_ratio: float = 0.5, weights: tuple[float, ...] = (1.0, 1.0)) -> None:

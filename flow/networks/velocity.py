@@ -12,21 +12,20 @@ the four numbers mean for the pictures is plain to see in every training heart.
 import math
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import nn
 
 from flow.networks.conditions import NUMBERS
 from flow.networks.objective import Context, flow_loss
 from gen.layers import Attention, circular, mlp, modulate, sinusoid, zero
+from gen.network import Network, register_to_config
 
 _TIME_WIDTH = 128
 #: Share of anatomy, motion and figures in the loss.
 GROUP_WEIGHTS = (1.0, 1.0, 0.3)
 
 
-class VelocityDiT(ModelMixin, ConfigMixin):
+class VelocityDiT(Network):
     """Predicts the velocity of packed latents: anatomy first, then motion (see `pack`).
 
     Args:
@@ -43,8 +42,6 @@ class VelocityDiT(ModelMixin, ConfigMixin):
         levels: heights of the slices it is trained on, 0 base to 1 apex; the pipeline draws no others.
         encoder_digest, codec_digest: name the parts this network was trained with; the pipeline checks them.
     """
-
-    config_name = "config.json"  # type: ignore[assignment]
 
     @register_to_config
     def __init__(

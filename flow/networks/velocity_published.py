@@ -7,16 +7,14 @@ its sinusoid, without which most of its frequencies are constant; neither has pa
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from gen.layers import Attention, circular, mlp, modulate, sinusoid, zero
-from gen.randomness import Stream
-from gen.training import seeded_normal, seeded_uniform
+from gen.network import Network, register_to_config
+from gen.randomness import Stream, seeded_normal, seeded_uniform
 
 
-class ReferenceDiT(ModelMixin, ConfigMixin):
+class ReferenceDiT(Network):
     """Factorised space-time transformer over (batch, channels, frame, row, column) latents.
 
     Args:
@@ -26,8 +24,6 @@ class ReferenceDiT(ModelMixin, ConfigMixin):
         alpha: spread of the start point around the template.
         drop: chance that the ECG is withheld from a training sample.
     """
-
-    config_name = "config.json"  # type: ignore[assignment]
 
     @register_to_config
     def __init__(

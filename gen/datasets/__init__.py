@@ -6,56 +6,29 @@ cache = prepare(source, "CACHE")            # memory-mapped int16 microvolt
 cache.batch(cache.split("train")[:32])      # (32, 8, 5000) float32 mV
 """
 
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from gen.datasets import alivecor, code15, ludb, mimic, ptbxl, record_set, wfdb_folder
-from gen.datasets.base import Source, SourceInfo
-from gen.datasets.cache import ReadSpeed, SignalCache, benchmark_read, prepare
-from gen.datasets.scp import check_level
-from gen.files import one_line
-from gen.records import InputError
+if TYPE_CHECKING:
+    from gen.datasets.base import Source, SourceInfo
+    from gen.datasets.cache import ReadSpeed, SignalCache, benchmark_read, prepare
+    from gen.datasets.opening import open_source
 
-# The first that recognises a folder opens it; the general ones are last.
-_KINDS = (
-    (ptbxl.detect, ptbxl.open_ptbxl),
-    (mimic.detect, mimic.open_mimic),
-    (ludb.detect, ludb.open_ludb),
-    (alivecor.detect, alivecor.open_alivecor),
-    (code15.detect, code15.open_code15),
-    (record_set.detect, record_set.open_record_set),
-    (wfdb_folder.detect, wfdb_folder.open_wfdb_folder),
-    (record_set.detect_files, record_set.open_record_set),
-)
-_BROKEN = (OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, SyntaxError)
+_PLACES = {
+    "ReadSpeed": "cache",
+    "SignalCache": "cache",
+    "Source": "base",
+    "SourceInfo": "base",
+    "benchmark_read": "cache",
+    "open_source": "opening",
+    "prepare": "cache",
+}
 __all__ = ["ReadSpeed", "SignalCache", "Source", "SourceInfo", "benchmark_read", "open_source", "prepare"]
 
 
-def open_source(path: str | Path, *, fs_hz: float | None = 500, label_level: str = "sub") -> Source:
-    """Recognise a folder of recordings by what is in it and open it.
+def __getattr__(name: str) -> Any:
+    """Import on first use: statements are read without the readers of whole collections."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'gen.datasets' has no attribute {name!r}; it has {', '.join(__all__)}")
+    from importlib import import_module
 
-    Args:
-        path: folder.
-        fs_hz: rate the records come out at (resampled where they are stored at another); None leaves them.
-        label_level: 'super', 'sub' or 'all', see `gen.datasets.scp.aggregate`.
-
-    Raises:
-        InputError: no such folder, or nothing in it is understood.
-        ValueError: unknown label level.
-    """
-    root = Path(path)
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder; accepted: the folder of a data set")
-    check_level(label_level)
-    try:
-        for detect, opener in _KINDS:
-            if detect(root):
-                return opener(root, fs_hz=fs_hz, label_level=label_level)
-    except InputError as error:
-        raise error if str(root) in str(error) else InputError(f"{root}: {error}") from error
-    except _BROKEN as error:  # a table with other bytes or cells than its set has
-        raise InputError(
-            f"{root}: its table cannot be read ({one_line(error)}); accepted: the set as published"
-        ) from error
-    raise InputError(
-        f"{root}: no data set in it; accepted: PTB-XL, MIMIC-IV-ECG, CODE-15 %, LUDB, AliveCor, WFDB, record set"
-    )
+    return getattr(import_module(f"gen.datasets.{_PLACES[name]}"), name)

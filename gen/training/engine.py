@@ -5,19 +5,22 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast
-from diffusers.training_utils import EMAModel
 
 from gen.precision import bfloat16_pays
 from gen.randomness import Purpose
 from gen.records import InputError
 from gen.training.config import TrainingConfig
 from gen.training.data import Batch
+
+if TYPE_CHECKING:
+    from diffusers.training_utils import EMAModel
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -55,9 +58,11 @@ class Engine:
             parameter_groups(model, config.weight_decay), lr=config.lr, betas=config.betas, fused=True
         )
         # Only after the wrapping: it has made the processes' weights equal.
-        self.ema = None
+        self.ema: EMAModel | None = None
         if config.ema_decay is not None:
-            self.ema = EMAModel(model.parameters(), decay=config.ema_decay, foreach=True)
+            from diffusers import training_utils  # importing it takes seconds
+
+            self.ema = training_utils.EMAModel(model.parameters(), decay=config.ema_decay, foreach=True)
 
     @property
     def is_main(self) -> bool:

@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers.training_utils import EMAModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from gen.checkpoint import unique_tensors
 from gen.files import read_json, remove, replace_folder, write_json
 from gen.records import InputError
+
+if TYPE_CHECKING:
+    from diffusers.training_utils import EMAModel
 
 _TENSORS, _NUMBERS = "tensors.safetensors", "state.json"
 
@@ -43,7 +45,7 @@ class Progress:
 
 
 def save_state(
-    folder: Path, progress: Progress, model: torch.nn.Module, optimizer: torch.optim.Optimizer, ema: EMAModel | None
+    folder: Path, progress: Progress, model: torch.nn.Module, optimizer: torch.optim.Optimizer, ema: "EMAModel | None"
 ) -> None:
     """Write ``folder/step-N`` whole, then remove the older ones."""
     names = [name for name, _ in model.named_parameters()]
@@ -78,7 +80,7 @@ def latest_state(folder: Path) -> Path | None:
 
 
 def load_state(
-    folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, ema: EMAModel | None
+    folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, ema: "EMAModel | None"
 ) -> Progress:
     """Put model, optimiser and average back exactly as `save_state` found them.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from gen.records import InputError
 from metrics.statistics.arrays import Array
@@ -42,7 +42,7 @@ def detection(*, hits: int, synthetic: int, alarms: int, real: int) -> Detection
         raise InputError(
             f"{hits} of {synthetic} synthetic and {alarms} of {real} real; accepted: at least one case of each group"
         )
-    hit, alarm = norm.ppf((hits + 0.5) / (synthetic + 1)), norm.ppf((alarms + 0.5) / (real + 1))
+    hit, alarm = ndtri((hits + 0.5) / (synthetic + 1)), ndtri((alarms + 0.5) / (real + 1))
     return Detection(float(hit - alarm), float((hit + alarm) / -2) + 0.0, hits / synthetic, alarms / real)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from gen.records import InputError
 from metrics.statistics.arrays import Array, group_codes, vector
@@ -246,10 +246,10 @@ def _in_blocks(statistic: Statistic, counts: Array, codes: npt.NDArray[np.int64]
 def _bca_tails(tails: Array, value: float, draws: Array, jackknife: Array) -> Array:
     """Quantiles that correct the percentile interval for bias and for a spread that grows with the value."""
     below = (np.count_nonzero(draws < value) + 0.5 * np.count_nonzero(draws == value)) / max(1, len(draws))
-    bias = norm.ppf(np.clip(below, 1e-4, 1 - 1e-4))
+    bias = ndtri(np.clip(below, 1e-4, 1 - 1e-4))
     jackknife = jackknife[np.isfinite(jackknife)]
     centred = jackknife.mean() - jackknife if len(jackknife) else np.zeros(1)
     scale = (centred**2).sum() ** 1.5
     acceleration = (centred**3).sum() / (6 * scale) if scale > 0 else 0.0
-    shifted = bias + norm.ppf(tails)
-    return norm.cdf(bias + shifted / (1 - acceleration * shifted))
+    shifted = bias + ndtri(tails)
+    return ndtr(bias + shifted / (1 - acceleration * shifted))

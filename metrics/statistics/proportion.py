@@ -2,7 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from gen.records import InputError
 from metrics.statistics.arrays import group_codes, vector
@@ -28,7 +28,7 @@ def wilson(met: npt.ArrayLike, *, groups: Groups = None, level: float = 0.95) ->
     values = values[kept]
     if not len(values) or not np.isin(values, (0, 1)).all():
         raise InputError("met: accepted: 0 or 1 for every record, at least one")
-    share, z = float(values.mean()), float(norm.ppf((1 + level) / 2))
+    share, z = float(values.mean()), float(ndtri((1 + level) / 2))
     shrink = 1 + z**2 / patients
     middle = (share + z**2 / (2 * patients)) / shrink
     half = z / shrink * np.sqrt(share * (1 - share) / patients + z**2 / (4 * patients**2))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from metrics.statistics.arrays import Array
 
@@ -54,7 +54,7 @@ class HalfScores:
         """95 % interval around the value on all records, within the bounds of the measure."""
         if self.degrees < 1 or not np.isfinite(self.error):
             return None
-        reach = float(student.ppf(0.975, self.degrees)) * self.error
+        reach = float(stdtrit(self.degrees, 0.975)) * self.error
         return max(low, value - reach), min(high, value + reach)
 
 

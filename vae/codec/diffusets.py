@@ -8,13 +8,12 @@ attention applies its norm, and scaling the latent changes no tensor in place.
 from pathlib import Path
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from gen.checkpoint import load_model
+from gen.network import Network, register_to_config
+from gen.randomness import seeded_normal
 from gen.records import InputError
-from gen.training import seeded_normal
 from vae.networks.losses import kl_standard
 from vae.networks.wearecg import (
     LATENT_CHANNELS,
@@ -29,7 +28,7 @@ from vae.networks.wearecg import (
 NUM_LEADS = 12
 
 
-class DiffusetsVAE(ModelMixin, ConfigMixin):
+class DiffusetsVAE(Network):
     """The published VAE.
 
     Args:
@@ -37,7 +36,6 @@ class DiffusetsVAE(ModelMixin, ConfigMixin):
         kl_weight: final weight of the Kullback-Leibler term; the published one rises to 1 over ten epochs.
     """
 
-    config_name = "config.json"  # type: ignore[assignment]
     latent_channels = LATENT_CHANNELS
     #: Three halvings of the time axis.
     downsample = 8

@@ -16,16 +16,14 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from gen.checkpoint import load_model
 from gen.layers import zero
+from gen.network import Network, register_to_config
 from gen.precision import reduced_precision
-from gen.randomness import Stream
+from gen.randomness import Stream, seeded_normal, seeded_uniform
 from gen.records import InputError
-from gen.training import seeded_normal, seeded_uniform
 from vae.codec.objective import codec_loss
 
 NUM_LEADS = 8
@@ -35,7 +33,7 @@ COMPANDED_RANGE = 5.5
 SHIPPED = Path(__file__).parents[1] / "weights" / "codec"
 
 
-class EcgCodec(ModelMixin, ConfigMixin):
+class EcgCodec(Network):
     """Autoencoder between signals (batch, 8, time) in mV and latents (batch, channels, time / 40).
 
     Args:
@@ -51,7 +49,6 @@ class EcgCodec(ModelMixin, ConfigMixin):
         latent_noise: largest SD, relative to the latent's own, of the noise that training adds to latents.
     """
 
-    config_name = "config.json"  # type: ignore[assignment]
     folder: Path | None = None
     """Checkpoint it was loaded from."""
 

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 
 from gen.datasets.cache import SignalCache
 from gen.leads import LEADS_8
-from gen.training import Batch, sample_generator, shuffled_indices
+from gen.randomness import sample_generator
+from gen.training.data import Batch, shuffled_indices
 from vae.codec.network import EcgCodec, to_patches
 from vae.training.augment import Augmentation, spatial_matrix, window
 

@@ -18,9 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy.signal.windows import dpss
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 
 from gen.leads import LEADS_8
 from vae.networks.spatial import AUGMENTED_ROWS
@@ -58,6 +56,8 @@ def slow_basis(length: int, fs_hz: float) -> Basis:
     functions = max(1, min(int(4 + 0.72 * seconds), count))
     found = np.ones((1, length))
     if functions > 1:
+        from scipy.signal.windows import dpss  # the package takes a second to import
+
         found = np.concatenate([found, dpss(length, max(DRIFT_HZ * seconds, 0.05), functions - 1)])
     padded = np.concatenate([found, np.zeros((functions, count * BLOCK - length))], axis=1)
     samples = np.full(count, float(BLOCK))
@@ -367,14 +367,14 @@ def slow_draw(rng: np.random.Generator, length: int, fs_hz: float) -> np.ndarray
     power = (full**2).mean(axis=1)
     share = np.full(len(full), 0.5 / max(1, len(full) - 1))
     share[0] = 0.5 if len(full) > 1 else 1.0
-    weights = rng.standard_normal((len(LEADS_8), len(full))) * np.sqrt(share / power) / norm.ppf(0.95)
+    weights = rng.standard_normal((len(LEADS_8), len(full))) * np.sqrt(share / power) / ndtri(0.95)
     return (weights @ full).astype(np.float32)
 
 
 def _quantiles() -> torch.Tensor:
     levels = 0.5 + np.asarray(LEVELS) / 200
     found = [
-        [np.asarray(PEAKED) * student.ppf(levels, PRIOR_LEADS + count), student.ppf(levels, max(1, count))]
+        [np.asarray(PEAKED) * stdtrit(PRIOR_LEADS + count, levels), stdtrit(max(1, count), levels)]
         for count in range(13)
     ]
     return torch.from_numpy(np.asarray(found))

@@ -16,11 +16,10 @@ from typing import TypeVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from gen.layers import attend, zero
+from gen.network import Network, register_to_config
 from vae.networks.baseline import DriftPrior, Split, split
 from vae.networks.objective import Decoded, Encoded, LossWeights, reconstruction_loss
 from vae.networks.spatial import conditional_mean
@@ -34,7 +33,7 @@ LOG_VAR_RANGE = (-8.0, 4.0)
 LOG_SCALE_RANGE = (-6.0, 4.0)
 
 
-class LeadVAE(ModelMixin, ConfigMixin):
+class LeadVAE(Network):
     """Conditional VAE that rebuilds eight leads from any observed samples of them.
 
     Args:
@@ -60,8 +59,6 @@ class LeadVAE(ModelMixin, ConfigMixin):
             recording at another gain with the same leads at that gain; None: the record's own.
         pipeline: name under which `gen.load` finds the pipeline of a checkpoint.
     """
-
-    config_name = "config.json"  # type: ignore[assignment]
 
     @register_to_config
     def __init__(

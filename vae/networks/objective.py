@@ -5,8 +5,7 @@ from typing import Protocol
 
 import torch
 
-from gen.randomness import Stream
-from gen.training import seeded_normal, seeded_uniform
+from gen.randomness import Stream, seeded_normal, seeded_uniform
 from vae.networks import losses as loss
 
 

@@ -7,12 +7,11 @@ Two slips of the published code are mended here: the input is really masked, and
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from gen.leads import LEADS_8, LEADS_12
-from gen.training import seeded_normal
+from gen.network import Network, register_to_config
+from gen.randomness import seeded_normal
 from vae.networks.losses import kl_standard
 from vae.networks.objective import Decoded
 
@@ -22,7 +21,7 @@ LATENT_CHANNELS = 4
 LOG_VAR_RANGE = (-30.0, 20.0)
 
 
-class WearECG(ModelMixin, ConfigMixin):
+class WearECG(Network):
     """The published VAE.
 
     Args:
@@ -30,7 +29,6 @@ class WearECG(ModelMixin, ConfigMixin):
         kl_weight: weight of the Kullback-Leibler term.
     """
 
-    config_name = "config.json"  # type: ignore[assignment]
     #: Three halvings of the time axis.
     multiple = 8
 

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from gen.leads import LEADS_8
+from gen.randomness import sample_generator
 from gen.signals import resample
-from gen.training import Batch, sample_generator, shuffled_indices
+from gen.training.data import Batch, shuffled_indices
 
 #: The network's rate.
 FS_HZ = 100.0

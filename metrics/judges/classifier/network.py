@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from gen.datasets.scp import SUPERCLASSES, labels_at
+from gen.network import Network, register_to_config
 
 #: Largest value behind the input scale: beyond 20 mV it is an artefact, whatever its size.
 INPUT_LIMIT = 80.0
@@ -33,7 +32,7 @@ class Predicted(NamedTuple):
     demographics: torch.Tensor
 
 
-class EcgClassifier(ModelMixin, ConfigMixin):
+class EcgClassifier(Network):
     """Residual network over eight leads that names superclasses and statements.
 
     Args:
@@ -48,7 +47,6 @@ class EcgClassifier(ModelMixin, ConfigMixin):
             None before that.
     """
 
-    config_name = "config.json"  # type: ignore[assignment]
     fs_hz = 100.0
 
     @register_to_config

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from gen.randomness import sample_generator
 from gen.records import InputError
 from gen.text import TokenBatch, vocabulary
 from gen.text.encoding import ATTRIBUTES
-from gen.training import Batch, sample_generator, shuffled_indices
+from gen.training.data import Batch, shuffled_indices
 from metrics.judges.classifier.data import FS_HZ, Augmentation, to_network, vary
 from metrics.judges.clip.tokens import MAX_TOKENS, groups, tokens_of
 

@@ -4,11 +4,10 @@ import math
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from gen.layers import merge_heads, split_heads
+from gen.network import Network, register_to_config
 from metrics.judges.classifier.network import Backbone
 
 #: Centres of the bumps that a number is read with, in its own unit (bpm, ms, degrees, years).
@@ -16,7 +15,7 @@ _CENTRES = torch.arange(-180.0, 661.0, 20.0)
 _LARGEST_SCALE = math.log(100.0)
 
 
-class EcgTextClip(ModelMixin, ConfigMixin):
+class EcgTextClip(Network):
     """Embeds ECGs and texts as directions; the cosine says how well they agree.
 
     Args:
@@ -29,7 +28,6 @@ class EcgTextClip(ModelMixin, ConfigMixin):
         token_digest: of names and order of the tokens, see `metrics.judges.clip.tokens`.
     """
 
-    config_name = "config.json"  # type: ignore[assignment]
     fs_hz = 100.0
 
     @register_to_config

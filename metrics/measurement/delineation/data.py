@@ -11,11 +11,11 @@ import scipy.ndimage
 import torch
 
 from gen.leads import LEADS_8_TO_12, LEADS_12, to_12
-from gen.randomness import Purpose
+from gen.randomness import Purpose, sample_generator
 from gen.signals import resample
 from gen.simulate import Truth, simulate
 from gen.simulate.noise import draw_noise, noise_level
-from gen.training import Batch, sample_generator, shuffled_indices
+from gen.training.data import Batch, shuffled_indices
 from metrics.measurement.delineation.ludb import AnnotatedRecord
 from metrics.measurement.delineation.preprocess import FS_HZ, remove_drift
 from metrics.measurement.delineation.waves import WAVES

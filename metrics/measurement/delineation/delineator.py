@@ -99,7 +99,7 @@ def shipped_digest() -> str:
 def ready(folder: str | Path) -> Delineator:
     """A network from a checkpoint, folded for inference."""
     model = fold_norms(load_model(Delineator, folder))
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-arg]
+    return model.to(memory_format=torch.channels_last)
 
 
 def delineate(

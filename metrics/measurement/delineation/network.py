@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 from torch.nn import functional as F
 
+from gen.network import Network, register_to_config
 from metrics.measurement.delineation.waves import WAVES
 
 
@@ -45,7 +44,7 @@ class Step(nn.Module):
         return F.relu(self.norm(self.conv(x)), inplace=True)
 
 
-class Delineator(ModelMixin, ConfigMixin):
+class Delineator(Network):
     """Segments ECGs at 250 Hz into P, QRS and T.
 
     The leads share all weights and meet where the network sees whole beats: there their features are pooled (mean and
@@ -60,7 +59,6 @@ class Delineator(ModelMixin, ConfigMixin):
         dropout: share of channels dropped in training.
     """
 
-    config_name = "config.json"  # type: ignore[assignment]
     fs_hz = 250.0
     #: The number of samples must be a multiple of this.
     stride = 16
@@ -89,7 +87,7 @@ class Delineator(ModelMixin, ConfigMixin):
         self.lead_head = _conv(fine, 4 * len(WAVES), 3, bias=True)
         self.consensus = nn.Sequential(Step(2 * fine, 64, 3), Block(64, 3), Block(64, 3))
         self.consensus_head = _conv(64, 4 * len(WAVES), 3, bias=True)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-arg]
+        self.to(memory_format=torch.channels_last)
 
     def forward(
         self, signal_mv: torch.Tensor, pool: torch.Tensor, per_lead: bool = True

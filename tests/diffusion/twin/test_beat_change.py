@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion.beats.criteria import axis_of
 from diffusion.beats.network import BeatDenoiser
 from diffusion.checkpoints import WEIGHTS
-from diffusion.training.beat_sets import axis_of
 from diffusion.twin.beat_change import CHANGED, BeatChange, BeatCondition, voltage
 from diffusion.twin.beat_edit import turned, with_numbers
 from diffusion.twin.change_sets import (

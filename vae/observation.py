@@ -70,10 +70,12 @@ def independent(given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for lead in ("I", "II", *CHEST_LEADS):
         signal[LEADS_8.index(lead)] = given[LEADS_12.index(lead)]
     limb = ~np.isnan(given[: len(LIMB_LEADS)])
-    patterns, index = np.unique(limb, axis=1, return_inverse=True)
-    for number, pattern in enumerate(patterns.T):
-        names = [lead for lead, there in zip(LIMB_LEADS, pattern, strict=True) if there]
-        here = np.flatnonzero(index.reshape(-1) == number)
+    # Samples by which of the limb leads they have, as a number of six bits.
+    places = np.arange(len(LIMB_LEADS))
+    pattern = (limb << places[:, None]).sum(axis=0)
+    for number in np.flatnonzero(np.bincount(pattern)).tolist():
+        names = [LIMB_LEADS[place] for place in places if number >> place & 1]
+        here = np.flatnonzero(pattern == number)
         rows = [LIMB_LEADS.index(lead) for lead in names]
         if len(names) >= 2:
             missing = [lead for lead in ("I", "II") if lead not in names]

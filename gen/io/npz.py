@@ -8,7 +8,7 @@ time) array is a set of records, see `gen.io.read_set`. A bare ``.npy`` array is
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from gen.records import EcgRecord, InputError
 _SIGNAL_KEYS = ("signal_mv", "signal", "signals", "ecg", "ecgs", "data", "x", "val")
 _RATE_KEYS = ("fs_hz", "fs", "sampling_rate", "sample_rate", "frequency")
 _LEAD_KEYS = ("leads", "lead_names", "sig_name")
+#: Of compression, 1 to 9.
+_LEVEL = 1
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
@@ -129,6 +131,19 @@ def _facts(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         return dict(json.loads(text))
 
 
+def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write an archive that `numpy.load` reads; the same arrays give the same bytes.
+
+    ``numpy.savez_compressed`` makes it a sixth smaller in four times the time.
+    """
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
+            member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            archive.writestr(member, buffer.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=_LEVEL)
+
+
 def write_npz(record: EcgRecord, path: Path) -> None:
     """One record as an archive; the same record gives the same bytes."""
     arrays = {
@@ -137,10 +152,4 @@ def write_npz(record: EcgRecord, path: Path) -> None:
         "leads": np.array(record.leads, dtype="U8"),
         "facts": np.array(dump_json(facts_of(record))),
     }
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
-        for name, array in arrays.items():
-            buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
-            member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            member.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(member, buffer.getvalue())
+    save_arrays(path, arrays)

@@ -19,6 +19,7 @@ import numpy as np
 from gen.files import check_output, commit_folder
 from gen.io import RecordSetWriter
 from gen.io.blocks import Inputs, in_record_blocks, is_long
+from gen.io.npz import save_arrays
 from gen.io.unfinished import Resume, Unfinished, unfinished
 from gen.leads import LeadError
 from gen.records import EcgRecord, InputError
@@ -264,7 +265,7 @@ class _Extras:
                 for side, edge in zip(("lower", "upper"), band, strict=True)
             }
             arrays |= {"leads": np.array(result.record.leads), "fs_hz": np.array(result.record.fs_hz)}
-            np.savez_compressed(self.folder / "bands" / f"{name}.npz", **arrays)
+            save_arrays(self.folder / "bands" / f"{name}.npz", arrays)
         if self.job.plot:
             from gen.plot import plot_ecg, save
 

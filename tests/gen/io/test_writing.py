@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_records import make_record
 
@@ -15,6 +16,7 @@ from gen.io import (
     write_record,
 )
 from gen.io.formats import WRITABLE
+from gen.io.npz import save_arrays
 from gen.records import InputError
 
 
@@ -83,3 +85,13 @@ def test_a_mounted_folder_is_filled_from_inside(tmp_path, rng, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     assert count_set(write([make_record(rng)], ".")) == 1
+
+
+def test_archives_of_arrays_are_read_by_numpy_and_repeat_byte_for_byte(tmp_path, rng):
+    arrays = {"a_mv": rng.normal(size=(12, 500)).astype(np.float32).round(3), "leads": np.array(["I", "II"]), "n": 3.0}
+    for name in ("one.npz", "two.npz"):
+        save_arrays(tmp_path / name, arrays)
+    with np.load(tmp_path / "one.npz", allow_pickle=False) as found:
+        assert all(np.array_equal(found[name], value) for name, value in arrays.items())
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    assert (tmp_path / "one.npz").stat().st_size < 0.8 * arrays["a_mv"].nbytes

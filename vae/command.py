@@ -57,14 +57,15 @@ def reconstruct(
     from gen.io.formats import writable
     from gen.io.unfinished import digest_of
     from gen.plot import LAYOUTS
-    from vae.deploy.bulk import Job, rebuild_files
 
     wanted = None if leads is None else parse_leads(leads)
     writable(format)
     files = expand_inputs(inputs)
     if len(files) == 1:
         _check_readable(files[0], fs_hz=fs, unit=unit, leads=wanted, columns=columns)
-    from vae.pipeline import METHODS, load  # heavy: after everything that a file can lack
+    # Heavy: after everything that a file can lack.
+    from vae.deploy.bulk import Job, rebuild_files
+    from vae.pipeline import METHODS, load
 
     if method not in METHODS:
         raise InputError(f"--method {method}: unknown method {method!r}; known: {', '.join(METHODS)}")

@@ -160,6 +160,11 @@ def source_of(described: Mapping[str, Any], *, split: str, digest: str | None) -
     )
 
 
+def sources_of(card: Mapping[str, Any]) -> list[Source]:
+    """Data that a card names: what a model that starts from these weights has learned from, too."""
+    return [Source(**{key: source.get(key) for key in _OF_DATA}) for source in card.get("data") or []]
+
+
 #: The simulated cohort as training data.
 SIMULATED = Source(name="simulated ECGs (gen.simulate)", licence="Apache-2.0", split="made for this training")
 

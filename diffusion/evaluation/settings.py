@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from gen.evaluations import Evaluation, setting
 
@@ -196,3 +197,30 @@ class IdentityLeakage(Evaluation):
     real: tuple[str, ...] = setting(_RECORDS, location=True, metavar="FOLDER")
     checkpoint: Path | None = setting(_TWIN, None, metavar="FOLDER")
     seed: int = setting("of noise, folds and bootstrap", 0, least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuning(Evaluation):
+    """What fine-tuning on a finding does that the weights had never seen: it is shown, and the rest is not lost.
+
+    ECGs are asked for with the statements of recordings of the training part, with and without the finding, of the
+    weights before and after tuning. A linear classifier on the features of the PTB-XL classifier learns from them
+    alone, and is scored on recordings of the held-out part: the finding, and every superclass. The same recordings in
+    place of generated ones are the ceiling. `asked for and shown` is the AUROC of the PTB-XL classifier's own
+    probability of the finding, between ECGs that were asked for it and others.
+    """
+
+    name = "fine-tuning"
+    function = "diffusion.evaluation.fine_tuning:run"
+    needs = "a prepared cache, weights without a finding, and the same tuned on it"
+    example = "--data CACHE --before WITHOUT --after TUNED -n 20"
+
+    data: Path = setting("cache made by `physiogen data prepare`", metavar="CACHE")
+    before: Path = setting("weights of diffusion/beats that never saw the finding", metavar="WITHOUT")
+    after: Path = setting("those weights after diffusion/beats-tune on it", metavar="TUNED")
+    finding: tuple[str, ...] = setting(
+        "SCP-ECG statements that are the finding", ("IMI", "ILMI", "IPMI", "IPLMI"), metavar="CODE"
+    )
+    number: int = setting("ECGs asked for with the finding, and as many without", 250, least=2, short="-n")
+    split: Literal["val", "test"] = setting("part that is scored", "test")
+    seed: int = setting("of the samples and of the bootstrap", 0, least=0)

@@ -28,14 +28,19 @@ class Objective:
     times: Literal["logit-normal", "uniform"] = "logit-normal"
     """Distribution of phi / (pi/2): logistic of a normal (Esser et al. 2024), or uniform (the cosine schedule)."""
     time_mean: float = 0.0
+    """Mean of that normal."""
     time_spread: float = 1.2
+    """Its standard deviation."""
     weighting: Literal["none", "min-snr"] = "none"
     """min-SNR (Hang et al. 2023) for v: min(SNR, gamma) / (SNR + 1), scaled to mean one over uniform times."""
     gamma: float = 5.0
+    """Bound of the signal-to-noise ratio in min-SNR."""
     drop_each: float = 0.1
     """Probability that a group of conditions is left out, see `diffusion.conditions.condition.drop_at_random`."""
     drop_everything: float = 0.1
+    """Probability that all groups are left out together."""
     drop_within: float = 0.3
+    """Probability that a single number is left out."""
     drop_base: float = 0.15
     """Probability that an identity embedding is left out, independently of everything else."""
 

@@ -17,14 +17,17 @@ from diffusion.training.beat_sets import (
     BeatExample,
     BeatRows,
     BeatSource,
+    chosen_rows,
     recorded_beats,
     rows_of,
+    said,
     simulated_beats,
 )
 from diffusion.training.beat_store import read_examples, write_examples
 from gen.card import SIMULATED, Source
 from gen.checkpoint import load_checkpoint
 from gen.checkpoint import model_config as config_of
+from gen.progress import Progress
 from gen.records import InputError
 from gen.training import BatchSource, Job, OfCache, Recipe, TrainingConfig
 from gen.training.declared import Declared
@@ -45,13 +48,19 @@ class BeatRecipe:
 
     training: TrainingConfig = field(default_factory=lambda: DECLARED.training("beats"))
     width: int = 320
+    """Of the hidden layers."""
     depth: int = 4
+    """Blocks of the network."""
     dropout: float = 0.25
+    """Of the hidden layers."""
     variants: int = 12
     """Variations of each recording's gain and electrodes."""
     recorded_share: float = 0.7
     """Share of samples that are recordings; the others are simulated."""
     simulated_hearts: int = 2000
+    """Simulated hearts, each in two conditions."""
+    without: tuple[str, ...] = ()
+    """SCP-ECG statements that it is not to see: recordings and simulated hearts with one of them are left out."""
     init: str = ""
     """Checkpoint whose embedding of texts and numbers is the start; empty starts from random weights."""
 
@@ -92,7 +101,7 @@ def start(model: BeatDenoiser, folder: str) -> None:
     model.load_state_dict({**own, **taken})
 
 
-def _validator(rows: BeatRows) -> Callable[[torch.nn.Module], dict[str, float]]:
+def validator(rows: BeatRows) -> Callable[[torch.nn.Module], dict[str, float]]:
     """Error of v on recordings of the validation fold, at fixed angles and noise, all conditions given."""
     numbers = np.arange(len(rows))
 
@@ -113,6 +122,7 @@ class _Beats(OfCache[BeatRecipe], Job[BeatRecipe]):
     """The network that draws beats, on a cache made by ``physiogen data prepare`` and on simulated hearts."""
 
     places = ("init",)
+    reads_words = True
 
     def sources(self) -> list[Source]:
         return [*super().sources(), SIMULATED]
@@ -127,12 +137,20 @@ class _Beats(OfCache[BeatRecipe], Job[BeatRecipe]):
         """Measure recordings of the training and of the validation split, and simulated hearts."""
         if (self.out / MEASURED).is_file():
             return
-        examples, rests = [], []
-        for example, rest in recorded_beats(self.cache, self.cache.split("train")):
-            examples.append(example)
-            rests.append(rest.astype(np.float32))
-        held = [example for example, _ in recorded_beats(self.cache, self.cache.split("val"))]
-        hearts = list(simulated_beats(self.settings.simulated_hearts, seed=self._hearts_seed))
+        without, count = self.settings.without, self.settings.simulated_hearts
+        train, val = (chosen_rows(self.cache, self.cache.split(name), without=without) for name in ("train", "val"))
+        examples, rests, held, hearts = [], [], [], []
+        with Progress("measuring beats of recordings and simulated hearts", len(train) + len(val) + count) as bar:
+            for example, rest in recorded_beats(self.cache, train, progress=bar.update):
+                examples.append(example)
+                rests.append(rest.astype(np.float32))
+            seen = len(train)
+            for example, _ in recorded_beats(self.cache, val, progress=lambda done: bar.update(seen + done)):
+                held.append(example)
+            seen += len(val)
+            for example in simulated_beats(count, seed=self._hearts_seed, progress=lambda n: bar.update(seen + n)):
+                if not said(example.texts[2]) & set(without):
+                    hearts.append(example)
         sets = {"train": examples, "val": held, "hearts": hearts}
         self.out.mkdir(parents=True, exist_ok=True)
         write_examples(self.out / MEASURED, sets, agreement(rests[::3], self.cache.fs_hz), self._measured_under)
@@ -143,8 +161,8 @@ class _Beats(OfCache[BeatRecipe], Job[BeatRecipe]):
 
     @property
     def _measured_under(self) -> dict[str, Any]:
-        hearts = {"hearts": self.settings.simulated_hearts, "seed": self._hearts_seed}
-        return {"data": self.cache.digest, **hearts}
+        facts = {"hearts": self.settings.simulated_hearts, "seed": self._hearts_seed, "data": self.cache.digest}
+        return facts | ({"without": list(self.settings.without)} if self.settings.without else {})
 
     @cached_property
     def measured(self) -> tuple[list[BeatExample], list[BeatExample], list[BeatExample], npt.NDArray[Any]]:
@@ -163,7 +181,7 @@ class _Beats(OfCache[BeatRecipe], Job[BeatRecipe]):
 
     def build_validator(self, model: torch.nn.Module) -> Validate:
         code: Any = model.code
-        return _validator(
+        return validator(
             rows_of([diagnostic(e) for e in self.measured[1]], code, variants=0, seed=self.settings.training.seed)
         )
 

@@ -1,7 +1,7 @@
 """What the beat network learns from: forms and habits of recordings' and simulated beats, with their conditions."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,9 @@ from diffusion.training.examples import OVERSAMPLE, clipped, sample_condition, t
 from diffusion.training.latents import condition_arrays
 from gen.datasets import SignalCache
 from gen.randomness import sample_generator
+from gen.records import InputError
 from gen.signals import fill_gaps, rms_mv
-from gen.text import ReadText, StatementRead, read_text
+from gen.text import ReadText, StatementRead, read_text, statements
 from gen.training import Batch, shuffled_indices
 
 if TYPE_CHECKING:
@@ -93,10 +94,40 @@ def example_of(
     return example, rest
 
 
+def said(text: ReadText | None) -> frozenset[str]:
+    """Statements of a text that are not denied."""
+    return frozenset(() if text is None else text.codes())
+
+
+def chosen_rows(
+    cache: SignalCache,
+    rows: npt.NDArray[np.integer],
+    *,
+    only: Collection[str] = (),
+    without: Collection[str] = (),
+) -> npt.NDArray[np.integer]:
+    """Rows of a cache whose report or statements have one of ``only`` (where there are any) and none of ``without``.
+
+    Raises:
+        InputError: one of the codes is no statement.
+    """
+    for code in (*only, *without):
+        if code not in statements():
+            raise InputError(f"{code!r}: no SCP-ECG statement; accepted: {', '.join(sorted(statements()))}")
+    if not only and not without:
+        return rows
+    found = [said(texts_of_row(row)[2]) for _, row in cache.table.iloc[rows].iterrows()]
+    kept = [not codes & set(without) and (not only or bool(codes & set(only))) for codes in found]
+    return rows[np.array(kept, dtype=bool)]
+
+
 def recorded_beats(
-    cache: SignalCache, rows: npt.NDArray[np.integer], block: int = 32
+    cache: SignalCache,
+    rows: npt.NDArray[np.integer],
+    block: int = 32,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> Iterator[tuple[BeatExample, npt.NDArray[np.float64]]]:
-    """Recordings of a cache that can be delineated, with what is left of each."""
+    """Recordings of a cache that can be delineated, with what is left of each; ``progress`` hears how many are done."""
     for start in range(0, len(rows), block):
         chosen = rows[start : start + block]
         signal = fill_gaps(cache.batch(chosen)).astype(np.float64)
@@ -106,6 +137,7 @@ def recorded_beats(
             if beats is not None:
                 example, rest = recorded_example(x, cache.fs_hz, beats, row)
                 yield example, rest
+        progress(min(start + block, len(rows)))
 
 
 def recorded_example(
@@ -121,7 +153,9 @@ def recorded_example(
     return example, rest
 
 
-def simulated_beats(count: int, *, seed: int, visits: int = 2, block: int = 50) -> Iterator[BeatExample]:
+def simulated_beats(
+    count: int, *, seed: int, visits: int = 2, block: int = 50, progress: Callable[[int], None] = lambda done: None
+) -> Iterator[BeatExample]:
     """Beats of simulated hearts without noise, each in several visits under other conditions."""
     from gen.simulate import simulate
 
@@ -136,6 +170,7 @@ def simulated_beats(count: int, *, seed: int, visits: int = 2, block: int = 50) 
                 found = simulated_example(signal.astype(np.float64), batch.fs_hz, truth, heart)
                 if found is not None:
                     yield found
+        progress(min(start + block, count))
 
 
 def simulated_example(

@@ -50,7 +50,9 @@ class DefaultRecipe:
     network: str = "dit"
     """Which network: dit, unet or diffusets (the published one)."""
     width: int = 256
+    """Of the tokens."""
     depth: int = 8
+    """Blocks of the network."""
     patch: int = 2
     """Positions that the transformer takes as one token."""
     registers: int = 4
@@ -64,7 +66,9 @@ class DefaultRecipe:
     variants: int = 6
     """Variations of each recording that are encoded."""
     simulated_records: int = 14_000
+    """Simulated ECGs among the samples."""
     weigh_channels: bool = True
+    """Whether channels of the latents count by how much they hold."""
     init: str = ""
     """Checkpoint folder to start from; empty starts from random weights."""
 

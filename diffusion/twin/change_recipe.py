@@ -24,6 +24,7 @@ from diffusion.twin.change_sets import (
 )
 from gen.card import SIMULATED, Source
 from gen.checkpoint import checkpoint_digest, load_model
+from gen.progress import Progress
 from gen.training import BatchSource, Job, Recipe, TrainingConfig
 from gen.training.declared import Declared
 from gen.training.trainer import Validate
@@ -43,8 +44,11 @@ class ChangeRecipe:
     variants: int = 4
     """Variations of gain and electrodes of each pair."""
     width: int = 256
+    """Of the hidden layers."""
     depth: int = 2
+    """Blocks of the network."""
     dropout: float = 0.3
+    """Of the hidden layers."""
     beats: str = ""
     """Checkpoint folder of ``diffusion/beats`` whose components are used; empty takes the shipped one."""
 
@@ -71,9 +75,13 @@ class _Change(Job[ChangeRecipe]):
     def prepare(self) -> None:
         count, seed = self.settings.hearts, self.settings.training.seed
         wanted = (count, _COHORT + seed), (max(8, count // 15), _HELD_OUT + seed)
-        for name, (hearts, cohort) in zip(self.leaves, wanted, strict=True):
-            if not (self.out / name).is_file():
-                write_pairs(list(simulated_pairs(hearts, seed=cohort)), self.out / name)
+        with Progress("simulating hearts in two conditions", sum(hearts for hearts, _ in wanted)) as bar:
+            done = 0
+            for name, (hearts, cohort) in zip(self.leaves, wanted, strict=True):
+                if not (self.out / name).is_file():
+                    pairs = simulated_pairs(hearts, seed=cohort, progress=lambda n, b=done: bar.update(b + n))
+                    write_pairs(list(pairs), self.out / name)
+                done += hearts
 
     @cached_property
     def pairs(self) -> tuple[list[ChangePair], list[ChangePair]]:
@@ -99,10 +107,10 @@ class _Change(Job[ChangeRecipe]):
         network: Any = model
         rows = rows_of(self.pairs[1], network, variants=0, seed=0)
         unit = network.scale.numpy()
-        return _validator(ChangeRows(rows.beat, rows.own, rows.target, (rows.change / unit).clip(-8, 8), rows.mask))
+        return validator(ChangeRows(rows.beat, rows.own, rows.target, (rows.change / unit).clip(-8, 8), rows.mask))
 
 
-def _validator(rows: ChangeRows) -> Callable[[torch.nn.Module], dict[str, float]]:
+def validator(rows: ChangeRows) -> Callable[[torch.nn.Module], dict[str, float]]:
     """Error of the mean change on held-out hearts, and of no change at all."""
 
     def validate(model: torch.nn.Module) -> dict[str, float]:

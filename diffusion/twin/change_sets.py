@@ -1,6 +1,6 @@
 """What `diffusion.twin.beat_change` learns from: hearts simulated twice on the same day, in two conditions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,7 @@ class Side:
         own: form of the prevailing beat.
         has_p: whether there are P waves.
         codes: statements as the report says them, and as they are.
-        person, age, sex: whose.
+        person, age, sex: whose; age NaN and sex empty where they are not known.
     """
 
     own: BeatShape
@@ -70,7 +70,9 @@ def side_of(signal_mv: npt.NDArray[np.float64], fs_hz: float, truth: "Truth", he
     return Side(beats.shapes["own"], beats.has_p, codes, heart.id, heart.age, heart.sex)
 
 
-def simulated_pairs(hearts: int, *, seed: int, block: int = 50) -> Iterator[ChangePair]:
+def simulated_pairs(
+    hearts: int, *, seed: int, block: int = 50, progress: Callable[[int], None] = lambda done: None
+) -> Iterator[ChangePair]:
     """Pairs of simulated hearts without noise; those with too few beats are left out."""
     from gen.simulate import draw_heart, simulate
 
@@ -98,6 +100,7 @@ def simulated_pairs(hearts: int, *, seed: int, block: int = 50) -> Iterator[Chan
         for before, after in zip(*sides, strict=True):
             if before is not None and after is not None:
                 yield ChangePair(before, after)
+        progress(min(start + block, hearts))
 
 
 def wish_pair(seed: int, index: int, age: float) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -160,7 +163,8 @@ def codes_of(pairs: Sequence[ChangePair], least: int = 8) -> tuple[str, ...]:
 
 def condition_of(side: Side, wording: int) -> BeatCondition:
     """What a beat was recorded in, as the report (0) or the statements (1) say."""
-    return BeatCondition(side.codes[wording], 60.0 / side.own.rr_s, side.age, side.sex, side.has_p)
+    age = None if np.isnan(side.age) else side.age
+    return BeatCondition(side.codes[wording], 60.0 / side.own.rr_s, age, side.sex or None, side.has_p)
 
 
 def write_pairs(pairs: Sequence[ChangePair], path: Path) -> None:
@@ -168,8 +172,8 @@ def write_pairs(pairs: Sequence[ChangePair], path: Path) -> None:
     sides = [side for pair in pairs for side in (pair.before, pair.after)]
     shapes = [side.own for side in sides]
     arrays = {
-        "qrst": np.stack([s.qrst for s in shapes]).astype(np.float32),
-        "p": np.stack([s.p for s in shapes]).astype(np.float32),
+        "qrst": np.array([s.qrst for s in shapes], dtype=np.float32),
+        "p": np.array([s.p for s in shapes], dtype=np.float32),
         "times": np.array([[s.on_s, s.off_s, s.t_off_s, s.pr_s, s.rr_s] for s in shapes]),
         "has_p": np.array([side.has_p for side in sides]),
         "age": np.array([side.age for side in sides]),

@@ -68,6 +68,7 @@ class TwinRecipe:
     windows: bool = True
     """Whether windows of one recording are weak pairs."""
     weigh_channels: bool = True
+    """Whether channels of the latents count by how much they hold."""
 
 
 class _Identity(OfPersons[IdentityRecipe], Job[IdentityRecipe]):

@@ -47,6 +47,7 @@ class PhaseAwareMAE(Network):
         patch: samples of a token; ``phases`` phases are predicted within each.
         width, depth, heads: of the encoder.
         decoder_width, decoder_depth: of the part that fills in what was dropped.
+        dropout: share of values that are dropped in training.
         beat_samples: length of the averaged beat.
         summary_width: of the summary.
         mask_ratio: share of the patches that is dropped in training.

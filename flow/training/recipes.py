@@ -92,7 +92,9 @@ class PamaeRecipe:
     real: str = ""
     """Cache of recorded ECGs (``physiogen data prepare``) to learn from besides; empty for none."""
     real_share: float = 0.25
+    """Share of samples that are recordings."""
     real_limit: int = 8000
+    """Recordings that are used at most."""
 
 
 class _Pamae(_OfPairs[PamaeRecipe], Job[PamaeRecipe]):
@@ -147,9 +149,11 @@ class CodecRecipe:
     training: TrainingConfig = field(default_factory=lambda: DECLARED.training("codec"))
     network: Any = field(default_factory=lambda: DECLARED.network("codec", CineCodec))
     frames: int = 8
+    """Of a cine at a time."""
     real: str = ""
     """Folder of real short-axis cines (Sunnybrook); its training split is mixed in, its test split scored."""
     real_share: float = 0.1
+    """Share of samples that are recordings."""
 
 
 class _Codec(_OfPairs[CodecRecipe], Job[CodecRecipe]):
@@ -199,6 +203,7 @@ class AmdfRecipe:
     codec: str = ""
     """Checkpoint of ``flow/codec`` (its folder ``codec``, which has the statistics)."""
     feature_noise: float = 0.1
+    """Noise on the ECG's features, so that they are not learned by heart."""
 
 
 class _Amdf(_OfPairs[AmdfRecipe], Job[AmdfRecipe]):

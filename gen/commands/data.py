@@ -14,7 +14,7 @@ from gen.progress import Progress
 from gen.records import InputError
 
 if TYPE_CHECKING:
-    from gen.datasets import ReadSpeed, SignalCache
+    from gen.datasets import ReadSpeed, SignalCache, Source
     from gen.io import RecordSetWriter
     from gen.simulate.cine.pairs import CineOptions
 
@@ -38,6 +38,15 @@ def prepare(
     fs: Annotated[float, typer.Option(help="Sampling rate of the cache in Hz.")] = 500.0,
     seconds: Annotated[float, typer.Option(help="Length of every record; longer ones are cut, shorter padded.")] = 10.0,
     labels: Annotated[str, typer.Option(help="Label level: super, sub or all.")] = "sub",
+    table: Annotated[
+        Path | None,
+        typer.Option(help="Table of your own for a folder: file, patient_id, age, sex, report, statements, label, split."),
+    ] = None,
+    meaning: Annotated[
+        Path | None, typer.Option(help="With --table: table (label, statements) of what labels of your own stand for.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="With --table: licence of the recordings, for cards.")] = None,
+    citation: Annotated[str | None, typer.Option(help="With --table: how to cite them, for cards.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a cache in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -45,9 +54,18 @@ def prepare(
 
     Example: physiogen data prepare .data/ptb-xl --out CACHE
 
+    Recordings of your own: physiogen data prepare FOLDER --table mine.csv --licence "our hospital's" --out CACHE
+
     A run that was killed goes on where it was when the same command is given again. Records that cannot be used are
     left out and listed with the reason.
     """
+    own = {"meaning": meaning, "licence": licence, "citation": citation}
+    if table is None and (stray := [name for name, value in own.items() if value is not None]):
+        raise InputError(f"--{stray[0]} goes with --table, which it describes")
+    for place in (source, *(path for path in (table, meaning) if path is not None)):
+        if not place.exists():
+            wanted = "the folder of a data set" if place == source else "a CSV, TSV or Parquet table"
+            raise InputError(f"{place}: not found; accepted: {wanted}")
     from gen.datasets import benchmark_read, open_source
     from gen.datasets import prepare as build
     from gen.datasets.scp import LABEL_LEVELS
@@ -56,13 +74,54 @@ def prepare(
         raise InputError(f"--labels {labels}: unknown level; accepted: {', '.join(LABEL_LEVELS)}")
     if not fs > 0:
         raise InputError(f"--fs {fs:g}: not a sampling rate; accepted: above 0 Hz")
-    opened = open_source(source, fs_hz=fs, label_level=labels)
+    if table is not None:
+        opened = _own(source, table, meaning, (licence, citation), fs, labels)
+    else:
+        opened = open_source(source, fs_hz=fs, label_level=labels)
     with Progress("preparing", len(opened)) as bar:
         cache = build(opened, out, fs_hz=fs, duration_s=seconds, overwrite=overwrite, progress=bar.callback())
     for warning in cache.manifest["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     speed = benchmark_read(cache, opened)
     typer.echo(json_library.dumps(_summary(cache, speed)) if json else _describe(cache, speed))
+
+
+def _own(
+    root: Path, table: Path, meaning: Path | None, terms: tuple[str | None, str | None], fs: float, level: str
+) -> "Source":
+    """A folder of one's own recordings with their table."""
+    from gen.datasets import SourceInfo
+    from gen.datasets.own_table import open_own_table
+    from gen.synthesis import labels as own
+    from gen.synthesis.table import cells
+
+    if not root.is_dir():
+        raise InputError(f"{root}: is a file; accepted: the folder of the recordings that {table} names")
+    mapping = own.read_labels(meaning) if meaning is not None else None
+
+    def codes(label: str) -> dict[str, float]:
+        if mapping is not None and label not in mapping:
+            raise InputError(f"label {label!r} is not in {meaning}; there are {', '.join(sorted(mapping))}")
+        found = mapping[label] if mapping is not None else own.meaning(label)
+        if len(found.codes) > 1 and len(found.texts) > 1:
+            raise InputError(
+                f"label {label!r} may be any of {', '.join(sorted(found.codes))}; say which in a table of two columns, "
+                "label and statements: --meaning TABLE"
+            )
+        return dict.fromkeys(sorted(found.codes), 100.0)
+
+    licence, citation = (text or "unknown" for text in terms)
+    info = SourceInfo(name=f"own:{root.resolve().name}", licence=licence, citation=citation)
+    return open_own_table(
+        root,
+        table,
+        cells(table),
+        codes_of_label=codes,
+        codes_of_cell=own.codes_in,
+        info=info,
+        fs_hz=fs,
+        label_level=level,
+    )
 
 
 @app.command()

@@ -15,7 +15,9 @@ from gen.records import InputError
 
 def train(
     recipe: Annotated[str, typer.Argument(help="Name of the recipe, such as vae/default, or package.module:FUNCTION.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run: log, exact state, checkpoints best/ and last/.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run: log, exact state, checkpoints best/ and last/.")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Training data, as `physiogen data prepare` or `simulate` wrote them.")
     ] = None,
@@ -24,29 +26,70 @@ def train(
     set: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
     ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(help="Weights to start from: default (the shipped ones) or a folder; short for --set init=..."),
+    ] = None,
+    settings: Annotated[
+        bool, typer.Option("--settings", help="List what --set can change, with defaults and meanings, and stop.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a model.
 
     Example: physiogen train vae/default --data CACHE --out RUN --set steps=2000 --set lr=3e-4
 
+    Fine-tune the generator on recordings of your own: physiogen train diffusion/beats-tune --data MINE --out RUN
+
     The same command after `accelerate launch --no_python` trains on several GPUs or machines, and after
     `torchrun --nproc-per-node N --no-python` on several processes of one machine without a GPU.
     """
-    function = find_recipe(recipe)
     if data is not None and not data.exists():
         raise InputError(f"{data}: no such folder; --data takes what `physiogen data prepare` wrote")
+    if out is None and not settings:
+        raise InputError("Missing option '--out'. (physiogen train --help)")
+    if init is not None:
+        set = [f"init={init}", *(set or [])]
+    check_recipe(recipe)
     # Torch and the models are only loaded from here on.
     from gen.training.overrides import parse_overrides
 
+    changes = parse_overrides(set or [])
+    function = find_recipe(recipe)
+    if settings:
+        typer.echo(_listed(recipe, function, json=json))
+        return
     extra: dict[str, Any] = {}
     if overwrite:
         if "overwrite" not in inspect.signature(function).parameters:
             raise InputError(f"recipe {recipe} cannot overwrite a run; give another --out")
         extra["overwrite"] = True
-    result = function(data=data, out=out, resume=resume, overrides=parse_overrides(set or []), **extra)
+    result = function(data=data, out=out, resume=resume, overrides=changes, **extra)
     if int(os.environ.get("RANK", "0")) == 0:
         typer.echo(json_library.dumps(result, default=str) if json else format_result(result))
+
+
+def check_recipe(name: str) -> None:
+    """Refuse a name that is neither a recipe's nor a function's, before anything is loaded.
+
+    Raises:
+        InputError: no such recipe; the known ones are listed.
+    """
+    known = registry.names("gen.recipes")
+    if name not in known and ":" not in name:
+        raise InputError(f"unknown recipe {name!r}; known: {', '.join(known) or 'none'}")
+
+
+def _listed(name: str, recipe: Any, *, json: bool) -> str:
+    """The settings of a recipe, as a table or as JSON."""
+    from gen.training.explained import as_table, settings_of
+
+    if not hasattr(recipe, "settings"):
+        raise InputError(f"recipe {name} does not say what its settings are")
+    rows = settings_of(recipe.settings())
+    if json:
+        return json_library.dumps([{"name": r.name, "default": r.default, "meaning": r.meaning} for r in rows])
+    return as_table(rows) if rows else f"{name} has no settings"
 
 
 def find_recipe(name: str) -> Callable[..., Mapping[str, Any]]:

@@ -8,7 +8,8 @@ table elsewhere are rendered from it. A written page says between which marks a 
 
 ``results: FILE | GROUP [| columns: A; B] [| rows: A; B]`` gives one table with its origin. ``headline:`` gives the
 lines ``WHAT | FILE | PATH [| FILE2 | PATH2 | NAME2]`` that stand below it inside the mark: a figure and what to compare
-it with. ``help: COMMAND`` gives the command's ``--help``; ``cards`` and ``results-index`` list all cards and pages.
+it with. ``help: COMMAND`` gives the command's ``--help``; ``settings: RECIPE`` what ``--set`` changes of a recipe (of
+training, what differs from ``settings: training``); ``cards`` and ``results-index`` list all cards and pages.
 """
 
 import json
@@ -41,7 +42,7 @@ WRITTEN = (
     "docs/cards/index.md",
 )
 #: A marked block with its marks.
-BLOCK = re.compile(r"<!-- (results|headline|help|cards|results-index)(?::([^>]*?))?\s*-->\n.*?<!-- /\1 -->", re.S)
+BLOCK = re.compile(r"<!-- (results|headline|help|settings|cards|results-index)(?::([^>]*?))?\s*-->\n.*?<!-- /\1 -->", re.S)
 _MADE = "<!-- Rendered from stored data by `physiogen evaluate --render`; do not edit. -->"
 
 
@@ -135,6 +136,8 @@ def _block(
             lines = _headline(told, results, _way(path, root))
         elif kind == "help":
             lines = ["```text", *helps[told].splitlines(), "```"]
+        elif kind == "settings":
+            lines = _settings(told)
         elif kind == "cards":
             lines = [f"- [{name}]({name}.md): {card['task']}" for name, card in cards.items()]
         else:
@@ -143,6 +146,29 @@ def _block(
         raise InputError(f"{path.relative_to(root)}: no {error.args[0]!r} in the stored results") from error
     opening = match[0].partition("-->")[0] + "-->"
     return "\n".join([opening, "", *lines, "", f"<!-- /{kind} -->"])
+
+
+def _settings(recipe: str) -> list[str]:
+    """A table of settings; torch and the recipe are only loaded for this."""
+    from gen import registry
+    from gen.training.config import TrainingConfig
+    from gen.training.explained import Setting, settings_of
+
+    common = {row.name: row for row in settings_of(TrainingConfig())}
+    rows = list(common.values())
+    if recipe != "training":
+        try:
+            found = settings_of(registry.get("gen.recipes", recipe).settings())
+        except registry.RegistryError as error:
+            raise InputError(f"settings: {recipe}: no such recipe") from error
+
+        def special(row: Setting) -> bool:
+            name = row.name.removeprefix("training.")
+            return name not in common or common[name].default != row.default
+
+        rows = [row for row in found if special(row)]
+    lines = [f"| `{row.name}` | {row.default} | {row.meaning.replace('``', '`').replace('|', '/')} |" for row in rows]
+    return ["| setting | default | meaning |", "|---|---|---|", *lines]
 
 
 def _way(path: Path, root: Path) -> str:

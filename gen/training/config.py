@@ -85,7 +85,7 @@ class TrainingConfig:
         self._check("lr", self.lr > 0, "above 0")
         self._check("weight_decay", self.weight_decay >= 0, "0 or more")
         self._check("betas", len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two values in [0, 1)")
-        self._check("warmup", 0 <= self.warmup <= self.steps, "between 0 and steps")
+        self._check("warmup", 0 <= self.warmup <= self.steps, f"between 0 and steps ({self.steps}); --set warmup=0")
         self._check("lr_floor", 0 <= self.lr_floor <= 1, "between 0 and 1")
         self._check("ema_decay", self.ema_decay is None or 0 <= self.ema_decay < 1, "in [0, 1), or none")
         self._check("prefetch", self.prefetch >= 0, "0 or more")

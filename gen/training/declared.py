@@ -73,7 +73,12 @@ class Declared:
         if unknown := stated.keys() - hints.keys():
             raise ValueError(f"{self._file}: {recipe}: {kind.__name__} takes no {', '.join(sorted(unknown))}")
         values = {key: tuple(value) if get_origin(hints[key]) is tuple else value for key, value in stated.items()}
-        declared = make_dataclass(f"{kind.__name__}Settings", [(key, hints[key]) for key in values], frozen=True)
+        declared = make_dataclass(
+            f"{kind.__name__}Settings",
+            [(key, hints[key]) for key in values],
+            frozen=True,
+            namespace={"network": kind},  # whose docstring says what they mean
+        )
         return declared(**values)
 
     @property

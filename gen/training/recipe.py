@@ -14,6 +14,7 @@ from, so that it is never continued on other data.
 """
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -77,6 +78,10 @@ class Work(Generic[Settings]):
         """What only the model's own code reads in the card."""
         return {}
 
+    def warnings(self) -> list[str]:
+        """What a user should know of the data before training on it."""
+        return []
+
 
 class Job(Work[Settings]):
     """One training: what is trained, on what, chosen how."""
@@ -121,6 +126,8 @@ class Fit(Work[Settings]):
 class OfCache(Work[Settings]):
     """The part of a recipe that learns from a signal cache."""
 
+    #: Whether it learns what recordings are called, too.
+    reads_words: ClassVar[bool] = False
     #: How the splits are used, for the card.
     split: ClassVar[str] = "trained on folds 1-8, chosen on fold 9"
 
@@ -135,6 +142,23 @@ class OfCache(Work[Settings]):
     def inputs(self) -> dict[str, str]:
         """The cache's digest."""
         return {"data": self.cache.digest}
+
+    def warnings(self) -> list[str]:
+        """What recordings to learn from lack; one line each."""
+        table = self.cache.table.iloc[self.cache.split("train")]
+        found = [f"{self.data}: no recording in its validation part: nothing chooses the best weights, the last count"]
+        found = found if not len(self.cache.split("val")) else []
+        if not self.reads_words:
+            return found
+        silent = table["report"].isna() & table["statements"].isin(["{}", ""])
+        for lacking, what, so in (
+            (silent, "neither a report nor statements", "nothing is learned of what they show"),
+            (table["age"].isna(), "no age", "age stays open for them"),
+            (~table["sex"].isin(["F", "M"]), "no sex", "sex stays open for them"),
+        ):
+            if lacking.any():
+                found.append(f"{self.data}: {int(lacking.sum())} of {len(table)} recordings have {what}: {so}")
+        return found
 
     def sources(self) -> list[Source]:
         """The cache, as its manifest describes it."""
@@ -233,6 +257,11 @@ def _train(
         if processes.is_main_process and overwrite:
             for left in job.leaves:
                 remove(job.out / left)
+        if processes.is_main_process:
+            for line in job.warnings():
+                print(f"warning: {line}", file=sys.stderr, flush=True)
+            if resume and not (job.out / "run.json").is_file():
+                print(f"{job.out}: nothing to resume there; it starts from step 0", file=sys.stderr, flush=True)
         job.prepare()
     torch.manual_seed(initial_seed(config.seed))
     model = job.build_model()

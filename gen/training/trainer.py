@@ -15,6 +15,7 @@ from gen.checkpoint import save_checkpoint
 from gen.progress import Progress as ProgressLine
 from gen.progress import format_seconds
 from gen.records import InputError
+from gen.training.adapter import folded
 from gen.training.config import TrainingConfig
 from gen.training.data import Batch, BatchSource, Prefetch, Share, batches
 from gen.training.engine import Engine, derived_seed
@@ -260,7 +261,7 @@ class _Run:
         )
         with self.engine.averaged() as model:
             save_checkpoint(
-                self.out / name, config=self.settings, model=model, card=facts, dtype=self.config.checkpoint_dtype
+                self.out / name, config=self.settings, model=folded(model), card=facts, dtype=self.config.checkpoint_dtype
             )
 
     def _finish(self, reason: str) -> TrainingResult:

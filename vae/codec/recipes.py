@@ -29,6 +29,7 @@ class CodecRecipe:
     source: CodecSettings = field(default_factory=CodecSettings)
     network: Any = field(default_factory=lambda: DECLARED.network("codec", EcgCodec))
     simulated_records: int = 1500
+    """Simulated ECGs among the samples."""
     statistics_records: int = 800
     """Training records that the linear start and the latent's mean and SD are measured on."""
     init: str = ""

@@ -12,6 +12,7 @@ import torch
 
 from gen.card import SIMULATED, Source
 from gen.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from gen.shipped import checkpoint
 from gen.training import BatchSource, Fit, Job, OfCache, Recipe, TrainingConfig
 from gen.training.declared import Declared
 from gen.training.trainer import Validate
@@ -31,10 +32,13 @@ class DefaultRecipe:
     training: TrainingConfig = field(default_factory=lambda: DECLARED.training("default"))
     source: SourceSettings = field(default_factory=lambda: SourceSettings(simulated_share=0.1))
     widths: tuple[int, ...] = (128, 208, 320)
+    """Channels of the network's stages."""
     dropout: float = 0.1
+    """Share of channels that are dropped in training."""
     simulated_records: int = 4000
+    """Simulated ECGs behind ``source.simulated_share``."""
     init: str = ""
-    """Checkpoint folder to start from; empty starts from random weights."""
+    """Weights to start from: default (the shipped ones), or a checkpoint's folder; empty starts from random weights."""
 
 
 class _Default(OfCache[DefaultRecipe], Job[DefaultRecipe]):
@@ -57,7 +61,8 @@ class _Default(OfCache[DefaultRecipe], Job[DefaultRecipe]):
             level=TYPICAL_LEVEL,
         )
         if self.settings.init:
-            load_weights(model, load_checkpoint(self.settings.init, LeadVAE).tensors, self.settings.init)
+            start = checkpoint(self.settings.init, "vae", {"default": "default"})
+            load_weights(model, load_checkpoint(start, LeadVAE).tensors, start)
         return model
 
     def build_source(self, model: Any) -> BatchSource:
@@ -82,6 +87,7 @@ class WearECGRecipe:
 
     training: TrainingConfig = field(default_factory=lambda: DECLARED.training("wearecg"))
     fs_hz: float = 100.0
+    """Rate of the network in Hz."""
 
 
 class _WearECG(OfCache[WearECGRecipe], Job[WearECGRecipe]):

@@ -8,6 +8,7 @@ import torch
 
 from gen.datasets.cache import SignalCache
 from gen.leads import LEADS_8
+from gen.progress import Progress
 from gen.signals import resample
 from gen.training import Batch, sample_generator, shuffled_indices
 from vae.training.augment import Augmentation, disturb, spatial_matrix, window
@@ -108,8 +109,10 @@ def simulated_uv(records: int, fs_hz: float, seed: int = 1_000_003) -> np.ndarra
     from gen.simulate import simulate
 
     blocks = []
-    for start in range(0, records, 64):
-        indices = range(start, min(start + 64, records))
-        signal = simulate(indices, seed=seed, fs_hz=fs_hz, noise="light").signal_mv
-        blocks.append(np.clip(np.rint(1000 * signal), -32767, 32767).astype(np.int16))
+    with Progress("simulating ECGs", records) as bar:
+        for start in range(0, records, 64):
+            indices = range(start, min(start + 64, records))
+            signal = simulate(indices, seed=seed, fs_hz=fs_hz, noise="light").signal_mv
+            blocks.append(np.clip(np.rint(1000 * signal), -32767, 32767).astype(np.int16))
+            bar.update(indices.stop)
     return np.concatenate(blocks)

@@ -46,10 +46,15 @@ class ClipRecipe:
     initial: Literal["classifier", "none"] = "classifier"
     """What the ECG tower starts from: the shipped classifier (of the same training patients), or nothing."""
     widths: tuple[int, ...] = (48, 96, 160, 224)
+    """Channels of the signal network's stages."""
     blocks: int = 2
+    """Residual blocks of a stage."""
     text_width: int = 128
+    """Of the text network's tokens."""
     text_layers: int = 2
+    """Of the text network."""
     embedding_width: int = 128
+    """Of the space that both meet in."""
 
 
 class _Clip(OfCache[ClipRecipe], Job[ClipRecipe]):

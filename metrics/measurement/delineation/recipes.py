@@ -75,8 +75,11 @@ class DelineatorRecipe:
     training: TrainingConfig = field(default_factory=lambda: DECLARED.training("delineator"))
     mixture: Mixture = field(default_factory=Mixture)
     simulated_records: int = 4000
+    """Simulated ECGs with known waves."""
     noise_records: int = 600
+    """Recordings whose noise is laid over them."""
     dropout: float = 0.05
+    """Share of channels that are dropped in training."""
     init: str = ""
     """Checkpoint folder to start from; empty starts from random weights."""
     recordings: str = ""

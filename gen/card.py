@@ -125,13 +125,14 @@ def training_card(
     config: Any = None,
     changes: Mapping[str, str] | None = None,
     parts: Mapping[str, Mapping[str, Any]] | None = None,
+    sampling: Mapping[str, Any] | None = None,
     facts: Mapping[str, Any] | None = None,
     reads: bool = True,
 ) -> dict[str, Any]:
     """The card of a run of ``physiogen train``; the trainer adds how long it ran and what validation found.
 
     Args:
-        about, data, parts, facts: see `make_card`.
+        about, data, parts, sampling, facts: see `make_card`.
         config: the recipe's settings, a dataclass or its values by name; None where it has none.
         changes: settings that the user gave, as ``--set`` takes them. Paths stay private: their setting's name stands
             for them.
@@ -144,7 +145,7 @@ def training_card(
     }
     if config is not None:
         training["config"] = dict(config) if isinstance(config, Mapping) else asdict(config)
-    return make_card(about, data=data, training=training, parts=parts, facts=facts)
+    return make_card(about, data=data, training=training, parts=parts, sampling=sampling, facts=facts)
 
 
 def _public(key: str, value: str) -> str:

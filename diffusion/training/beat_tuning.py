@@ -56,7 +56,7 @@ class BeatTuning:
     training: TrainingConfig = field(default_factory=lambda: DECLARED.training("beats-tune"))
     init: str = "default"
     """Weights to start from: default (the shipped ones), or a checkpoint's folder."""
-    rank: int = 16
+    rank: int = 32
     """Rank of the change of every matrix (low-rank adaptation); 0 trains all weights."""
     kept_share: float = 0.4
     """Share of samples that the weights of the start have drawn, so that nothing else is lost."""
@@ -107,8 +107,12 @@ class _Tune(OfCache[BeatTuning], Job[BeatTuning]):
     def parts(self) -> dict[str, dict[str, Any]]:
         return {"start": {"name": self.card.get("name", "nameless"), "digest": checkpoint_digest(self.start)}}
 
+    def sampling(self) -> dict[str, Any]:
+        """As the weights of the start are sampled."""
+        return dict(self.card.get("sampling") or {})
+
     def facts(self) -> dict[str, Any]:
-        """Settings of sampling and whatever else the weights of the start come with."""
+        """Whatever else the weights of the start come with."""
         return dict(self.card.get("facts") or {})
 
     def prepare(self) -> None:

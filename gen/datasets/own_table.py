@@ -5,7 +5,6 @@ The table is CSV, TSV or Parquet, a row a recording: ``file`` (below the folder,
 """
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,6 @@ COLUMNS = {
     "label": ("class",),
     "split": ("part",),
 }
-_SEXES = {"f": "F", "female": "F", "w": "F", "woman": "F", "m": "M", "male": "M", "man": "M"}
 _NOTHING = ("", "nan", "none", "null", "na", "n/a", "unknown", "?")
 
 #: Header and rows of a table; None for a row that does not fit.
@@ -142,21 +140,21 @@ def _row(
 
 
 def _age(where: str, text: str) -> float | None:
-    if not text:
-        return None
-    try:
-        age = float(text.replace(",", "."))
-    except ValueError:
-        age = math.nan
-    if not 0 <= age <= 120:
+    from gen.io.common import parse_age
+
+    age = parse_age(text.replace(",", ".")) if text else None
+    if text and age is None:
         raise InputError(f"{where}: age {printable(text)!r}; accepted: years, 0 to 120, or an empty cell")
     return age
 
 
 def _sex(where: str, text: str) -> str | None:
-    if text and text.lower() not in _SEXES:
+    from gen.io.common import parse_sex
+
+    sex = parse_sex(text) if text else None
+    if text and sex is None:
         raise InputError(f"{where}: sex {printable(text)!r}; accepted: F, M, female, male, or an empty cell")
-    return _SEXES[text.lower()] if text else None
+    return sex
 
 
 def _split(where: str, text: str) -> str | None:

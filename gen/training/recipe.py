@@ -74,6 +74,10 @@ class Work(Generic[Settings]):
         """Name and digest of the checkpoints that this one belongs to, for the card."""
         return {}
 
+    def sampling(self) -> dict[str, Any]:
+        """Settings that generation takes from the weights, for the card."""
+        return {}
+
     def facts(self) -> dict[str, Any]:
         """What only the model's own code reads in the card."""
         return {}
@@ -237,6 +241,7 @@ def run(
             config=shown,
             changes=changes,
             parts=work.parts(),
+            sampling=work.sampling(),
             facts=work.facts(),
             reads=work.needs is not None,
         )

@@ -1,0 +1,58 @@
+"""Weights by name: beside the code or in a package of weights alone, or a folder of one's own."""
+
+import importlib
+import sys
+
+import pytest
+
+from gen import shipped
+from gen.records import InputError
+
+NAMES = {"default": "one", "other": "two"}
+
+
+@pytest.fixture
+def code(tmp_path, monkeypatch):
+    """A package with weights ``one`` beside its code, and a package of weights alone with ``one`` and ``two``."""
+    apart = tmp_path / "site" / shipped.PACKAGE
+    for folder in (tmp_path / "site/somecode/weights/one", apart / "somecode/one", apart / "somecode/two"):
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+    (tmp_path / "site/somecode/__init__.py").touch()
+    (apart / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    for name in ("somecode", shipped.PACKAGE):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    importlib.invalidate_caches()
+    return tmp_path / "site"
+
+
+def test_weights_beside_the_code_win_and_those_apart_are_found(code):
+    assert shipped.shipped("somecode", "one") == code / "somecode/weights/one"
+    assert shipped.shipped("somecode", "two") == code / shipped.PACKAGE / "somecode/two"
+    assert shipped.checkpoint("other", "somecode", NAMES) == code / shipped.PACKAGE / "somecode/two"
+
+
+def test_a_folder_of_ones_own_is_taken_as_it_is(code, tmp_path):
+    own = tmp_path / "RUN/best"
+    own.mkdir(parents=True)
+    (own / "config.json").write_text("{}")
+    assert shipped.checkpoint(own, "somecode", NAMES) == own
+
+
+def test_what_is_neither_is_refused_with_the_names(code, tmp_path):
+    with pytest.raises(InputError, match=r"nope: no such weights; accepted: default, other \(shipped\)"):
+        shipped.checkpoint("nope", "somecode", NAMES)
+    with pytest.raises(InputError, match="no config.json in it"):
+        shipped.checkpoint(tmp_path, "somecode", NAMES)
+    with pytest.raises(InputError, match="not installed; pip install physiogen-weights"):
+        shipped.checkpoint("third", "somecode", {"third": "three"})
+
+
+def test_missing_weights_are_named_where_they_would_lie_beside_the_code(code):
+    assert shipped.shipped("somecode", "three") == code / "somecode/weights/three"
+
+
+def test_the_shipped_weights_of_every_package_are_there():
+    for package, name in (("diffusion", "default"), ("diffusion", "twin/change"), ("vae", "default")):
+        assert (shipped.shipped(package, name) / "config.json").is_file()

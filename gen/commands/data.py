@@ -40,7 +40,7 @@ def prepare(
     labels: Annotated[str, typer.Option(help="Label level: super, sub or all.")] = "sub",
     table: Annotated[
         Path | None,
-        typer.Option(help="Table of your own for a folder: file, patient_id, age, sex, report, statements, label, split."),
+        typer.Option(help="Your table of a folder: file, patient_id, age, sex, report, statements, label, split."),
     ] = None,
     meaning: Annotated[
         Path | None, typer.Option(help="With --table: table (label, statements) of what labels of your own stand for.")

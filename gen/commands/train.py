@@ -50,12 +50,11 @@ def train(
         raise InputError("Missing option '--out'. (physiogen train --help)")
     if init is not None:
         set = [f"init={init}", *(set or [])]
-    check_recipe(recipe)
+    function = find_recipe(recipe)
     # Torch and the models are only loaded from here on.
     from gen.training.overrides import parse_overrides
 
     changes = parse_overrides(set or [])
-    function = find_recipe(recipe)
     if settings:
         typer.echo(_listed(recipe, function, json=json))
         return
@@ -67,17 +66,6 @@ def train(
     result = function(data=data, out=out, resume=resume, overrides=changes, **extra)
     if int(os.environ.get("RANK", "0")) == 0:
         typer.echo(json_library.dumps(result, default=str) if json else format_result(result))
-
-
-def check_recipe(name: str) -> None:
-    """Refuse a name that is neither a recipe's nor a function's, before anything is loaded.
-
-    Raises:
-        InputError: no such recipe; the known ones are listed.
-    """
-    known = registry.names("gen.recipes")
-    if name not in known and ":" not in name:
-        raise InputError(f"unknown recipe {name!r}; known: {', '.join(known) or 'none'}")
 
 
 def _listed(name: str, recipe: Any, *, json: bool) -> str:

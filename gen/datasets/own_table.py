@@ -117,7 +117,7 @@ def _row(
     codes: dict[str, float] = {}
     for column, read in (("statements", codes_of_cell), ("label", codes_of_label)):
         text = values.get(column, "")
-        for part in (text.split(";") if column == "label" else [text]):
+        for part in text.split(";") if column == "label" else [text]:
             if part.strip():
                 try:
                     codes |= read(part.strip())

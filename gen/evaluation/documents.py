@@ -42,7 +42,9 @@ WRITTEN = (
     "docs/cards/index.md",
 )
 #: A marked block with its marks.
-BLOCK = re.compile(r"<!-- (results|headline|help|settings|cards|results-index)(?::([^>]*?))?\s*-->\n.*?<!-- /\1 -->", re.S)
+BLOCK = re.compile(
+    r"<!-- (results|headline|help|settings|cards|results-index)(?::([^>]*?))?\s*-->\n.*?<!-- /\1 -->", re.S
+)
 _MADE = "<!-- Rendered from stored data by `physiogen evaluate --render`; do not edit. -->"
 
 

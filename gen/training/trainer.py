@@ -261,7 +261,11 @@ class _Run:
         )
         with self.engine.averaged() as model:
             save_checkpoint(
-                self.out / name, config=self.settings, model=folded(model), card=facts, dtype=self.config.checkpoint_dtype
+                self.out / name,
+                config=self.settings,
+                model=folded(model),
+                card=facts,
+                dtype=self.config.checkpoint_dtype,
             )
 
     def _finish(self, reason: str) -> TrainingResult:

@@ -13,6 +13,7 @@ from gen.commands.device import Device, moved
 from gen.commands.engine import Address, BlockLimit, Engine, Slurm, Workers, engine_of
 from gen.commands.output import counted, finish, say
 from gen.commands.reading import Resume
+from gen.commands.there import check_there
 from gen.progress import Progress
 from gen.records import InputError
 
@@ -117,6 +118,9 @@ def synthesize(
 
     A run that was stopped goes on where it was when the same command is given again. Synthetic; not for diagnosis.
     """
+    check_there(conditions=conditions, labels=labels, measured=measured, checkpoint=checkpoint, continue_=goes_on)
+    if number is not None and number < 1:
+        raise InputError(f"-n {number}: expected at least 1")
     from diffusion.process.settings import LONGEST_S, requested_sampling
     from gen.synthesis import share_of
     from gen.synthesis import synthesize as make
@@ -132,8 +136,6 @@ def synthesize(
         raise InputError(f"{option} with several processes would remove what the others wrote; remove --out first")
     if shard is not None and engine != "local":
         raise InputError(f"--shard {shard}: --engine {engine} hands out all parts by itself; give one of the two")
-    if number is not None and number < 1:
-        raise InputError(f"-n {number}: expected at least 1")
     chosen = requested_sampling(
         steps=steps,
         sampler=sampler,

@@ -11,6 +11,7 @@ import typer
 from gen.commands.device import Device, moved
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
+from gen.commands.there import check_there
 from gen.io.unfinished import Resume as UnfinishedResume
 from gen.leads import LeadError, parse_leads
 from gen.progress import Progress
@@ -70,6 +71,7 @@ def cmr(
     _check_range("--age", age, 0, 120, "years")
     _check_range("--height", height, 40, 250, "cm")
     _check_range("--weight", weight, 2, 400, "kg")
+    check_there(inputs)
     from flow.weights import pipeline_folder
 
     checkpoint = pipeline_folder(checkpoint)  # says so at once where there are none

@@ -9,6 +9,7 @@ import typer
 from gen.commands.device import Device, moved
 from gen.commands.output import counted, finish, say
 from gen.commands.reading import Columns, Rate, Resume, Unit
+from gen.commands.there import check_there
 from gen.leads import parse_leads
 from gen.progress import Progress
 from gen.records import EcgRecord, InputError
@@ -51,6 +52,7 @@ def reconstruct(
 
     Example: physiogen reconstruct strip.hea --leads II,V1,V5 --reference clinic.hea --out OUT --plot --samples 20
     """
+    check_there([*inputs, *(reference or [])], checkpoint=checkpoint)
     from gen import __version__
     from gen.files import check_output
     from gen.io import expand_inputs

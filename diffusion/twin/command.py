@@ -10,6 +10,7 @@ import typer
 from gen.commands.device import Device, moved
 from gen.commands.output import counted, finish, say
 from gen.commands.reading import Columns, Leads, Rate, Unit
+from gen.commands.there import check_there
 from gen.leads import parse_leads
 from gen.records import EcgRecord, InputError
 
@@ -73,6 +74,8 @@ def twin(
     What the reference shows by itself is measured. Two scores are printed for every twin: identity kept and change
     achieved. Synthetic; not for diagnosis.
     """
+    _check(number, strength, sampler)
+    check_there(reference, checkpoint=checkpoint)
     from diffusion.conditions.condition import Condition
     from diffusion.process.settings import requested_sampling
     from diffusion.twin.change import Change
@@ -83,7 +86,6 @@ def twin(
     writable(format)
     change = Change(text=text, add=add, remove=remove, heart_rate=hr, age=age, same=same).checked(allow_unknown)
     Condition(age=age, heart_rate=hr)  # refuses numbers out of range before anything is loaded
-    _check(number, strength, sampler)
     if not allow_contradictions:
         refuse({"text": text, "heart_rate": hr} if hr is not None else {"text": text})
     settings = requested_sampling(

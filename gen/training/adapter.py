@@ -1,8 +1,9 @@
 """Low-rank adaptation: a trained network learns something new by a small change of its matrices alone.
 
 Every matrix W (and every kernel, flattened to one row an output) becomes W + s B A with B zero at the start, and only A
-and B are trained. After Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models", with the scale s that
-falls as the root of the rank (Kalajdzievski 2023, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA"). The change is folded into W where the network is stored, so that a tuned checkpoint is like any other.
+and B are trained. After Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models", with a scale s that falls
+as the root of the rank (Kalajdzievski 2023, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA"). The
+change is folded into W where the network is stored, so that a tuned checkpoint is like any other.
 """
 
 import torch
@@ -63,7 +64,7 @@ def folded(model: nn.Module) -> dict[str, torch.Tensor]:
     for name, module in model.named_modules():
         if parametrize.is_parametrized(module, "weight"):
             place = f"{name}." if name else ""
-            changed[f"{place}weight"] = module.weight.detach()  # type: ignore[union-attr]
+            changed[f"{place}weight"] = module.weight.detach()
             for inner in [key for key in tensors if key.startswith(f"{place}parametrizations.weight.")]:
                 del tensors[inner]
     return tensors | changed

@@ -52,11 +52,18 @@ def benchmark(
             name for name, value in (("--real", real), ("--generated", generated), ("--out", out)) if value is None
         ]
         raise InputError(f"{', '.join(missing)} missing; accepted: --real DIR --generated DIR --out DIR, or --compare")
+    if seconds is not None and not 1 <= seconds < float("inf"):
+        raise InputError(f"--seconds {seconds:g}: accepted: 1 or more")
+    for place in (real, generated, train):
+        # FOLDER or FOLDER:SPLIT; a device's folder may have a colon in its name.
+        if place is not None and not any(Path(part).exists() for part in (str(place), str(place).rpartition(":")[0])):
+            raise InputError(
+                f"{place}: no such folder; accepted: a record set, a PTB-XL or MIMIC-IV-ECG tree, a prepared cache or a "
+                "folder of ECG files, each with :SPLIT"
+            )
     from gen.leads import parse_leads
     from metrics.suite import benchmark as run
 
-    if seconds is not None and not 1 <= seconds < float("inf"):
-        raise InputError(f"--seconds {seconds:g}: accepted: 1 or more")
     with Progress("benchmark", percent=True) as bar:
         report = run(
             real=real,

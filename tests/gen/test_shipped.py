@@ -43,7 +43,7 @@ def test_a_folder_of_ones_own_is_taken_as_it_is(code, tmp_path):
 def test_what_is_neither_is_refused_with_the_names(code, tmp_path):
     with pytest.raises(InputError, match=r"nope: no such weights; accepted: default, other \(shipped\)"):
         shipped.checkpoint("nope", "somecode", NAMES)
-    with pytest.raises(InputError, match="no config.json in it"):
+    with pytest.raises(InputError, match=r"no config\.json in it"):
         shipped.checkpoint(tmp_path, "somecode", NAMES)
     with pytest.raises(InputError, match="not installed; pip install physiogen-weights"):
         shipped.checkpoint("third", "somecode", {"third": "three"})

@@ -90,7 +90,8 @@ def test_tuned_weights_are_a_checkpoint_like_any_other_and_have_moved(start, cac
     assert set(before) == set(after)
     assert all(value.dtype == torch.float32 for name, value in after.items() if value.is_floating_point())
     moved = [name for name in before if not torch.allclose(before[name].float(), after[name].float(), atol=1e-6)]
-    assert moved and all(name.endswith("weight") for name in moved), "biases, norms and the code of beats stay"
+    assert moved
+    assert all(name.endswith("weight") for name in moved), "biases, norms and the code of beats stay"
     load_model(BeatDenoiser, found["checkpoint"])
     import gen
 
@@ -125,7 +126,8 @@ def test_pairs_are_recordings_of_one_person_that_differ():
     assert len(pairs_of([one[0], faster])) == 1
     unknown = replace(one[0], facts={"age": None, "sex": None})
     (pair,) = pairs_of([unknown, one[2]])
-    assert np.isnan(pair.before.age) and pair.before.sex == ""
+    assert np.isnan(pair.before.age)
+    assert pair.before.sex == ""
 
 
 def test_further_statements_change_nothing_until_they_are_learned():

@@ -1,0 +1,27 @@
+"""What a user names is looked for before anything heavy is imported, so that a mistyped name costs half a second."""
+
+import glob
+from collections.abc import Iterable
+from pathlib import Path
+
+from gen.records import InputError
+
+
+def check_there(inputs: Iterable[Path] = (), **options: Path | None) -> None:
+    """Refuse names of nothing.
+
+    Args:
+        inputs: recordings: files, bare WFDB record names, folders, glob patterns (what they match is looked for later).
+        options: files or folders by the name of their option; None where it was not given.
+
+    Raises:
+        InputError: there is no such file or folder.
+    """
+    for path in inputs:
+        # A lone .dat is refused with what it lacks, by the reader.
+        if path.suffix == ".dat" or glob.has_magic(str(path)) or path.exists() or Path(f"{path}.hea").is_file():
+            continue
+        raise InputError(f"{path}: not found")
+    for name, place in options.items():
+        if place is not None and not place.exists():
+            raise InputError(f"--{name.strip('_').replace('_', '-')} {place}: not found")

@@ -1,6 +1,7 @@
 """Every notebook runs from top to bottom, and is stored without outputs."""
 
 import os
+import sys
 from pathlib import Path
 
 import nbformat
@@ -31,6 +32,7 @@ def test_it_is_stored_without_outputs(path):
 def test_it_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("PHYSIOGEN_DATA", str(ROOT / os.environ.get("PHYSIOGEN_DATA", ".data")))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))  # no start-up files of the user
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}})

@@ -33,7 +33,7 @@ class TrainingResult:
     """How a run ended.
 
     Attributes:
-        best_path: checkpoint with the best validation (the last one where there was no validation).
+        best_path: checkpoint with the best validation (a copy of the last one where there was no validation).
         last_path: checkpoint at the end.
         best_value: the monitored value of ``best_path``; None without a validation.
         steps: optimiser steps done.
@@ -275,11 +275,12 @@ class _Run:
         saved = latest_state(self.out / "state")
         if saved is None or saved.name != f"step-{progress.step:09d}":
             self._save()
+        if progress.best_value is None and engine.is_main:
+            self._save_checkpoint("best")  # nothing has chosen: the last weights are the best there are
         engine.accelerator.wait_for_everyone()
         self.line.say(f"ended at step {progress.step} ({reason}) after {format_seconds(progress.seconds)}")
-        has_best = progress.best_value is not None
         return TrainingResult(
-            best_path=self.out / ("best" if has_best else "last"),
+            best_path=self.out / "best",
             last_path=self.out / "last",
             best_value=progress.best_value,
             steps=progress.step,

@@ -58,8 +58,8 @@ def benchmark(
         # FOLDER or FOLDER:SPLIT; a device's folder may have a colon in its name.
         if place is not None and not any(Path(part).exists() for part in (str(place), str(place).rpartition(":")[0])):
             raise InputError(
-                f"{place}: no such folder; accepted: a record set, a PTB-XL or MIMIC-IV-ECG tree, a prepared cache or a "
-                "folder of ECG files, each with :SPLIT"
+                f"{place}: no such folder; accepted: a record set, a PTB-XL or MIMIC-IV-ECG tree, a prepared cache or "
+                "a folder of ECG files, each with :SPLIT"
             )
     from gen.leads import parse_leads
     from metrics.suite import benchmark as run

@@ -287,7 +287,7 @@ def test_what_a_killed_writer_left_is_cleaned(tmp_path):
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"step": 15, "loss": 0.1}\n{"step": 1')
     train(Regression(), Line(), config=config(), out=tmp_path, resume=True)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["last", "log.jsonl", "run.json", "state"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["best", "last", "log.jsonl", "run.json", "state"]
     assert [p.name for p in (tmp_path / "state").iterdir()] == ["step-000000020"]
     assert [line["step"] for line in lines(tmp_path)] == [5, 10, 15, 20]
 
@@ -326,7 +326,8 @@ def test_frozen_parts_stay_as_they_are(tmp_path):
 
 def test_checkpoint_storage_and_reload(tmp_path):
     result = train(Regression(), Line(), config=config(checkpoint_dtype="bf16"), out=tmp_path)
-    assert result.best_path == result.last_path
+    assert weights(tmp_path, "best").keys() == weights(tmp_path).keys(), "nothing has chosen: the last is the best"
+    assert all(torch.equal(value, weights(tmp_path)[name]) for name, value in weights(tmp_path, "best").items())
     assert result.best_value is None
     loaded = Regression()
     load_weights(loaded, load_checkpoint(result.last_path, "Regression").tensors, result.last_path)

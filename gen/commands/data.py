@@ -64,8 +64,9 @@ def prepare(
         raise InputError(f"--{stray[0]} goes with --table, which it describes")
     for place in (source, *(path for path in (table, meaning) if path is not None)):
         if not place.exists():
-            wanted = "the folder of a data set" if place == source else "a CSV, TSV or Parquet table"
-            raise InputError(f"{place}: not found; accepted: {wanted}")
+            if place == source:
+                raise InputError(f"{place}: no such folder; accepted: the folder of a data set")
+            raise InputError(f"{place}: not found; accepted: a CSV, TSV or Parquet table")
     from gen.datasets import benchmark_read, open_source
     from gen.datasets import prepare as build
     from gen.datasets.scp import LABEL_LEVELS

@@ -6,6 +6,13 @@ from pathlib import Path
 
 from gen.records import InputError
 
+#: What options take that name a table.
+_TABLES = {
+    "conditions": "a CSV or Parquet file with one condition a row",
+    "labels": "a CSV, Parquet or JSON file of labels and their statements",
+    "measured": "the table that 'physiogen measure' wrote of the set",
+}
+
 
 def check_there(inputs: Iterable[Path] = (), **options: Path | None) -> None:
     """Refuse names of nothing.
@@ -24,4 +31,5 @@ def check_there(inputs: Iterable[Path] = (), **options: Path | None) -> None:
         raise InputError(f"{path}: not found")
     for name, place in options.items():
         if place is not None and not place.exists():
-            raise InputError(f"--{name.strip('_').replace('_', '-')} {place}: not found")
+            accepted = f"; accepted: {_TABLES[name]}" if name in _TABLES else ""
+            raise InputError(f"--{name.strip('_').replace('_', '-')} {place}: not found{accepted}")

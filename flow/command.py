@@ -1,6 +1,7 @@
 """``physiogen cmr``: ECG files in, beating hearts out."""
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gen.commands.device import Device, moved
+from gen.commands.engine import Workers
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
 from gen.commands.there import check_there
@@ -27,6 +29,8 @@ _SHOWN = {
     "mass_g": ("LV mass", "g"),
 }
 _SECTIONS = ".sections"
+#: Of one ECG: row of the table, section of the page, and why there is none.
+_Made = tuple[dict[str, Any] | None, dict[str, Any] | None, list[str]]
 _VOLUMES = ("edv_ml", "esv_ml", "sv_ml", "ef_percent", "mass_g", "es_frame")
 
 
@@ -54,6 +58,7 @@ def cmr(
     fs: Rate = None,
     unit: Unit = None,
     columns: Columns = None,
+    workers: Workers = None,
     resume: Resume = "if-possible",
     device: Device = "cpu",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
@@ -87,7 +92,7 @@ def cmr(
     patient = {"age": age, "sex": sex, "height_cm": height, "weight_kg": weight}
     wanted = None if leads is None else parse_leads(leads)
     reading = {"fs_hz": fs, "unit": unit, "leads": wanted, "columns": columns}
-    job = _Job(pipeline, expand_inputs(inputs), reading, patient, drawing, formats)
+    job = _Job(pipeline, expand_inputs(inputs), reading, patient, drawing, formats, workers if device == "cpu" else 1)
     bad: list[str] = []
     rows = _hearts(job, out, bad, overwrite=overwrite, resume=resume)
     finish(_lines(out, rows), {"out": str(out), "hearts": rows}, bad, json=json)
@@ -103,6 +108,7 @@ class _Job:
     patient: dict[str, Any]
     drawing: dict[str, Any]
     formats: list[str]
+    workers: int | None
 
     def identity(self) -> dict[str, Any]:
         """JSON values that decide the hearts."""
@@ -118,6 +124,7 @@ def _hearts(job: _Job, out: Path, bad: list[str], *, overwrite: bool, resume: Un
     """Write hearts, tables and the page; a run that was killed goes on behind the last heart that was finished."""
     from flow.page import MOST_HEARTS, heart_section
     from flow.pipeline import with_patient
+    from gen.engines import in_order
     from gen.files import commit_folder, remove, write_json
     from gen.io.blocks import Inputs
     from gen.io.unfinished import unfinished
@@ -132,14 +139,27 @@ def _hearts(job: _Job, out: Path, bad: list[str], *, overwrite: bool, resume: Un
         rows = [note["row"] for note in work.notes if note["row"] is not None]
         sections = work.folder / _SECTIONS  # of the page; memory must not grow with the hearts
         sections.mkdir(exist_ok=True)
-        for taken, record in enumerate(inputs, 1):
-            result = _generate(job.pipeline, with_patient(record, **job.patient), bad, job.drawing)
-            row = None
-            if result is not None:
-                _write_heart(work.folder, result, job.formats)
-                if len(rows) < MOST_HEARTS:
-                    write_json(sections / f"{len(rows):03d}.json", heart_section(result))
-                row = _row(result, job.drawing["seed"])
+
+        def asked() -> Iterator[tuple[EcgRecord, bool]]:
+            for record in inputs:
+                yield with_patient(record, **job.patient), len(rows) < MOST_HEARTS
+
+        def heart(item: tuple[EcgRecord, bool]) -> _Made:
+            """By a worker, which writes the cines itself; a run that is gone on with writes them again."""
+            record, shown = item
+            failed: list[str] = []
+            result = _generate(job.pipeline, record, failed, job.drawing)
+            if result is None:
+                return None, None, failed
+            _write_heart(work.folder, result, job.formats)
+            return _row(result, job.drawing["seed"]), heart_section(result) if shown else None, failed
+
+        made = in_order(heart, asked(), workers=job.workers)
+        for taken, ((record, _), (row, section, failed)) in enumerate(made, 1):
+            bad += failed
+            if row is not None:
+                if len(rows) < MOST_HEARTS and section is not None:
+                    write_json(sections / f"{len(rows):03d}.json", section)
                 rows.append(row)
                 bar.update(len(rows) + len(bad), record.record_id)
             work.note({**inputs.note(taken), "row": row})

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from gen.commands.device import Device, moved
+from gen.commands.engine import Workers
 from gen.commands.output import counted, finish, say
 from gen.commands.reading import Columns, Rate, Resume, Unit
 from gen.commands.there import check_there
@@ -42,6 +43,7 @@ def reconstruct(
     fs: Rate = None,
     unit: Unit = None,
     columns: Columns = None,
+    workers: Workers = None,
     resume: Resume = "if-possible",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -96,7 +98,7 @@ def reconstruct(
     }
     if references:
         asked |= {"reference": references, "trust_reference": trust_reference}
-    job = Job(pipeline, files, asked, format, plot, layout, bands, reading, identity)
+    job = Job(pipeline, files, asked, format, plot, layout, bands, reading, identity, workers if device == "cpu" else 1)
     with Progress("records", len(files)) as bar:
         done = rebuild_files(
             job,

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gen.commands.device import Device, moved
+from gen.commands.engine import Workers
 from gen.commands.output import counted, finish, say
 from gen.commands.reading import Columns, Leads, Rate, Unit
 from gen.commands.there import check_there
 from gen.leads import parse_leads
+from gen.progress import Progress
 from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     from diffusion.twin.reference import Reference
     from diffusion.twin.scores import TwinScores
 
-#: Twins drawn by --plot.
-_PLOTS = 16
+#: Twins drawn by --plot, and twins that are made together.
+_PLOTS, _BLOCK = 16, 8
 
 
 def twin(
@@ -62,6 +64,7 @@ def twin(
     allow_contradictions: Annotated[
         bool, typer.Option("--allow-contradictions", help="Go on where the findings asked for exclude each other.")
     ] = False,
+    workers: Workers = None,
     device: Device = "cpu",
     float32: Annotated[bool, typer.Option("--float32", help="Of latent weights: compute in float32, slower.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
@@ -79,6 +82,7 @@ def twin(
     from diffusion.conditions.condition import Condition
     from diffusion.process.settings import requested_sampling
     from diffusion.twin.change import Change
+    from gen.engines import in_order
     from gen.io import RecordSetWriter
     from gen.io.formats import writable
     from gen.synthesis.contradictory import refuse
@@ -97,10 +101,21 @@ def twin(
         pipeline.set_progress_bar_config(disable=True)
         person = pipeline.prepare(records, report=report)
         _tell(person, change)
-        twins = pipeline.twins(person, change, sampling, num=number, seed=seed, strength=strength)
-        scores = pipeline.scores(person, twins, change)
-        for record, found in zip(twins, scores, strict=True):
-            writer.add(replace(record, metadata={**record.metadata, "scores": found.as_dict()}))
+        twins: list[EcgRecord] = []
+        scores: list[TwinScores] = []
+
+        def block(numbers: range) -> "tuple[list[EcgRecord], list[TwinScores]]":
+            many = len(numbers)
+            made = pipeline.group([person] * many, [change] * many, numbers, seed, sampling, strength)
+            return made, pipeline.scores(person, made, change)
+
+        blocks = (range(start, min(start + _BLOCK, number)) for start in range(0, number, _BLOCK))
+        with Progress("ECGs", number) as bar:
+            for _, (made, found) in in_order(block, blocks, workers=workers if device == "cpu" else 1):
+                for record, score in zip(made, found, strict=True):
+                    writer.add(replace(record, metadata={**record.metadata, "scores": score.as_dict()}))
+                twins, scores = twins + made, scores + found
+                bar.update(len(twins))
         if plot:
             _plot(person, twins, writer.folder / "plots")
     lines = [f"{counted(len(twins), 'synthetic ECG')} of one person in {out}"]

@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from gen.engines import Engine as Engines
 
 Engine = Annotated[str, typer.Option(help="Who makes the blocks: local, ray or slurm.")]
-Workers = Annotated[
-    int | None, typer.Option(help="Processes, actors or tasks; by the cores there are, and by the work.")
-]
+Workers = Annotated[int | None, typer.Option(help="Processes (actors, tasks); by the cores and the work by default.")]
 Address = Annotated[
     str | None, typer.Option(help="With --engine ray: HOST:PORT of a cluster, or auto; one of this machine by default.")
 ]

@@ -224,15 +224,20 @@ class Pool:
         waiting: deque[int] = deque()  # to be given out again
         held: dict[int, Any] = {}
         tried: dict[int, int] = {}
-        more = True
+        more, next_index = True, 0
         while True:
-            while more and not waiting and self._free(len(held)) and (ahead is None or _span(held) < ahead):
+            while (
+                more
+                and not waiting
+                and self._free(len(held))
+                and (ahead is None or next_index - min(held, default=next_index) < ahead)
+            ):
                 try:
                     index, item = next(source)
                 except StopIteration:
                     more = False
                     break
-                held[index] = item
+                held[index], next_index = item, index + 1
                 tried[index] = 0
                 waiting.append(index)
                 self._give(waiting, held, tried)
@@ -316,7 +321,3 @@ class Pool:
             yield Lost(index, tried[index], reason, trace)
         else:
             waiting.append(index)
-
-
-def _span(held: dict[int, Any]) -> int:
-    return max(held) - min(held) if held else 0

@@ -131,6 +131,26 @@ class LongRecordings(Evaluation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bulk(Evaluation):
+    """What a large set costs: time, peak memory of all processes together, bytes; and millions of ECGs by arithmetic.
+
+    `physiogen synthesize` runs with a table of seven findings in turn. Memory that processes share counts once.
+    """
+
+    name = "bulk"
+    function = "gen.evaluation.bulk:run"
+    example = "--number 1000,20000 --format parquet"
+
+    number: tuple[int, ...] = setting("ECGs of a set", (1000, 20000), least=1, short="-n")
+    format: tuple[str, ...] = setting(
+        "wfdb, parquet, webdataset or npz; parquet and webdataset by default",
+        ("parquet", "webdataset"),
+        metavar="FORMAT",
+    )
+    workers: int = setting("processes; as many as there are cores by default", 0, least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EngineFaults(Evaluation):
     """Bulk jobs while workers, drivers and all processes are killed: shards lost, twice, other bytes, by engine.
 

@@ -10,7 +10,7 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -131,8 +131,8 @@ def _facts(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         return dict(json.loads(text))
 
 
-def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write an archive that `numpy.load` reads; the same arrays give the same bytes.
+def save_arrays(path: Path | IO[bytes], arrays: Mapping[str, Any]) -> None:
+    """Write an archive, to a path or an open file, that `numpy.load` reads; the same arrays give the same bytes.
 
     ``numpy.savez_compressed`` makes it a sixth smaller in four times the time.
     """

@@ -4,18 +4,16 @@ import csv
 import json as json_library
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from gen.commands.engine import Workers
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
 from gen.io.unfinished import Resume as UnfinishedResume
@@ -39,9 +37,6 @@ BEATS_COLUMNS = ("record", "lead", "wave", "onset", "peak", "offset")
 #: Records measured together, and seconds of them at most.
 _BLOCK, _BLOCK_S = 32, 1800.0
 
-_Block = TypeVar("_Block")
-_Result = TypeVar("_Result")
-
 
 def measure(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="ECG files, globs, folders, record sets.")],
@@ -56,6 +51,7 @@ def measure(
     fs: Rate = None,
     unit: Unit = None,
     columns: Columns = None,
+    workers: Workers = None,
     resume: Resume = "if-possible",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace tables that are there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, with rhythm and beats.")] = False,
@@ -78,7 +74,7 @@ def measure(
     reading = {"fs_hz": fs, "unit": unit, "leads": None if leads is None else parse_leads(leads), "columns": columns}
     files = expand_inputs(inputs)
     bad: list[str] = []
-    job = _Job(files, reading, out, beats, pdf, described=json, overwrite=overwrite)
+    job = _Job(files, reading, out, beats, pdf, described=json, overwrite=overwrite, workers=workers)
     start = time.perf_counter()
     counts, described = _measured(job, bad, "never" if pdf else resume)
     seconds = time.perf_counter() - start
@@ -111,6 +107,7 @@ class _Job:
     pdf: Path | None
     described: bool
     overwrite: bool
+    workers: int | None
 
     def identity(self) -> dict[str, Any]:
         """JSON values that decide the tables."""
@@ -153,7 +150,7 @@ def _measured(job: _Job, bad: list[str], resume: UnfinishedResume) -> tuple[dict
             tables.heads()
         counts = work.last.get("counts", {"records": 0, "not_measurable": 0, "beats": 0})
         before = counts["records"]
-        for _ in _measure(inputs, tables, counts, len(job.files)):
+        for _ in _measure(inputs, tables, counts, len(job.files), job.workers):
             note = {**inputs.note(counts["records"] - before), "sizes": tables.sizes(), "counts": counts}
             if pages is None:
                 work.note(note)
@@ -181,11 +178,11 @@ class _Tables:
         if self.per_lead:
             self._rows["beats.csv"].writerow(BEATS_COLUMNS)
 
-    def add(self, record: EcgRecord, parameters: "Parameters", waves: "Delineation | None") -> None:
-        """Write what was measured of a record."""
+    def add(self, record: EcgRecord, parameters: "Parameters", beats: list[list[str]]) -> None:
+        """Write what was measured of a record; ``beats``: rows of the table of beats."""
         self._rows["params.csv"].writerow(_parameter_row(record, parameters))
-        if self.per_lead and waves is not None:
-            self._rows["beats.csv"].writerows(_beat_rows(record, waves))
+        if self.per_lead:
+            self._rows["beats.csv"].writerows(beats)
         if self._pages is not None:
             self._pages.add(record, parameters)
         if "described.jsonl" in self._handles:
@@ -198,46 +195,34 @@ class _Tables:
         return {name: os.fstat(file.fileno()).st_size for name, file in self._handles.items()}
 
 
-def _measure(records: Iterable[EcgRecord], tables: _Tables, counts: dict[str, int], total: int) -> Iterator[None]:
+def _measure(
+    records: Iterable[EcgRecord], tables: _Tables, counts: dict[str, int], total: int, workers: int | None
+) -> Iterator[None]:
     """Measure and write; after every block it is told."""
+    from gen.engines import in_order
     from gen.io.blocks import in_record_blocks
+    from metrics.measurement.delineation.delineator import shipped
     from metrics.measurement.records import measure_and_delineate
 
-    work = partial(measure_and_delineate, per_lead=tables.per_lead)
-    for block, measured in _in_parallel(work, in_record_blocks(records, _BLOCK, most_s=_BLOCK_S)):
-        for record, (parameters, waves) in zip(block, measured, strict=True):
-            tables.add(record, parameters, waves)
+    shipped()  # loaded once, before workers share it
+
+    def work(block: list[EcgRecord]) -> "list[tuple[Parameters, list[list[str]]]]":
+        found = measure_and_delineate(block, per_lead=tables.per_lead)
+        return [
+            (parameters, list(_beat_rows(record, waves)) if tables.per_lead and waves is not None else [])
+            for record, (parameters, waves) in zip(block, found, strict=True)
+        ]
+
+    blocks = in_record_blocks(records, _BLOCK, most_s=_BLOCK_S)
+    for block, measured in in_order(work, blocks, workers=workers):
+        for record, (parameters, beat_rows) in zip(block, measured, strict=True):
+            tables.add(record, parameters, beat_rows)
             counts["records"] += 1
             counts["not_measurable"] += parameters.failure is not None
             counts["beats"] += parameters.beats
         yield
         if total > _BLOCK and counts["records"] % 320 == 0:
             typer.echo(f"{counts['records']} of {max(total, counts['records'])} records", err=True)
-
-
-def _in_parallel(work: Callable[[_Block], _Result], blocks: Iterable[_Block]) -> Iterator[tuple[_Block, _Result]]:
-    """Blocks with their results, in order; a few blocks are worked on at once, while the next ones are read."""
-    import torch
-
-    from metrics.measurement.delineation.delineator import shipped
-
-    shipped()  # loaded once, before the threads ask for it
-    workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # one thread per block: most of the work is not torch's
-    waiting: deque[tuple[_Block, Future[_Result]]] = deque()
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            for block in blocks:
-                waiting.append((block, pool.submit(work, block)))
-                if len(waiting) > workers:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-            while waiting:
-                done, future = waiting.popleft()
-                yield done, future.result()
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _parameter_row(record: EcgRecord, parameters: "Parameters") -> list[str]:

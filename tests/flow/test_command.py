@@ -144,7 +144,7 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_bytes(
     flat = EcgRecord([[0.0] * 2500], 250, ("I",), "flat")
     bad = write_record(flat, tmp_path / "bad" / "flat.npz")
     given = (files[0], bad, files[1], "--checkpoint", pipeline_folder, "--samples", 2, "--format", "npz")
-    assert run(*given, "--out", tmp_path / "whole") == 2
+    assert run(*given, "--out", tmp_path / "whole", "--workers", 2) == 2
     whole = capsys.readouterr()
     call, count = ECGToCMRPipeline.__call__, [0]
 
@@ -156,7 +156,7 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_bytes(
 
     with monkeypatch.context() as patch:
         patch.setattr(ECGToCMRPipeline, "__call__", interrupted)
-        assert run(*given, "--out", tmp_path / "part") != 0
+        assert run(*given, "--out", tmp_path / "part", "--workers", 1) != 0
     assert not (tmp_path / "part").exists()
     capsys.readouterr()
     assert run(*given, "--out", tmp_path / "part", "--resume", "always") == 2

@@ -8,14 +8,17 @@ bands and plots become part of the set. After every block a note says what is do
 """
 
 import csv
+import io
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gen.engines import in_order
 from gen.files import check_output, commit_folder
 from gen.io import RecordSetWriter
 from gen.io.blocks import Inputs, in_record_blocks, is_long
@@ -44,6 +47,7 @@ class Job:
         bands: write the bands around every record.
         reading: keyword arguments of `gen.io.blocks.Inputs`.
         identity: JSON values that decide the output; a killed run is gone on with only where they agree.
+        workers: processes that rebuild, see `gen.engines.in_order`; one reads and writes besides.
     """
 
     pipeline: ReconstructionPipeline
@@ -55,6 +59,7 @@ class Job:
     bands: bool = True
     reading: Mapping[str, Any] = field(default_factory=dict)
     identity: Mapping[str, Any] = field(default_factory=dict)
+    workers: int | None = None
 
 
 @dataclass(frozen=True)
@@ -129,12 +134,20 @@ class _Run:
     def all(self) -> Outcome:
         taken = 0
         with self.writer:
-            for block in in_record_blocks(self.inputs, BLOCK):
+            waiting: deque[list[EcgRecord]] = deque()
+
+            def blocks() -> Iterator[list[EcgRecord]]:
+                for block in in_record_blocks(self.inputs, BLOCK):
+                    waiting.append(block)
+                    yield [] if is_long(block[0]) else block  # those of hours are written as they are rebuilt, here
+
+            for _, (rebuilt, bad) in in_order(self._rebuilt, blocks(), workers=self.job.workers):
+                block = waiting.popleft()
+                self.bad += bad
                 if is_long(block[0]):
                     self._long(block[0], taken)
-                else:
-                    for result in _rebuilt(self.job, block, self.bad):
-                        self._add(result)
+                for each in rebuilt:
+                    self._add(each)
                 taken += len(block)
                 self._note(taken)
                 self.progress(self.writer.count + len(self.bad), "")
@@ -142,7 +155,13 @@ class _Run:
             done = self.writer.count > 0
         return Outcome(self.writer.record_ids() if done else [], self.bad)
 
-    def _add(self, result: Reconstruction) -> None:
+    def _rebuilt(self, block: list[EcgRecord]) -> "tuple[list[_Rebuilt], list[str]]":
+        """By a worker: what is written of each record, and a line for each that cannot be rebuilt."""
+        bad: list[str] = []
+        results = _rebuilt(self.job, block, bad) if block else []
+        return [_Rebuilt.of(result, self.job) for result in results], bad
+
+    def _add(self, result: "_Rebuilt") -> None:
         """Write a record; one that the format cannot hold is listed, while a full disk ends the run."""
         record = result.record
         try:
@@ -235,6 +254,35 @@ def _rebuilt(job: Job, block: list[EcgRecord], bad: list[str]) -> list[Reconstru
     return [result for record in block for result in _rebuilt(job, [record], bad)]
 
 
+@dataclass(frozen=True)
+class _Rebuilt:
+    """What is written of a reconstruction; small enough to go from one process to another."""
+
+    record: EcgRecord
+    samples: tuple[EcgRecord, ...]
+    bands: bytes | None
+    plotted: tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None] | None
+
+    @classmethod
+    def of(cls, result: Reconstruction, job: Job) -> "_Rebuilt":
+        """With the bands as the file that will hold them."""
+        bands = _bands(result) if result.bands and job.bands else None
+        plotted = (result.observed, result.bands.get(90)) if job.plot else None
+        return cls(result.record, result.samples, bands, plotted)
+
+
+def _bands(result: Reconstruction) -> bytes:
+    arrays: dict[str, Any] = {
+        f"{side}_{level}_mv": np.round(edge, 3)  # whole microvolt take half the room
+        for level, band in result.bands.items()
+        for side, edge in zip(("lower", "upper"), band, strict=True)
+    }
+    arrays |= {"leads": np.array(result.record.leads), "fs_hz": np.array(result.record.fs_hz)}
+    file = io.BytesIO()
+    save_arrays(file, arrays)
+    return file.getvalue()
+
+
 class _Extras:
     """Draws, bands and plots, built inside the record set's unfinished folder so that all appear together."""
 
@@ -250,31 +298,25 @@ class _Extras:
         self.samples = RecordSetWriter(place, format=self.job.format, place=place, state=state).__enter__()
         return self.samples
 
-    def add(self, result: Reconstruction) -> None:
+    def add(self, result: _Rebuilt) -> None:
         """Write what goes with a record."""
         name = result.record.record_id
         if result.samples:
             samples = self.samples or self._open(None)
             for sample in result.samples:
                 samples.add(sample)
-        if result.bands and self.job.bands:
+        if result.bands is not None:
             (self.folder / "bands").mkdir(exist_ok=True)
-            arrays: dict[str, Any] = {
-                f"{side}_{level}_mv": np.round(edge, 3)  # whole microvolt take half the room
-                for level, band in result.bands.items()
-                for side, edge in zip(("lower", "upper"), band, strict=True)
-            }
-            arrays |= {"leads": np.array(result.record.leads), "fs_hz": np.array(result.record.fs_hz)}
-            save_arrays(self.folder / "bands" / f"{name}.npz", arrays)
-        if self.job.plot:
+            (self.folder / "bands" / f"{name}.npz").write_bytes(result.bands)
+        if result.plotted is not None:
             from gen.plot import plot_ecg, save
 
             (self.folder / "plots").mkdir(exist_ok=True)
             figure = plot_ecg(
                 result.record,
                 layout=self.job.layout,
-                observed=result.observed,
-                band=result.bands.get(90),
+                observed=result.plotted[0],
+                band=result.plotted[1],
                 band_label="90 % band",
             )
             save(figure, self.folder / "plots" / f"{name}.png")

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import gen
+from diffusion.twin import command
 from gen import cli
 from gen.io import read_set
 from gen.simulate import simulate
@@ -41,6 +42,18 @@ def test_the_example_of_the_help(run, tmp_path):
     assert len(list((tmp_path / "out" / "plots").glob("*.png"))) == 2
     for twin_record in records:
         assert set(twin_record.metadata["scores"]) == {"identity", "identity_threshold", "achieved", "checks"}
+
+
+def test_workers_make_the_same_twins(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "_BLOCK", 1)
+    found = []
+    for workers in (1, 2):
+        status, out, _ = run("--hr", 95, "-n", 3, "--workers", workers, "--overwrite")
+        assert status == 0
+        files = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+        found.append((out, files))
+    assert found[0] == found[1]
+    assert len([name for name in found[0][1] if name.endswith(".dat")]) == 3
 
 
 def test_json_for_machines(run):

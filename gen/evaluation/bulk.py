@@ -1,0 +1,115 @@
+"""What a large set costs, measured and by arithmetic: ``physiogen evaluate bulk --number 1000 --number 20000``."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from gen.engines import cores
+from gen.evaluation.settings import Bulk
+from gen.evaluations import Progress
+from gen.files import remove
+from gen.records import InputError
+from gen.results import Data, Node, Results, Value
+
+#: Sets and machines of the estimates.
+SETS, CORES = (1_000_000, 10_000_000), (2, 64, 1024)
+_POLL_S, _MIB, _GIB = 0.25, 2**20, 2**30
+#: Findings, one after the other, so that the set is no repetition of one.
+FINDINGS = (
+    "sinus rhythm", "atrial fibrillation", "left bundle branch block", "inferior myocardial infarction",
+    "sinus bradycardia, first degree AV block", "left ventricular hypertrophy", "premature ventricular complexes",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took: seconds by the clock and of processors, peak memory (PSS) of all its processes in bytes."""
+
+    seconds: float
+    cpu_s: float
+    peak: int
+
+
+def cost_of(words: list[str]) -> Cost:
+    """Run a command to its end and watch all its processes.
+
+    Raises:
+        InputError: it does not end well.
+    """
+    start, peak = time.perf_counter(), 0
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while True:
+        done, status, used = os.wait4(process.pid, os.WNOHANG)
+        if done:
+            break
+        peak = max(peak, memory_of(process.pid))
+        time.sleep(_POLL_S)
+    seconds = time.perf_counter() - start
+    code = os.waitstatus_to_exitcode(status)
+    said = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
+    if code:
+        raise InputError(f"{' '.join(words[2:])}: ended with status {code}: {said[-200:]}")
+    return Cost(seconds, used.ru_utime + used.ru_stime, peak)
+
+
+def memory_of(process: int) -> int:
+    """Bytes of a process and all below it; what they share counts once."""
+    total, left = 0, [process]
+    while left:
+        place = Path("/proc") / str(left.pop())
+        with suppress(OSError):
+            lines = (place / "smaps_rollup").read_text().splitlines()
+            total += sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+            for thread in (place / "task").iterdir():
+                left += [int(child) for child in (thread / "children").read_text().split()]
+    return total
+
+
+def run(settings: Bulk, progress: Progress) -> Results:
+    """Measured sets, and from the largest of each format the estimates.
+
+    Raises:
+        InputError: no Linux, or a command that does not end well.
+    """
+    if not Path("/proc/self/smaps_rollup").exists():
+        raise InputError("bulk: memory of processes is read from /proc, which is not here; accepted: Linux")
+    workers = settings.workers or cores()
+    measured: dict[str, Node] = {}
+    estimates: dict[str, Node] = {}
+    with tempfile.TemporaryDirectory(prefix="physiogen-") as place:
+        table = Path(place) / "requests.csv"
+        rows = [f'"{text}",{40 + 5 * k},{"FM"[k % 2]}' for k, text in enumerate(FINDINGS)]
+        table.write_text("\n".join(["text,age,sex", *rows]) + "\n", encoding="utf-8")
+        for format in settings.format:
+            rates: list[tuple[int, Cost, int]] = []
+            for number in settings.number:
+                out = Path(place) / f"{format}{number}"
+                words = [sys.executable, "-m", "physiogen", "synthesize", "--conditions", str(table), "-n", str(number)]
+                cost = cost_of([*words, "--format", format, "--workers", str(workers), "--out", str(out)])
+                size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+                rates.append((number, cost, size))
+                measured[f"{number:,} as {format}"] = {
+                    "time": Value(cost.seconds, unit="s", better="lower"),
+                    "ECGs per second": Value(number / cost.seconds, better="higher"),
+                    "processor time per ECG": Value(1000 * cost.cpu_s / number, unit="ms", better="lower"),
+                    "peak memory": Value(cost.peak / _MIB, unit="MiB", better="lower"),
+                    "bytes per ECG": Value(size / number, better="lower"),
+                }
+                progress(f"{number} as {format}: {cost.seconds:.0f} s, {cost.peak / _MIB:.0f} MiB")
+                remove(out)
+            number, cost, size = rates[-1]
+            for count in SETS:
+                row: dict[str, Node] = {
+                    f"{machine} cores": Value(count * cost.cpu_s / number / machine / 3600, unit="h", better="lower")
+                    for machine in CORES
+                }
+                estimates[f"{count:,} as {format}"] = {**row, "size": Value(count * size / number / _GIB, unit="GiB")}
+    data = [Data(f"requests: {len(FINDINGS)} findings in turn; {workers} workers")]
+    notes = ["Larger sets: processor time per ECG of the largest measured one, times ECGs, by cores; not measured."]
+    values: dict[str, Node] = {"measured": measured, "larger sets": estimates}
+    return settings.results(values, data=data, n=max(settings.number), notes=notes)

@@ -131,14 +131,18 @@ def _submitted(
 
 
 def _joined(executor: Any, folder: Path, numbers: set[int]) -> list[tuple[Any, tuple[int, ...]]]:
-    """Jobs of an earlier driver that are still at work on some of these blocks."""
+    """Jobs of an earlier driver that are still at work on some of these blocks; those of this machine cannot be seen."""
+    import submitit
+
+    if executor.cluster != "slurm":
+        return []
     try:
         noted = json.loads((folder / _JOBS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
     found = []
     for job_id, held in noted:
-        job = executor.job_class(executor.folder, job_id)
+        job: Any = submitit.SlurmJob(executor.folder, job_id)
         mine = tuple(number for number in held if number in numbers)
         if mine and not job.done():
             found.append((job, mine))

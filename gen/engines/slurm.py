@@ -131,7 +131,7 @@ def _submitted(
 
 
 def _joined(executor: Any, folder: Path, numbers: set[int]) -> list[tuple[Any, tuple[int, ...]]]:
-    """Jobs of an earlier driver that are still at work on some of these blocks; those of this machine cannot be seen."""
+    """Jobs of an earlier driver that are still at work on some of these blocks; local ones cannot be seen."""
     import submitit
 
     if executor.cluster != "slurm":

@@ -21,16 +21,23 @@ def strip_fault(signal_mv: npt.NDArray[np.floating], plan: BeatPlan, fs_hz: floa
     largest = float(np.abs(signal_mv).max())
     if not largest <= STRIP_MV:
         return f"{largest:.1f} mV, more than {STRIP_MV:g}"
-    second = round(fs_hz)
-    whole = signal_mv.shape[1] // second * second
-    level = np.median(signal_mv[:, :whole].reshape(len(signal_mv), -1, second), axis=2)
-    wander = float(np.ptp(level, axis=1).max()) if level.size else 0.0
+    wander = _wander(signal_mv, round(fs_hz))
     if wander > WANDER_MV:
         return f"baseline wanders by {wander:.1f} mV, more than {WANDER_MV:g}"
     rate = plan.heart_rate_bpm
     if rate == rate and rate > 0 and not RATES_BPM[0] <= rate <= RATES_BPM[1]:
         return f"{rate:.0f} bpm, outside {RATES_BPM[0]:g} to {RATES_BPM[1]:g}"
     return ""
+
+
+def _wander(signal_mv: npt.NDArray[np.floating], second: int) -> float:
+    """How far the median of each second goes, mV; or how far the signal does, where that is no more than may be."""
+    most = float(np.ptp(signal_mv, axis=1).max())
+    if most <= WANDER_MV:
+        return most
+    whole = signal_mv.shape[1] // second * second
+    level = np.median(signal_mv[:, :whole].reshape(len(signal_mv), -1, second), axis=2)
+    return float(np.ptp(level, axis=1).max()) if level.size else 0.0
 
 
 def fault(shape: BeatShape, form: str = "own") -> str:

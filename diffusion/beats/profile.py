@@ -40,8 +40,8 @@ class Buffers(nn.Module):
 
     def array(self, name: str) -> Array:
         """A buffer as float64."""
-        buffer = self.get_buffer(name)
-        kept = self._arrays.get(name)
+        buffer, kept = self._buffers[name], self._arrays.get(name)
+        assert buffer is not None
         if kept is None or kept[0] is not buffer or kept[1] != buffer._version:
             kept = self._arrays[name] = (buffer, buffer._version, buffer.double().cpu().numpy())
         return kept[2]

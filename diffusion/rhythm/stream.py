@@ -148,8 +148,8 @@ def _placed(at: Array, after: Array, mean: float, lead_in: float, duration_s: fl
     """Stretch and origin with which the beats inside have the mean RR interval, and none is cut by the ends."""
     best, least = _Fit(1.0, lead_in), np.inf
     for _ in range(_TRIES):
-        fit = _stretched(_Fit(1.0, lead_in + mean * float(rng.random())), at, after, mean, duration_s)
-        cost = _cost(fit, at, after, mean, duration_s)
+        fit, times, found = _stretched(_Fit(1.0, lead_in + mean * float(rng.random())), at, after, mean, duration_s)
+        cost = _cost(times, found, mean, duration_s)
         if cost < least:
             best, least = fit, cost
         if least < _RATE_FIRST * _CLOSE_BPM:
@@ -157,8 +157,8 @@ def _placed(at: Array, after: Array, mean: float, lead_in: float, duration_s: fl
     # Beats come and go at the ends as the rhythm is stretched; where that hinders convergence, look everywhere.
     for origin in lead_in + mean * rng.random(16):
         for stretch in np.linspace(0.7, 1.4, 36):
-            fit = _stretched(_Fit(float(stretch), float(origin)), at, after, mean, duration_s)
-            cost = _cost(fit, at, after, mean, duration_s)
+            fit, times, found = _stretched(_Fit(float(stretch), float(origin)), at, after, mean, duration_s)
+            cost = _cost(times, found, mean, duration_s)
             if cost < least:
                 best, least = fit, cost
         if least < _RATE_FIRST * _CLOSE_BPM + 1.0:
@@ -166,14 +166,18 @@ def _placed(at: Array, after: Array, mean: float, lead_in: float, duration_s: fl
     return best
 
 
-def _stretched(fit: _Fit, at: Array, after: Array, mean: float, duration_s: float) -> _Fit:
+def _stretched(fit: _Fit, at: Array, after: Array, mean: float, duration_s: float) -> tuple[_Fit, Array, float | None]:
+    """The fit with the mean RR interval asked for, the times of beats with it, and the mean that they have."""
+    times = at * fit.stretch - fit.origin + after
+    found = _mean_rr(times, duration_s)
     for _ in range(_ROUNDS):
-        found = _mean_rr(at * fit.stretch - fit.origin + after, duration_s)
         if found is None or abs(60.0 / found - 60.0 / mean) < _CLOSE_BPM:
             break
         change = min(max(mean / found, 0.7), 1.4)
         fit = _Fit(min(max(fit.stretch * change, 0.5), 2.0), fit.origin)
-    return fit
+        times = at * fit.stretch - fit.origin + after
+        found = _mean_rr(times, duration_s)
+    return fit, times, found
 
 
 def _mean_rr(times: Array, duration_s: float) -> float | None:
@@ -181,10 +185,8 @@ def _mean_rr(times: Array, duration_s: float) -> float | None:
     return float(inside.max() - inside.min()) / (len(inside) - 1) if len(inside) >= 2 else None
 
 
-def _cost(fit: _Fit, at: Array, after: Array, mean: float, duration_s: float) -> float:
+def _cost(times: Array, found: float | None, mean: float, duration_s: float) -> float:
     """Error of the rate, and up to 1 for every complex that the ends cut; much where there is no interval."""
-    times = at * fit.stretch - fit.origin + after
-    found = _mean_rr(times, duration_s)
     near = np.minimum(np.abs(times), np.abs(times - duration_s))
     cut = float((1.0 - 0.5 * near[near < _ROOM_S] / _ROOM_S).sum())
     return cut + (100.0 if found is None else _RATE_FIRST * abs(60.0 / found - 60.0 / mean))

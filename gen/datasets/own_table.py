@@ -4,6 +4,7 @@ The table is CSV, TSV or Parquet, a row a recording: ``file`` (below the folder,
 ``patient_id``, ``age``, ``sex``, ``report``, ``statements`` (SCP-ECG codes), ``label`` (one's own words), ``split``.
 """
 
+import glob
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -111,7 +112,7 @@ def _row(
     if not values["file"]:
         raise InputError(f"{where}: names no file")
     try:
-        path = resolve(root / values["file"])
+        path = resolve(_with_ending(root / values["file"]))
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     codes: dict[str, float] = {}
@@ -137,6 +138,14 @@ def _row(
     if "split" in values:
         row["split"] = _split(where, values["split"])
     return row
+
+
+def _with_ending(path: Path) -> Path:
+    """The only file of this name with an ending, where there is none without."""
+    if path.exists() or path.with_name(f"{path.name}.hea").exists():
+        return path
+    found = [each for each in path.parent.glob(f"{glob.escape(path.name)}.*") if each.is_file()]
+    return found[0] if len(found) == 1 else path
 
 
 def _age(where: str, text: str) -> float | None:

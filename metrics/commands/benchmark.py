@@ -56,7 +56,9 @@ def benchmark(
         raise InputError(f"--seconds {seconds:g}: accepted: 1 or more")
     for place in (real, generated, train):
         # FOLDER or FOLDER:SPLIT; a device's folder may have a colon in its name.
-        if place is not None and not any(Path(part).exists() for part in (str(place), str(place).rpartition(":")[0])):
+        if place is not None and not any(
+            Path(part).exists() for part in (str(place), str(place).rpartition(":")[0] or place)
+        ):
             raise InputError(
                 f"{place}: no such folder; accepted: a record set, a PTB-XL or MIMIC-IV-ECG tree, a prepared cache or "
                 "a folder of ECG files, each with :SPLIT"

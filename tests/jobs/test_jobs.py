@@ -82,3 +82,23 @@ def test_judge_a_generator(run, tmp_path):
     assert report["metrics"]["mae"]["value"] == pytest.approx(0, abs=1e-6), "pairs are found by name, and are the same"
     assert any("small-sample bias" in line for line in report["warnings"])
     assert (tmp_path / "REPORT" / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_fine_tune_on_ecgs_of_ones_own(run, tmp_path):
+    page = "docs/guide/fine-tune.md"
+    table = ["file,patient_id,age,sex,statements"]
+    for k, record in enumerate(list(read_set(ROOT / ".data/ptb-xl/records500/09000"))[:8]):
+        write(record, tmp_path / "MINE" / f"e{k}.edf")
+        table.append(f'e{k},p{k},{50 + k},F,"NORM,SR"')
+    (tmp_path / "mine.csv").write_text("\n".join(table) + "\n")
+    assert "8 records of own:MINE" in run(command(page, "data prepare MINE", "--table"))
+    line = command(page, "train diffusion/beats-tune", "--out GEN")
+    line = [part for part in line if not part.startswith("#")]
+    short = {"steps": 2, "warmup": 0, "batch_size": 8, "kept_samples": 8, "variants": 1, "rank": 2}
+    run([*line, *(word for name, value in short.items() for word in ("--set", f"{name}={value}"))])
+    card = json.loads((tmp_path / "GEN/best/card.json").read_text())
+    assert [source["name"] for source in card["data"]][:2] == ["own:MINE", "ptb-xl"]
+    assert card["licence"].startswith("internal use; CC BY 4.0")
+    run(with_values(command(page, "synthesize", "--checkpoint GEN/best"), n=2))
+    assert len(set_table(tmp_path / "MADE")) == 2

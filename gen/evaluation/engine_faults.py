@@ -29,8 +29,10 @@ from gen.results import Data, Node, Results, Value
 
 VICTIMS = {"worker": 0.5, "driver": 0.25, "all processes": 0.25}
 _MARK = "PHYSIOGEN_CAMPAIGN"
-#: Seconds: between looks, until a driver that has no worker yet counts as stuck, and of the mean wait for a kill.
-_POLL_S, _STUCK_S, _WAIT_S = 0.02, 120.0, 0.4
+#: Seconds: between looks, and until a driver that has no worker yet counts as stuck.
+_POLL_S, _STUCK_S = 0.02, 120.0
+#: Mean seconds from the first worker to a kill: long enough that some blocks are made between two.
+_WAIT_S = {"local": 0.4, "ray": 2.0, "slurm": 2.0}
 _MOST_RUNS = 20
 
 
@@ -126,7 +128,7 @@ class Campaign:
             if time.monotonic() - start > _STUCK_S:
                 raise InputError(f"--engine {self.engine['name']}: no worker came up in {_STUCK_S:g} s")
             time.sleep(_POLL_S)
-        time.sleep(self._rng.expovariate(1 / _WAIT_S))
+        time.sleep(self._rng.expovariate(1 / _WAIT_S[self.engine["name"]]))
         return driver.poll() is None
 
     def _strike(self, driver: "subprocess.Popen[bytes]") -> None:

@@ -147,6 +147,7 @@ class Bulk(Evaluation):
         ("parquet", "webdataset"),
         metavar="FORMAT",
     )
+    engine: tuple[str, ...] = setting("local, ray; each in turn", ("local",), metavar="ENGINE")
     workers: int = setting("processes; as many as there are cores by default", 0, least=0)
 
 

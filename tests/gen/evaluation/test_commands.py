@@ -82,6 +82,15 @@ def test_long_recordings_tell_memory_and_time(tmp_path, capsys):
     assert "accepted: reconstruct, measure, cmr" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory of processes is read from /proc")
+def test_bulk_tells_time_memory_and_bytes(tmp_path):
+    found = evaluated("bulk", "-n", "2", "--format", "npz", "--workers", "1", out=tmp_path / "b.json")
+    assert 100 < found["measured/2 as npz/peak memory"].value < 4000
+    assert found["measured/2 as npz/bytes per ECG"].value > 10_000
+    hours = found["larger sets/1,000,000 as npz/2 cores"].value
+    assert hours == pytest.approx(found["measured/2 as npz/time"].value / 2 * 1e6 / 2 / 3600)
+
+
 def test_a_process_is_killed_behind_its_first_note(tmp_path):
     code = (
         "import sys, time, pathlib\n"

@@ -103,11 +103,16 @@ class Speed(Evaluation):
     function = "gen.evaluation.speed:run"
     example = "--of vae --of diffusion"
 
-    of: tuple[str, ...] = setting("package to time: diffusion, metrics, vae; all by default", (), metavar="PACKAGE")
+    of: tuple[str, ...] = setting(
+        "what to time: commands, diffusion, metrics, reading, vae; all by default", (), metavar="PACKAGE"
+    )
     repeats: int = setting("runs, of which the median counts", 3, least=1)
     threads: int = setting("of the processor", 2, least=1)
     sizes: tuple[int, ...] = setting("batch sizes of models; sample counts of measures", (), least=1)
-    only: tuple[str, ...] = setting("these measures only", (), metavar="MEASURE")
+    only: tuple[str, ...] = setting("these measures, or commands, only", (), metavar="MEASURE")
+    beside: Path | None = setting(
+        "Python of another installation, whose commands run in turn with these", None, metavar="FILE"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PHYSIOGEN_DATA ?= .data
 
-.PHONY: demo test test-all lint docs bench clean
+.PHONY: demo test test-all lint docs notebooks bench clean
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -30,6 +30,10 @@ lint: .venv/.installed
 
 docs: .venv/.installed
 	$(BIN)/mkdocs build --strict
+
+# Their outputs, as the code makes them today.
+notebooks: .venv/.installed
+	$(BIN)/python tests/support/store_outputs.py notebooks/*.ipynb
 
 bench: .venv/.installed
 	$(BIN)/physiogen evaluate speed

@@ -34,7 +34,7 @@ from diffusion.process.settings import LONGEST_S, Sampling
 from diffusion.rhythm.plan import BeatKind, BeatPlan
 from diffusion.rhythm.request import RhythmRequest
 from diffusion.rhythm.stream import RhythmStream, draw_rhythm
-from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
+from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, save_checkpoint
 from gen.leads import LEADS_8_TO_12, LEADS_12
 from gen.pipeline import Pipeline
 from gen.records import EcgRecord, InputError, Patient
@@ -330,6 +330,12 @@ class BeatPipeline(ECGPipeline):
         for begin in range(0, len(prepared), batch_size):
             rows += [strip.vector for strip in self.latents(prepared[begin : begin + batch_size], settings)]
         return torch.from_numpy(np.stack(rows))
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
+        """Write a checkpoint folder that `load`, ``gen.load`` and ``--checkpoint`` read, whole or not at all."""
+        del options
+        config = {**model_config(self.denoiser), "pipeline": "synthesize"}
+        save_checkpoint(save_directory, config=config, model=self.denoiser, card=self.card)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *, scheduler: Any = None) -> "BeatPipeline":

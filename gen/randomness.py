@@ -62,6 +62,8 @@ class Stream(IntEnum):
     """The vector that a beat's form is drawn from; other tries and forms take numbers 1000 and 100 further on."""
     CRITERIA = 46
     """Which criteria of its findings a generated beat is held to."""
+    FINDINGS = 47
+    """Which of several beats is taken; other tries take numbers 1000 further on."""
 
 
 @unique

@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from diffusion.beats.agreement import LeadAgreement
+from diffusion.beats.findings import FindingsReader
 from diffusion.beats.noise import BANDS, EDGES_HZ, fine_power
 from diffusion.beats.profile import REST_WIDTH, SIZE, Buffers, Profile
 from diffusion.beats.shape import LEAD_IN, NUM_LEADS, P_POINTS, POINTS, QRS, STT, BeatShape
@@ -123,6 +125,8 @@ class BeatCode(Buffers):
             }
         )
         self.profile = Profile()
+        self.between = LeadAgreement()
+        self.findings = FindingsReader(WIDTH)
 
     def fit(self, recorded: "Sequence[Measured]", simulated: "Sequence[Measured]" = ()) -> None:
         """Components and scales of recordings.
@@ -146,8 +150,15 @@ class BeatCode(Buffers):
         mean[part], std[part] = with_p[:, part].mean(axis=0), with_p[:, part].std(axis=0)
         self.set_arrays(mean=mean, std=np.maximum(std, 1e-6))
 
-    def set_variation(self, lead_agreement: Array, mixing_root: Array, breathing: float) -> None:
-        """Set how leads agree in noise and how beats mix, see `diffusion.beats.variation`."""
+    def set_variation(self, lead_agreement: Array, quiet: Array, mixing_root: Array, breathing: float) -> None:
+        """Set how leads agree in noise and how beats mix, see `diffusion.beats.variation`.
+
+        Args:
+            lead_agreement: (BANDS, 8, 8) mean correlation of leads in what recordings have beside their beats.
+            quiet: (n, BANDS, 8, 8) that of each recording between its complexes.
+            mixing_root, breathing: see `diffusion.beats.variation.draw_mixing`.
+        """
+        self.between.fit(quiet)
         self.set_arrays(lead_agreement=lead_agreement, mixing_root=mixing_root, breathing=np.array([breathing]))
 
     def vector(self, shape: BeatShape, habits: Habits | None) -> Array:
@@ -211,6 +222,10 @@ class BeatCode(Buffers):
         mixing, swelling = np.exp(raw[_HABITS])
         power = self.profile.power_mv2(raw[_REST], missed) * _DRAWN
         return Habits(float(mixing), float(swelling), _apart(power), power[2])
+
+    def agreement(self, rng: np.random.Generator) -> Array:
+        """(2, BANDS, 8, 8) how leads agree in the noise of one recording: between complexes, and in them."""
+        return np.stack([self.between.draw(rng), self.array("lead_agreement")])
 
     @staticmethod
     def mask(has_p: bool, whole: bool = True) -> npt.NDArray[np.bool_]:

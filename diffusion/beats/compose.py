@@ -89,7 +89,7 @@ def compose(
     signal = modulated_strip(beats, mixing, length, fs_hz)
     if not clean:
         gate = gate_of(whole, own, length, fs_hz)
-        agreement = code.array("lead_agreement")
+        agreement = code.agreement(rng)
         signal = signal + draw_rest(rng, habits.power_mv2, agreement, SWELLED * habits.swelling, gate, length, fs_hz)
     return Drawn(signal, whole, forms)
 

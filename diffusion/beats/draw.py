@@ -9,9 +9,10 @@ import torch
 
 from diffusion.beats.code import with_intervals, with_larger_p
 from diffusion.beats.criteria import LARGER_P, p_factor, unmet
+from diffusion.beats.findings import CANDIDATES, choose
 from diffusion.beats.network import FORMS, draw_vectors
 from diffusion.beats.plausible import fault
-from diffusion.conditions.condition import Condition, ConditionBatch, collate
+from diffusion.conditions.condition import Condition, collate
 from diffusion.process.settings import Sampling
 from gen.randomness import Stream, seeded_uniform
 from gen.text import read_text
@@ -60,24 +61,22 @@ def draw_beats(
     left = list(range(len(known)))
     negative = settings.negative_prompt
     for attempt in range(TRIES):
-        told: ConditionBatch = collate([known[k] for k in left])
-        beyond = 1000 * attempt + 100 * int(form[left][0])
-        drawn = draw_vectors(
+        drawn = _chosen(
             network,
-            told,
+            [known[k] for k in left],
             form[left],
             reference[left],
             seeds[left],
+            attempt,
+            Condition(text=read_text(negative)) if negative else None,
             steps=settings.steps,
             # Guidance overshoots; after some tries the network's own distribution is drawn from.
             guidance=settings.guidance.scales["text"] if attempt < TRIES // 2 else 1.0,
-            negative=collate([Condition(text=read_text(negative))] * len(left)) if negative else None,
-            stream=Stream.BEAT + beyond,
             # Numbers are followed closely without, and guided ones would enlarge the beat.
             groups=("text",),
         )
         again = []
-        for k, vector in zip(left, drawn.double().numpy().clip(-FARTHEST, FARTHEST), strict=True):
+        for k, vector in zip(left, drawn, strict=True):
             asked = known[k]
             if name == "own":
                 vector = with_intervals(code, vector, asked.qrs_ms, asked.qt_ms, asked.pr_ms)
@@ -102,3 +101,42 @@ def draw_beats(
         if not left:
             break
     return out, outcomes
+
+
+def _chosen(
+    network: Any,
+    asked: Sequence[Condition],
+    form: torch.Tensor,
+    reference: torch.Tensor,
+    seeds: torch.Tensor,
+    attempt: int,
+    negative: Condition | None,
+    **given: Any,
+) -> np.ndarray:
+    """(n, WIDTH) vectors of one try: of prevailing beats with findings, one of several, see `findings.choose`."""
+    reader, own = network.code.findings, FORMS[int(form[0])] == "own"
+    first = Stream.BEAT + 1000 * attempt + 100 * int(form[0])
+    said = [reader.asked(condition) if own else {} for condition in asked]
+    rows = [k for k, each in enumerate(said) if each]
+
+    def draw(places: list[int], number: int) -> np.ndarray:
+        out = draw_vectors(
+            network,
+            collate([asked[k] for k in places]),
+            form[places],
+            reference[places],
+            seeds[places],
+            negative=None if negative is None else collate([negative] * len(places)),
+            stream=first + number,
+            **given,
+        )
+        return out.double().numpy().clip(-FARTHEST, FARTHEST)
+
+    out = draw(list(range(len(asked))), 0)
+    if not rows:
+        return out
+    candidates = np.stack([out[rows], *(draw(rows, k) for k in range(1, CANDIDATES))], axis=1)
+    likely = np.stack([reader.log_likelihood(each, said[row]) for each, row in zip(candidates, rows, strict=True)])
+    uniform = seeded_uniform((CANDIDATES,), seeds[rows], stream=Stream.FINDINGS + 1000 * attempt)
+    out[rows] = candidates[np.arange(len(rows)), choose(likely, uniform.double().numpy())]
+    return out

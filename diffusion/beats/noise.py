@@ -55,6 +55,8 @@ _WIDTHS = np.diff(EDGES_HZ)
 #: Bands that are not the mains', and the logarithms of their middles.
 _BROAD = np.flatnonzero(_WIDTHS != 2)
 _MIDDLE = np.log(0.5 * (EDGES_HZ[:-1] + EDGES_HZ[1:])[_BROAD])
+#: Share of each lead's noise that is its own alone.
+OWN = 0.03
 #: Lowest power of a band, mV^2: nothing is known below a hundredth of a microvolt.
 LEAST = 1e-10
 #: What is above this swells and falls, at knots of so many seconds.
@@ -81,7 +83,7 @@ def draw_rest(
     Args:
         rng: drawn from.
         power_mv2: (2, 8, BANDS) everywhere, and in complexes besides.
-        correlation: (BANDS, 8, 8) of the leads.
+        correlation: (2, BANDS, 8, 8) of the leads, in the same order.
         swell: see `diffusion.beats.variation.Variation`.
         gate: (length,) 0 to 1, complexes.
         length: samples.
@@ -89,12 +91,12 @@ def draw_rest(
     """
     whole = next_fast_len(length + round(4 * fs_hz), real=True)  # its ends would meet: a part is used
     grid, roots = _noise_grid(whole, fs_hz), lead_roots(correlation)
-    everywhere = _noise_spectrum(rng, power_mv2[0], roots, grid)
+    everywhere = _noise_spectrum(rng, power_mv2[0], roots[0], grid)
     envelope = _envelope(rng, swell, ENVELOPE_S, whole, fs_hz)
     slow_envelope = _envelope(rng, _SLOW_SWELL, _SLOW_S, whole, fs_hz)
     slow, fast, more = (
         irfft(spectrum, whole, axis=1, overwrite_x=True)[:, :length]
-        for spectrum in (*grid.apart(everywhere), _noise_spectrum(rng, power_mv2[1], roots, grid))
+        for spectrum in (*grid.apart(everywhere), _noise_spectrum(rng, power_mv2[1], roots[1], grid))
     )
     fast *= envelope[:length].astype(np.float32)
     slow *= slow_envelope[:length].astype(np.float32)
@@ -111,8 +113,8 @@ def _envelope(rng: np.random.Generator, swell: float, step_s: float, length: int
 
 
 def lead_roots(correlation: Array) -> Array:
-    """(BANDS, 8, 8) roots of how leads agree in each band, with a little that is each lead's own."""
-    return np.asarray(np.linalg.cholesky(0.97 * correlation + 0.03 * np.eye(NUM_LEADS)))
+    """(..., BANDS, 8, 8) roots of how leads agree in each band, with a little that is each lead's own."""
+    return np.asarray(np.linalg.cholesky((1 - OWN) * correlation + OWN * np.eye(NUM_LEADS)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,6 +64,7 @@ class LongRecording:
         self._breathing = breath_share(rng, float(code.array("breathing")[0]))
         self._breath_hz = breath_rate(rng)
         self._phase = rng.random(len(code.array("mixing_root"))) * 2 * np.pi
+        self._agreement = code.agreement(rng)
         self._flutter = flutter_wave(rng) if stream.rhythm.atrial == "flutter" else None
         # Which form prevails, and how repolarisation remembers earlier intervals, is of the whole recording.
         forms = [form if form in self._shapes else "own" for form in forms_of(stream.kinds)]
@@ -147,7 +148,7 @@ class LongRecording:
         noise = draw_rest(
             self._generator(_REST, number + 1),
             self._habits.power_mv2,
-            self._code.array("lead_agreement"),
+            self._agreement,
             SWELLED * self._habits.swelling,
             gate,
             length,

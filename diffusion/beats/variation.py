@@ -83,9 +83,15 @@ def measure_variation(
     believed = size**2 / seen if seen > 0 else 0.0
     rest = signal_mv - modulated_strip(beats, believed * mixing, samples, fs_hz)
     within = around(times, -shape.on_s, shape.off_s, samples, fs_hz)
-    apart = ~around(times, 0.03 - shape.on_s, 0.03 + shape.off_s, samples, fs_hz)
+    apart = apart_of(beats, samples, fs_hz)
     power = band_power(rest, fs_hz, within, apart)
     return Variation(mixing[good], size, power, swelling(rest, fs_hz, apart)), rest
+
+
+def apart_of(beats: ObservedBeats, length: int, fs_hz: float) -> npt.NDArray[np.bool_]:
+    """(length,) samples far from all complexes."""
+    shape = beats.shapes["own"]
+    return ~around(beats.plan.times_s, 0.03 - shape.on_s, 0.03 + shape.off_s, length, fs_hz)
 
 
 def modulated_strip(beats: ObservedBeats, mixing: Array, length: int, fs_hz: float, start_s: float = 0.0) -> Array:
@@ -169,7 +175,7 @@ def swelling(signal_mv: Array, fs_hz: float, chosen: npt.NDArray[np.bool_]) -> f
     return float(level.std(axis=1).mean())
 
 
-def agreement(rests: "Sequence[npt.NDArray[np.floating]]", fs_hz: float) -> Array:
+def mean_agreement(rests: "Sequence[npt.NDArray[np.floating]]", fs_hz: float) -> Array:
     """(BANDS, 8, 8) mean correlation of leads in each band over many rests (8, time)."""
     total = np.zeros((BANDS, NUM_LEADS, NUM_LEADS))
     for rest in rests:

@@ -7,12 +7,11 @@ from math import pi
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from diffusion.beats.code import BeatCode
 from diffusion.beats.network import BeatDenoiser
-from diffusion.beats.variation import agreement, keeps_baseline
+from diffusion.beats.variation import keeps_baseline, mean_agreement
 from diffusion.training.beat_sets import (
     BeatExample,
     BeatRows,
@@ -23,7 +22,7 @@ from diffusion.training.beat_sets import (
     said,
     simulated_beats,
 )
-from diffusion.training.beat_store import read_examples, write_examples
+from diffusion.training.beat_store import NoiseAgreement, read_examples, write_examples
 from gen.card import SIMULATED, Source
 from gen.checkpoint import load_checkpoint
 from gen.checkpoint import model_config as config_of
@@ -36,7 +35,7 @@ from gen.training.trainer import Validate
 #: Share of the variance of a beat's mixing that goes with breathing: recordings' neighbouring beats correlate by .2.
 BREATHING = 0.8
 DECLARED = Declared("diffusion")
-SAMPLING = {"scheduler": "adams", "num_inference_steps": 12, "guidance_scale": 2.0}
+SAMPLING = {"scheduler": "adams", "num_inference_steps": 12, "guidance_scale": 1.0}
 #: Measured beats in the run's folder.
 MEASURED = "beats.npz"
 _VALIDATION_PHI = np.linspace(0.06, 0.94, 12) * pi / 2
@@ -65,9 +64,7 @@ class BeatRecipe:
     """Checkpoint whose embedding of texts and numbers is the start; empty starts from random weights."""
 
 
-def code_of(
-    examples: Sequence[BeatExample], hearts: Sequence[BeatExample], lead_agreement: npt.NDArray[Any]
-) -> BeatCode:
+def code_of(examples: Sequence[BeatExample], hearts: Sequence[BeatExample], agreement: NoiseAgreement) -> BeatCode:
     """The code of recordings; components of forms look at simulated hearts too, which show what is rare."""
     code = BeatCode()
     examples = [diagnostic(e) for e in examples]
@@ -76,7 +73,10 @@ def code_of(
     covariance = mixing.T @ mixing / len(mixing)
     covariance /= np.trace(covariance)
     values, vectors = np.linalg.eigh(covariance)
-    code.set_variation(lead_agreement, vectors * np.sqrt(np.maximum(values, 0)), BREATHING)
+    code.set_variation(agreement.mean, agreement.quiet, vectors * np.sqrt(np.maximum(values, 0)), BREATHING)
+    # The second wording is that of the codes, see `diffusion.training.examples.texts_of_row`.
+    stated = [set() if (text := e.texts[1]) is None else text.codes(possible=False) for e in examples]
+    code.findings.fit(np.stack([code.vector(e.own, e.habits) for e in examples]), stated)
     return code
 
 
@@ -129,9 +129,9 @@ class _Beats(OfCache[BeatRecipe], Job[BeatRecipe]):
 
     leaves = (MEASURED,)
 
-    def facts(self) -> dict[str, Any]:
+    def sampling(self) -> dict[str, Any]:
         """How beats are drawn unless asked otherwise; guidance was chosen on fold 9."""
-        return {"sampling": dict(SAMPLING)}
+        return dict(SAMPLING)
 
     def prepare(self) -> None:
         """Measure recordings of the training and of the validation split, and simulated hearts."""
@@ -139,13 +139,14 @@ class _Beats(OfCache[BeatRecipe], Job[BeatRecipe]):
             return
         without, count = self.settings.without, self.settings.simulated_hearts
         train, val = (chosen_rows(self.cache, self.cache.split(name), without=without) for name in ("train", "val"))
-        examples, rests, held, hearts = [], [], [], []
+        examples, rests, quiet, held, hearts = [], [], [], [], []
         with Progress("measuring beats of recordings and simulated hearts", len(train) + len(val) + count) as bar:
-            for example, rest in recorded_beats(self.cache, train, progress=bar.update):
+            for example, rest, agreeing in recorded_beats(self.cache, train, progress=bar.update):
                 examples.append(example)
                 rests.append(rest.astype(np.float32))
+                quiet.append(agreeing.astype(np.float32))
             seen = len(train)
-            for example, _ in recorded_beats(self.cache, val, progress=lambda done: bar.update(seen + done)):
+            for example, *_ in recorded_beats(self.cache, val, progress=lambda done: bar.update(seen + done)):
                 held.append(example)
             seen += len(val)
             for example in simulated_beats(count, seed=self._hearts_seed, progress=lambda n: bar.update(seen + n)):
@@ -153,7 +154,8 @@ class _Beats(OfCache[BeatRecipe], Job[BeatRecipe]):
                     hearts.append(example)
         sets = {"train": examples, "val": held, "hearts": hearts}
         self.out.mkdir(parents=True, exist_ok=True)
-        write_examples(self.out / MEASURED, sets, agreement(rests[::3], self.cache.fs_hz), self._measured_under)
+        noise = NoiseAgreement(mean_agreement(rests[::3], self.cache.fs_hz), np.stack(quiet))
+        write_examples(self.out / MEASURED, sets, noise, self._measured_under)
 
     @property
     def _hearts_seed(self) -> int:
@@ -165,14 +167,14 @@ class _Beats(OfCache[BeatRecipe], Job[BeatRecipe]):
         return facts | ({"without": list(self.settings.without)} if self.settings.without else {})
 
     @cached_property
-    def measured(self) -> tuple[list[BeatExample], list[BeatExample], list[BeatExample], npt.NDArray[Any]]:
+    def measured(self) -> tuple[list[BeatExample], list[BeatExample], list[BeatExample], NoiseAgreement]:
         """What `prepare` wrote: both splits, simulated hearts, and how leads agree in noise."""
-        sets, lead_agreement = read_examples(self.out / MEASURED, ("train", "val", "hearts"), self._measured_under)
-        return sets[0], sets[1], sets[2], lead_agreement
+        sets, noise = read_examples(self.out / MEASURED, ("train", "val", "hearts"), self._measured_under)
+        return sets[0], sets[1], sets[2], noise
 
     def build_model(self) -> torch.nn.Module:
-        examples, _, hearts, lead_agreement = self.measured
-        model: Any = model_of(self.settings, examples, hearts, lead_agreement)
+        examples, _, hearts, noise = self.measured
+        model: Any = model_of(self.settings, examples, hearts, noise)
         return model
 
     def build_source(self, model: torch.nn.Module) -> BatchSource:
@@ -196,13 +198,13 @@ def model_of(
     recipe: BeatRecipe,
     examples: Sequence[BeatExample],
     hearts: Sequence[BeatExample],
-    lead_agreement: npt.NDArray[Any],
+    agreement: NoiseAgreement,
 ) -> BeatDenoiser:
     """The untrained network with the code of measured examples."""
     model = BeatDenoiser(width=recipe.width, depth=recipe.depth, dropout=recipe.dropout, findings_add=True)
     if recipe.init:
         start(model, recipe.init)
-    model.code = code_of(examples, hearts, lead_agreement)
+    model.code = code_of(examples, hearts, agreement)
     return model
 
 

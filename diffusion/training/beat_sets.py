@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from diffusion.beats.agreement import quiet_agreement
 from diffusion.beats.code import WIDTH, BeatCode, Habits
 from diffusion.beats.criteria import axis_of
 from diffusion.beats.measure import ObservedBeats, observe, observed_beats
 from diffusion.beats.shape import BeatShape
-from diffusion.beats.variation import measure_variation
+from diffusion.beats.variation import apart_of, measure_variation
 from diffusion.conditions.condition import Condition, ConditionBatch
 from diffusion.rhythm.plan import BeatKind, BeatPlan
 from diffusion.training.examples import OVERSAMPLE, clipped, sample_condition, texts_of_row
@@ -126,8 +127,11 @@ def recorded_beats(
     rows: npt.NDArray[np.integer],
     block: int = 32,
     progress: Callable[[int], None] = lambda done: None,
-) -> Iterator[tuple[BeatExample, npt.NDArray[np.float64]]]:
-    """Recordings of a cache that can be delineated, with what is left of each; ``progress`` hears how many are done."""
+) -> Iterator[tuple[BeatExample, npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """Recordings of a cache that can be delineated, with what is left of each and how leads agree in it.
+
+    ``progress`` hears how many are done.
+    """
     for start in range(0, len(rows), block):
         chosen = rows[start : start + block]
         signal = fill_gaps(cache.batch(chosen)).astype(np.float64)
@@ -136,7 +140,8 @@ def recorded_beats(
         for x, beats, (_, row) in zip(signal, observe(signal, cache.fs_hz, codes), table.iterrows(), strict=True):
             if beats is not None:
                 example, rest = recorded_example(x, cache.fs_hz, beats, row)
-                yield example, rest
+                apart = apart_of(beats, x.shape[1], cache.fs_hz)
+                yield example, rest, quiet_agreement(rest, cache.fs_hz, apart)
         progress(min(start + block, len(rows)))
 
 

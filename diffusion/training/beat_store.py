@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,19 @@ _TIMES = ("on_s", "off_s", "t_off_s", "pr_s", "rr_s")
 _FORMS = ("own", "other")
 
 
+class NoiseAgreement(NamedTuple):
+    """How leads agree in noise: (BANDS, 8, 8) of recordings, and (n, BANDS, 8, 8) of each between its complexes."""
+
+    mean: npt.NDArray[Any]
+    quiet: npt.NDArray[Any]
+
+
 def write_examples(
-    path: Path, sets: "Mapping[str, Sequence[BeatExample]]", lead_agreement: npt.NDArray[Any], facts: dict[str, Any]
+    path: Path, sets: "Mapping[str, Sequence[BeatExample]]", agreement: NoiseAgreement, facts: dict[str, Any]
 ) -> None:
     """Write sets of examples by name, how leads agree in noise, and ``facts`` that they were measured under."""
-    arrays: dict[str, Any] = {"lead_agreement": lead_agreement, "facts": np.array(json.dumps(facts, sort_keys=True))}
+    arrays: dict[str, Any] = {"facts": np.array(json.dumps(facts, sort_keys=True))}
+    arrays |= {f"agreement.{name}": array for name, array in agreement._asdict().items()}
     for name, examples in sets.items():
         rows = []
         for e in examples:
@@ -50,7 +58,7 @@ def write_examples(
 
 def read_examples(
     path: Path, names: Sequence[str], facts: dict[str, Any]
-) -> "tuple[list[list[BeatExample]], npt.NDArray[Any]]":
+) -> "tuple[list[list[BeatExample]], NoiseAgreement]":
     """Sets of `write_examples`, and how leads agree in noise.
 
     Raises:
@@ -63,7 +71,8 @@ def read_examples(
         raise InputError(f"{path}: no beats measured by 'physiogen train diffusion/beats'") from error
     if "facts" not in arrays or json.loads(str(arrays["facts"])) != facts:
         raise InputError(f"{path}: measured on other data or hearts; give another --out, or --overwrite")
-    return [_examples(arrays, name) for name in names], arrays["lead_agreement"]
+    agreement = NoiseAgreement(*(arrays[f"agreement.{name}"] for name in NoiseAgreement._fields))
+    return [_examples(arrays, name) for name in names], agreement
 
 
 def _examples(arrays: dict[str, npt.NDArray[Any]], name: str) -> list[BeatExample]:

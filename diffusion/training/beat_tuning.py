@@ -26,7 +26,7 @@ from diffusion.training.beat_sets import (
     recorded_beats,
     rows_of,
 )
-from diffusion.training.beat_store import read_examples, write_examples
+from diffusion.training.beat_store import NoiseAgreement, read_examples, write_examples
 from diffusion.training.examples import clipped
 from diffusion.training.latents import condition_arrays
 from gen.card import Source, sources_of
@@ -127,14 +127,15 @@ class _Tune(OfCache[BeatTuning], Job[BeatTuning]):
             done = 0
             for name, part in zip(_PARTS, rows, strict=True):
                 before = done
-                for example, _ in recorded_beats(self.cache, part, progress=partial(_further, bar, before)):
+                for example, *_ in recorded_beats(self.cache, part, progress=partial(_further, bar, before)):
                     sets[name].append(diagnostic(example))
                 done += len(part)
             bar.say(f"beats of {len(sets['train'])} recordings to learn from, {len(sets['val'])} to choose by")
         if not sets["train"]:
             raise InputError(f"{self.data}: beats of none of its {len(rows[0])} recordings can be measured")
         self.out.mkdir(parents=True, exist_ok=True)
-        write_examples(self.out / MEASURED, sets, np.zeros(0), self._measured_under)
+        nothing = NoiseAgreement(np.zeros(0), np.zeros(0))
+        write_examples(self.out / MEASURED, sets, nothing, self._measured_under)
 
     @property
     def _measured_under(self) -> dict[str, Any]:

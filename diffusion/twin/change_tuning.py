@@ -124,7 +124,7 @@ class _Tune(OfCache[TwinTuning], Job[TwinTuning]):
                 for name, file, part in zip(names, _OWN, rows, strict=True):
                     repeated = _repeated(self.cache.table, part)
                     found = recorded_beats(self.cache, repeated, progress=partial(further, bar, done))
-                    pairs = pairs_of([example for example, _ in found])
+                    pairs = pairs_of([example for example, *_ in found])
                     done += len(part)
                     bar.say(f"{name}: {len(pairs)} pairs of recordings of one person in different conditions")
                     if name == "train" and not pairs:

@@ -207,8 +207,9 @@ class Waveform(Evaluation):
     """Whether judges that look at the waveform itself tell generated ECGs from recorded ones.
 
     Random forests on descriptors of one family at a time (spectrum, rhythm, beats, coherence, amplitude, quantisation)
-    and of all, and a small network on the raw signal: AUROC on patients that the judge did not see, .5 is best. The
-    floor is the same test of the real set against `--reference`, or of one half of its patients against the other.
+    and of all, and a small network on the raw signal, whole and below 40 Hz: AUROC on patients that the judge did not
+    see, .5 is best. The floor is the same test of the real set against `--reference`, or of one half of its patients
+    against the other.
     """
 
     name = "waveform"

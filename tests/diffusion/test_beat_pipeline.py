@@ -93,3 +93,23 @@ def test_a_strip_that_no_recording_looks_like_is_drawn_again(pipeline, monkeypat
     record = pipeline("normal ECG", heart_rate=60, seed=0, num_inference_steps=2)[0]
     assert not left
     assert record.metadata["tries"] == 3
+
+
+def test_a_saved_pipeline_draws_the_same(pipeline, tmp_path) -> None:
+    from diffusion.beat_pipeline import load
+
+    given = {"heart_rate": 70, "num": 2, "seed": 3}
+    pipeline.save_pretrained(tmp_path / "saved")
+    again = load(tmp_path / "saved")
+    first, second = pipeline("left bundle branch block", **given), again("left bundle branch block", **given)
+    assert all(np.array_equal(a.signal_mv, b.signal_mv) for a, b in zip(first, second, strict=True))
+
+
+def test_the_shipped_weights_are_sampled_as_their_card_says() -> None:
+    from diffusion.beat_pipeline import load
+
+    shipped = load()
+    best = shipped.card["sampling"]
+    settings = shipped.sampling()
+    assert (settings.scheduler, settings.steps) == (best["scheduler"], best["num_inference_steps"])
+    assert settings.guidance.scales["text"] == best["guidance_scale"]

@@ -74,7 +74,7 @@ def test_noise_has_the_power_it_is_given() -> None:
     rng = np.random.default_rng(1)
     power = np.zeros((2, 8, BANDS)) + 1e-9
     power[0] *= np.logspace(3, 0, BANDS) * np.linspace(1, 4, 8)[:, None]
-    agreement = np.tile(np.eye(8), (BANDS, 1, 1))
+    agreement = np.tile(np.eye(8), (2, BANDS, 1, 1))
     parts = [draw_rest(rng, power, agreement, 0.0, np.zeros(5000), 5000, FS_HZ) for _ in range(12)]
     everywhere = np.ones(5000, dtype=bool)
     measured = np.mean([band_power(x, FS_HZ, everywhere, everywhere)[0] for x in parts], axis=0)
@@ -90,7 +90,7 @@ def test_noise_of_complexes_stays_in_them() -> None:
     power[1] = 1e-4
     gate = np.zeros(5000)
     gate[1000:1100] = 1
-    noise = draw_rest(rng, power, np.tile(np.eye(8), (BANDS, 1, 1)), 0.0, gate, 5000, FS_HZ)
+    noise = draw_rest(rng, power, np.tile(np.eye(8), (2, BANDS, 1, 1)), 0.0, gate, 5000, FS_HZ)
     assert np.std(noise[:, 1000:1100]) > 30 * np.std(noise[:, 1200:])
 
 
@@ -293,7 +293,7 @@ def test_a_beat_is_held_to_what_was_asked_for() -> None:
 
 def test_measured_beats_are_kept(tmp_path) -> None:
     from diffusion.training.beat_sets import BeatExample
-    from diffusion.training.beat_store import read_examples, write_examples
+    from diffusion.training.beat_store import NoiseAgreement, read_examples, write_examples
     from gen.records import InputError
     from gen.text import read_text
 
@@ -301,10 +301,10 @@ def test_measured_beats_are_kept(tmp_path) -> None:
     texts = (read_text("LBBB, rate 70, old inferior infarct"), None, read_text("xyz"))
     one = BeatExample("a", shape, None, True, habits, np.ones((3, 64)), texts, {"age": 50.0, "sex": None})
     two = BeatExample("b", shape, some_shape(2.0), False, None, np.empty((0, 64)), (None,) * 3, {})
-    agreement, file = np.eye(8), tmp_path / "beats.npz"
+    agreement, file = NoiseAgreement(np.eye(8), np.ones((2, 3, 8, 8))), tmp_path / "beats.npz"
     write_examples(file, {"train": [two, one, one], "val": [two]}, agreement, {"data": "d"})
     (train, val), found = read_examples(file, ("train", "val"), {"data": "d"})
-    assert np.array_equal(found, agreement)
+    assert all(np.array_equal(a, b) for a, b in zip(found, agreement, strict=True))
     assert [e.person for e in train] == ["b", "a", "a"]
     assert train[1].texts == texts
     assert train[1].facts == one.facts

@@ -72,12 +72,13 @@ def plain_envelope(rng, swell, step_s, length, fs_hz):
 def test_noise_drawn_in_bulk_is_that_of_a_loop_over_bands(leads, length, fs_hz):
     power = np.exp(np.random.default_rng(1).normal(-12, 2, (2, 8, BANDS)))
     gate = (np.arange(length) % 400 < 60).astype(float)
-    found = draw_rest(np.random.default_rng(2), power, leads, 0.3, gate, length, fs_hz)
+    within = leads[::-1]
+    found = draw_rest(np.random.default_rng(2), power, np.stack([leads, within]), 0.3, gate, length, fs_hz)
     rng, whole = np.random.default_rng(2), next_fast_len(length + round(4 * fs_hz), real=True)
     slow, fast = plain_noise(rng, power[0], leads, whole, fs_hz)
     fast = fast * plain_envelope(rng, 0.3, 0.2, whole, fs_hz)
     slow = slow * plain_envelope(rng, 0.6, 1.2, whole, fs_hz)
-    more = sum(plain_noise(rng, power[1], leads, whole, fs_hz))
+    more = sum(plain_noise(rng, power[1], within, whole, fs_hz))
     expected = (slow + fast)[:, :length] + more[:, :length] * gate
     assert np.abs(found - expected).max() < 2e-6 * np.abs(expected).max()
 

@@ -208,7 +208,7 @@ def test_sets_are_not_mixed(run, tmp_path):
         (["--age", 50, "--per-shard", 512, "--batch", 3], "expected a multiple of the block, 3"),
         (["--age", 50, "--balance", "superclass"], "belongs to --like"),
         (["--age", 50, "--per-class", 3], "belong to --like, --conditions or --labels"),
-        (["--text", "AF", "--conditions", "none.csv"], "--text stands beside --conditions"),
+        (["--text", "AF", "--conditions", "docs/requests-rates.csv"], "--text stands beside --conditions"),
         (["--text", "normal ECG with AF"], "contradiction: normal ECG (NORM) with atrial fibrillation (AFIB)"),
         (["--like", "none", "--balance", "sex"], "expected one of none, superclass, label, fill"),
         (["--labels", "none.csv"], "none.csv: not found"),
@@ -227,7 +227,7 @@ def test_steps_below_one_and_missing_weights(tmp_path, capsys):
     assert cli.run([*given, "--steps", "0"]) == 2
     assert "0 sampling steps: expected 1 to 1000" in capsys.readouterr().err
     assert cli.run([*given, "--checkpoint", str(tmp_path / "none")]) == 2
-    assert "no such checkpoint folder" in capsys.readouterr().err
+    assert "none: not found" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -38,5 +38,6 @@ def fitted_code() -> BeatCode:
     code = BeatCode()
     code.fit([Row() for _ in range(120)])
     root = np.eye(64) / 8
-    code.set_variation(np.tile(np.eye(8), (BANDS, 1, 1)), root, 0.5)
+    agreement = np.tile(np.eye(8), (BANDS, 1, 1))
+    code.set_variation(agreement, np.stack([agreement, agreement]), root, 0.5)
     return code

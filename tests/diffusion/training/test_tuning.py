@@ -11,7 +11,7 @@ from made_beats import fitted_code, some_habits, some_shape
 from diffusion.beats.network import BeatDenoiser
 from diffusion.training import beat_tuning
 from diffusion.training.beat_sets import BeatExample, said
-from diffusion.training.beat_store import write_examples
+from diffusion.training.beat_store import NoiseAgreement, write_examples
 from diffusion.training.beat_tuning import kept_rows, requests
 from diffusion.twin.beat_change import BeatChange, BeatCondition
 from diffusion.twin.change_tuning import pairs_of, with_codes
@@ -63,7 +63,7 @@ def tuned(start, cache, tmp_path, **changes):
     out.mkdir()
     facts = {"data": cache.digest, "only": [], "without": []}
     sets = {"train": [example(f"p{k}", ["IMI"], 1 + k / 10) for k in range(8)], "val": [example("q", ["IMI"])]}
-    write_examples(out / "beats.npz", sets, np.zeros(0), facts)
+    write_examples(out / "beats.npz", sets, NoiseAgreement(np.zeros(0), np.zeros(0)), facts)
     settings = {"init": str(start), "rank": "2", "steps": "3", "batch_size": "8", "warmup": "0", "cpu": "true"}
     settings |= {"kept_samples": "6", "variants": "2", **changes}
     found = beat_tuning.tune(data=cache.path, out=out, overrides=settings)

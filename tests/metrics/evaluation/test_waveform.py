@@ -1,10 +1,13 @@
 """The evaluation of waveform judges: what it states, on sets that differ in their noise."""
 
+import numpy as np
 import pytest
 
 import gen
 from gen.simulate import iter_cohort
 from metrics.evaluation.settings import Waveform
+from metrics.judges.waveform import RawVerdict
+from metrics.statistics.bootstrap import Interval
 
 
 def write(folder, seed, noise):
@@ -21,7 +24,18 @@ def test_the_families_and_their_floors_are_stated(tmp_path, monkeypatch):
     for name, seed, noise in (("REAL", 0, "light"), ("OTHERS", 1, "light"), ("GEN", 2, "none")):
         write(tmp_path / name, seed, noise)
     real, others, made = (str(tmp_path / name) for name in ("REAL", "OTHERS", "GEN"))
-    found = Waveform(generated=made, real=real, reference=others, no_network=True).run().as_dict()
+    seen = []
+
+    def network(recorded, generated, fs_hz, **given):
+        seen.append((recorded, generated, given["reference_mv"]))
+        return RawVerdict(Interval(0.5, 0.4, 0.6, 0.95, 48, 48, 100), None)
+
+    monkeypatch.setattr(evaluation, "raw_waveform_test", network)
+    found = Waveform(generated=made, real=real, reference=others).run().as_dict()
+    assert list(found["values"]["network on the raw waveform"]) == ["raw", "below 40 Hz"]
+    # Recorded ones have noise above 44 Hz, which the second network does not see.
+    whole, below = (np.abs(np.fft.rfft(signals[0] * np.hanning(600))[..., 264:]).mean() for signals in seen)
+    assert below < 0.3 * whole
     forest = found["values"]["forest on waveform descriptors"]
     assert forest["all"]["AUROC"]["value"] > 0.9 > forest["all"]["floor"]["value"]
     assert "power" in found["values"]["what tells most"]["spectrum"]

@@ -4,7 +4,9 @@ What moves pixels (folds, perspective) is done here, since the truth must move w
 augraphy's (ink, stains, shadow, light, photocopies, pen strokes) and OpenCV's (blur).
 """
 
+import contextlib
 import random
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -120,7 +122,11 @@ def degrade(picture: Picture, level: str, generator: np.random.Generator) -> Pic
 
 
 def _applied(effect: Effect, augraphy: ModuleType, pixels: Pixels, seed: int) -> Pixels:
-    """An effect of augraphy, which draws from the process's generators: they are set, and put back after."""
+    """An effect of augraphy, which draws from the process's generators: they are set, and put back after.
+
+    Some effects keep a copy of the picture in a folder of the working directory, where later ones of any run would find
+    it: they work in a folder that is removed.
+    """
     import cv2
 
     before = random.getstate(), np.random.get_state()  # noqa: NPY002 - augraphy draws from it
@@ -128,7 +134,8 @@ def _applied(effect: Effect, augraphy: ModuleType, pixels: Pixels, seed: int) ->
     np.random.seed(seed)  # noqa: NPY002
     cv2.setRNGSeed(seed & 0x7FFFFFFF)
     try:
-        changed = effect(augraphy, np.random.default_rng(seed))(pixels.copy())
+        with tempfile.TemporaryDirectory(prefix="physiogen-") as folder, contextlib.chdir(folder):
+            changed = effect(augraphy, np.random.default_rng(seed))(pixels.copy())
     finally:
         random.setstate(before[0])
         np.random.set_state(before[1])  # noqa: NPY002

@@ -180,13 +180,17 @@ def test_the_mask_is_the_trace_also_after_damage(record):
     )
 
 
-def test_damage_is_a_function_of_the_generator(record):
+def test_damage_is_a_function_of_the_generator(record, tmp_path, monkeypatch):
     pytest.importorskip("augraphy", reason="needs augraphy (extra paper)")
+    monkeypatch.chdir(tmp_path)
     clean = draw(record, lay_out("3x4", duration_s=10, width=700), Style())
     state = np.random.get_state()[1].copy()  # noqa: NPY002
     first, again, other = (degrade(clean, "light", np.random.default_rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.pixels, again.pixels)
     assert (first.pixels != other.pixels).any()
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+    heavy = [degrade(clean, "heavy", np.random.default_rng(seed)).pixels for seed in (4, 4)]
+    np.testing.assert_array_equal(*heavy)
+    assert not list(tmp_path.iterdir())  # pages of one set stay out of the next
     with pytest.raises(InputError, match="degrade burnt: accepted: none, light, medium, heavy"):
         degrade(clean, "burnt", np.random.default_rng(0))

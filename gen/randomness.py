@@ -59,7 +59,7 @@ class Stream(IntEnum):
     FLOW_DROP = 43
     """What its conditions lose."""
     BEAT = 45
-    """The vector that a beat's form is drawn from; other tries and forms take numbers 1000 and 100 further on."""
+    """The vector that a beat's form is drawn from; other tries, forms and candidates add 1000, 100 and 10."""
     CRITERIA = 46
     """Which criteria of its findings a generated beat is held to."""
     FINDINGS = 47

@@ -115,11 +115,12 @@ def _chosen(
 ) -> np.ndarray:
     """(n, WIDTH) vectors of one try: of prevailing beats with findings, one of several, see `findings.choose`."""
     reader, own = network.code.findings, FORMS[int(form[0])] == "own"
-    first = Stream.BEAT + 1000 * attempt + 100 * int(form[0])
+    tries = 1000 * attempt
     said = [reader.asked(condition) if own else {} for condition in asked]
     rows = [k for k, each in enumerate(said) if each]
 
     def draw(places: list[int], number: int) -> np.ndarray:
+        beyond = tries + 100 * int(form[0]) + 10 * number
         out = draw_vectors(
             network,
             collate([asked[k] for k in places]),
@@ -127,7 +128,7 @@ def _chosen(
             reference[places],
             seeds[places],
             negative=None if negative is None else collate([negative] * len(places)),
-            stream=first + number,
+            stream=Stream.BEAT + beyond,
             **given,
         )
         return out.double().numpy().clip(-FARTHEST, FARTHEST)
@@ -137,6 +138,6 @@ def _chosen(
         return out
     candidates = np.stack([out[rows], *(draw(rows, k) for k in range(1, CANDIDATES))], axis=1)
     likely = np.stack([reader.log_likelihood(each, said[row]) for each, row in zip(candidates, rows, strict=True)])
-    uniform = seeded_uniform((CANDIDATES,), seeds[rows], stream=Stream.FINDINGS + 1000 * attempt)
+    uniform = seeded_uniform((CANDIDATES,), seeds[rows], stream=Stream.FINDINGS + tries)
     out[rows] = candidates[np.arange(len(rows)), choose(likely, uniform.double().numpy())]
     return out

@@ -60,7 +60,7 @@ def test_numbers_stay_what_they_were():
     assert {s.name: int(s) for s in Stream} | {} == {
         "NOISE": 0, "NOISE_CHOICE": 1, "TIME": 3, "CONDITIONS": 11, "NUMBERS": 12, "BASE": 13, "CROP": 14,
         "GENERATION": 21, "WHOLE": 22, "IMPUTED": 23, "MASK": 24, "ANATOMY": 31, "MOTION": 32,
-        "FLOW_NOISE": 41, "FLOW_TIME": 42, "FLOW_DROP": 43, "BEAT": 45, "CRITERIA": 46,
+        "FLOW_NOISE": 41, "FLOW_TIME": 42, "FLOW_DROP": 43, "BEAT": 45, "CRITERIA": 46, "FINDINGS": 47,
     }  # fmt: skip
     seeds = torch.from_numpy(sample_seeds(np.array([0, 5]), 7))
     # Known values, drawn before streams had names.

@@ -131,6 +131,7 @@ SCRIPT = """
 import os, signal, sys
 sys.path[:0] = [{root!r}, {here!r}]
 import test_synthesis as t
+from gen.engines.engine import Engine
 done = 0
 def generate(block):
     global done
@@ -138,7 +139,7 @@ def generate(block):
     if done > {blocks}:
         os.kill(os.getpid(), signal.SIGKILL)
     return t.generate(block)
-t.synthesize(t.plan(format={format!r}), generate, {out!r}, engine=t.Engine(workers=1))
+t.synthesize(t.plan(format={format!r}), generate, {out!r}, engine=Engine(workers=1))
 """
 
 

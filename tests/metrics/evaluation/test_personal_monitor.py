@@ -39,6 +39,7 @@ def world(rng):
     return sets
 
 
+@pytest.mark.slow  # trains a classifier for each setting
 def test_what_only_the_person_can_teach_is_learned_from_twins(rng):
     ways = {name: WAYS[name] for name in ("general", "longer", "stranger's twins", "twins")}
     lasting = replace(SMALL, lr=2e-2, steps=60)

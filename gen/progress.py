@@ -106,6 +106,10 @@ class Progress:
 
         return tell
 
+    def after(self, before: float) -> Callable[[float], None]:
+        """`update` for one of several loops under one bar: ``before`` were done by those before it."""
+        return lambda done: self.update(before + done)
+
     def say(self, text: str) -> None:
         """Print one line at once, above a bar."""
         if self._ended.is_set() and self._bar is None and self._thread is None:

@@ -74,9 +74,12 @@ def code_of(examples: Sequence[BeatExample], hearts: Sequence[BeatExample], agre
     covariance /= np.trace(covariance)
     values, vectors = np.linalg.eigh(covariance)
     code.set_variation(agreement.mean, agreement.quiet, vectors * np.sqrt(np.maximum(values, 0)), BREATHING)
-    # The second wording is that of the codes, see `diffusion.training.examples.texts_of_row`.
+    # The second wording is that of the codes, see `diffusion.training.examples.texts_of_row`. What a recording does not
+    # have tells nothing of its findings.
     stated = [set() if (text := e.texts[1]) is None else text.codes(possible=False) for e in examples]
-    code.findings.fit(np.stack([code.vector(e.own, e.habits) for e in examples]), stated)
+    known = [code.mask(e.has_p, e.habits is not None) for e in examples]
+    told = [np.where(mask, code.vector(e.own, e.habits), 0.0) for e, mask in zip(examples, known, strict=True)]
+    code.findings.fit(np.stack(told), stated)
     return code
 
 
@@ -146,10 +149,10 @@ class _Beats(OfCache[BeatRecipe], Job[BeatRecipe]):
                 rests.append(rest.astype(np.float32))
                 quiet.append(agreeing.astype(np.float32))
             seen = len(train)
-            for example, *_ in recorded_beats(self.cache, val, progress=lambda done: bar.update(seen + done)):
+            for example, *_ in recorded_beats(self.cache, val, progress=bar.after(seen)):
                 held.append(example)
             seen += len(val)
-            for example in simulated_beats(count, seed=self._hearts_seed, progress=lambda n: bar.update(seen + n)):
+            for example in simulated_beats(count, seed=self._hearts_seed, progress=bar.after(seen)):
                 if not said(example.texts[2]) & set(without):
                     hearts.append(example)
         sets = {"train": examples, "val": held, "hearts": hearts}

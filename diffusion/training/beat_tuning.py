@@ -6,7 +6,7 @@ of Ruiz et al. 2023, "DreamBooth"), and by a change of low rank (`gen.training.a
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +126,7 @@ class _Tune(OfCache[BeatTuning], Job[BeatTuning]):
         with Progress("measuring beats of recordings", sum(map(len, rows))) as bar:
             done = 0
             for name, part in zip(_PARTS, rows, strict=True):
-                before = done
-                for example, *_ in recorded_beats(self.cache, part, progress=partial(_further, bar, before)):
+                for example, *_ in recorded_beats(self.cache, part, progress=bar.after(done)):
                     sets[name].append(diagnostic(example))
                 done += len(part)
             bar.say(f"beats of {len(sets['train'])} recordings to learn from, {len(sets['val'])} to choose by")
@@ -168,10 +167,6 @@ class _Tune(OfCache[BeatTuning], Job[BeatTuning]):
 
     def checkpoint_config(self, model: torch.nn.Module) -> dict[str, Any]:
         return {**config_of(model), "pipeline": "synthesize"}
-
-
-def _further(bar: Progress, before: int, done: int) -> None:
-    bar.update(before + done)
 
 
 _PARTS = ("train", "val")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ class _Change(Job[ChangeRecipe]):
             done = 0
             for name, (hearts, cohort) in zip(self.leaves, wanted, strict=True):
                 if not (self.out / name).is_file():
-                    pairs = simulated_pairs(hearts, seed=cohort, progress=partial(further, bar, done))
+                    pairs = simulated_pairs(hearts, seed=cohort, progress=bar.after(done))
                     write_pairs(list(pairs), self.out / name)
                 done += hearts
 
@@ -108,11 +108,6 @@ class _Change(Job[ChangeRecipe]):
         rows = rows_of(self.pairs[1], network, variants=0, seed=0)
         unit = network.scale.numpy()
         return validator(ChangeRows(rows.beat, rows.own, rows.target, (rows.change / unit).clip(-8, 8), rows.mask))
-
-
-def further(bar: Progress, before: int, done: int) -> None:
-    """Note how far the second of several loops under one bar is."""
-    bar.update(before + done)
 
 
 def validator(rows: ChangeRows) -> Callable[[torch.nn.Module], dict[str, float]]:

@@ -8,7 +8,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import torch
 from diffusion.checkpoints import INDEX, is_beats
 from diffusion.training.beat_sets import BeatExample, recorded_beats, said
 from diffusion.twin.beat_change import BeatChange
-from diffusion.twin.change_recipe import DECLARED, further, validator
+from diffusion.twin.change_recipe import DECLARED, validator
 from diffusion.twin.change_sets import (
     ChangePair,
     ChangeRows,
@@ -123,7 +123,7 @@ class _Tune(OfCache[TwinTuning], Job[TwinTuning]):
                 done = 0
                 for name, file, part in zip(names, _OWN, rows, strict=True):
                     repeated = _repeated(self.cache.table, part)
-                    found = recorded_beats(self.cache, repeated, progress=partial(further, bar, done))
+                    found = recorded_beats(self.cache, repeated, progress=bar.after(done))
                     pairs = pairs_of([example for example, *_ in found])
                     done += len(part)
                     bar.say(f"{name}: {len(pairs)} pairs of recordings of one person in different conditions")

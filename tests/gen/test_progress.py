@@ -62,6 +62,12 @@ def test_a_callback_takes_what_functions_report():
     Progress("records", 10).callback()(3)
 
 
+def test_later_loops_go_on_where_earlier_ones_ended():
+    bar = Progress("two loops", 10)
+    bar.after(6)(3)
+    assert bar.done == 9
+
+
 def test_one_line_can_be_said_at_once_and_nothing_by_the_silent():
     out = io.StringIO()
     with Progress("x", stream=out, first_s=60) as bar:

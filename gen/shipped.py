@@ -1,4 +1,4 @@
-"""Where the weights that come with the suite are: beside the code, or in the package ``physiogen-weights``.
+"""Where the weights that come with the suite are: beside the code of the package that they belong to.
 
 shipped("diffusion", "default")       # the folder diffusion/weights/default
 checkpoint("default", "diffusion")    # the same, where a user may give a folder of their own instead
@@ -10,36 +10,21 @@ from pathlib import Path
 
 from gen.records import InputError
 
-#: The package of weights alone: PACKAGE/NAME below it, as PACKAGE/weights/NAME beside the code.
-PACKAGE = "physiogen_weights"
-_INSTALL = "pip install physiogen-weights"
-
-
-def places(package: str) -> list[Path]:
-    """Folders that may hold a package's weights, the first one first: beside its code, and in the package of weights.
-
-    Args:
-        package: of the code, such as ``diffusion``.
-    """
-    found = find_spec(package)
-    beside = [Path(place) / "weights" for place in (found.submodule_search_locations or ())] if found else []
-    apart = find_spec(PACKAGE)
-    return beside + [Path(place) / package for place in (apart.submodule_search_locations or ())] if apart else beside
-
 
 def shipped(package: str, name: str = "") -> Path:
-    """The folder of shipped weights.
+    """The folder of shipped weights, whether it is there or not.
 
     Args:
         package: that they belong to.
         name: of the weights, such as ``default`` or ``twin/change``; empty for the folder of all.
 
-    Returns:
-        The first place where they are; where they are nowhere, the one beside the code, so that what loads them says
-        what is missing.
+    Raises:
+        ModuleNotFoundError: no such package.
     """
-    candidates = places(package)
-    return next((place / name for place in candidates if (place / name).is_dir()), candidates[0] / name)
+    found = find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise ModuleNotFoundError(f"no package {package!r}", name=package)
+    return Path(next(iter(found.submodule_search_locations))) / "weights" / name
 
 
 def checkpoint(text: str | Path, package: str, names: Mapping[str, str]) -> Path:
@@ -59,7 +44,9 @@ def checkpoint(text: str | Path, package: str, names: Mapping[str, str]) -> Path
     if str(text) in names:
         found = shipped(package, names[str(text)])
         if not found.is_dir():
-            raise InputError(f"{text}: these weights are not installed; {_INSTALL}")
+            raise InputError(
+                f"{text}: these weights are not in {found}; accepted: a checkpoint's folder such as RUN/best"
+            )
         return found
     accepted = f"accepted: {', '.join(sorted(names))} (shipped), or a checkpoint's folder such as RUN/best"
     raise InputError(f"{text}: {'no config.json in it' if folder.is_dir() else 'no such weights'}; {accepted}")

@@ -1,15 +1,12 @@
 """What a large set costs, measured and by arithmetic: ``physiogen evaluate bulk --number 1000 --number 20000``."""
 
-import subprocess
 import sys
 import tempfile
-import time
-from contextlib import suppress
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 from gen.engines import cores
+from gen.evaluation.cost import cost_of
 from gen.evaluation.settings import Bulk
 from gen.evaluations import Progress
 from gen.files import remove
@@ -18,53 +15,12 @@ from gen.results import Data, Node, Results, Value
 
 #: Sets and machines of the estimates.
 SETS, CORES = (1_000_000, 10_000_000), (2, 64, 1024)
-_POLL_S, _MIB, _GIB = 0.25, 2**20, 2**30
+_MIB, _GIB = 2**20, 2**30
 #: Findings, one after the other, so that the set is no repetition of one.
 FINDINGS = (
     "sinus rhythm", "atrial fibrillation", "left bundle branch block", "inferior myocardial infarction",
     "sinus bradycardia, first degree AV block", "left ventricular hypertrophy", "premature ventricular complexes",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a command took: seconds by the clock, and peak memory (PSS) of all its processes in bytes."""
-
-    seconds: float
-    peak: int
-
-
-def cost_of(words: list[str]) -> Cost:
-    """Run a command to its end and watch all its processes.
-
-    Raises:
-        InputError: it does not end well.
-    """
-    start, peak = time.perf_counter(), 0
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=log)
-        while process.poll() is None:
-            peak = max(peak, memory_of(process.pid))
-            time.sleep(_POLL_S)
-        seconds = time.perf_counter() - start
-        log.seek(0)
-        said = log.read().decode(errors="replace").strip()
-    if process.returncode:
-        raise InputError(f"{' '.join(words[2:])}: ended with status {process.returncode}: {said[-200:]}")
-    return Cost(seconds, peak)
-
-
-def memory_of(process: int) -> int:
-    """Bytes of a process and all below it; what they share counts once."""
-    total, left = 0, [process]
-    while left:
-        place = Path("/proc") / str(left.pop())
-        with suppress(OSError):
-            lines = (place / "smaps_rollup").read_text().splitlines()
-            total += sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-            for thread in (place / "task").iterdir():
-                left += [int(child) for child in (thread / "children").read_text().split()]
-    return total
 
 
 def run(settings: Bulk, progress: Progress) -> Results:
@@ -88,7 +44,10 @@ def run(settings: Bulk, progress: Progress) -> Results:
                 out = Path(place) / "set"
                 words = [sys.executable, "-m", "physiogen", "synthesize", "--conditions", str(table), "-n", str(number)]
                 words += ["--engine", engine, "--workers", str(workers)]
-                cost = cost_of([*words, "--format", format, "--out", str(out)])
+                words += ["--format", format, "--out", str(out)]
+                cost = cost_of(words)
+                if cost.status:
+                    raise InputError(f"{' '.join(words[2:])}: ended with status {cost.status}: {cost.said}")
                 size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
                 remove(out)
                 measured[f"{number:,} as {name}"] = {

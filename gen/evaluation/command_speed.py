@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from gen.evaluation.long_recordings import Cost, cost_of
+from gen.evaluation.cost import Cost, cost_of
 from gen.evaluation.settings import Speed
 from gen.evaluations import Progress
 from gen.io import write
@@ -90,7 +90,7 @@ def _timed(name: str, words: dict[str, str], folder: Path, settings: Speed, prog
         if "beside" in costs:
             node[f"{label}, beside"] = Value(middle("beside", of), unit="s", better="lower")
             node[f"{label}: times as fast"] = Value(middle("beside", of) / middle("here", of), better="higher")
-    node["peak memory"] = Value(middle("here", lambda cost: 1024 * cost.peak_gib), unit="MiB", better="lower")
+    node["peak memory"] = Value(middle("here", lambda cost: cost.peak / 2**20), unit="MiB", better="lower")
     return node
 
 

@@ -1,19 +1,19 @@
 """A day of one lead through the commands: ``physiogen evaluate long-recordings --hours 24``.
 
-Every command runs in a process of its own, whose peak memory and processor time the system tells. With
+Every command runs in processes of its own, whose peak memory and processor time are watched. With
 ``--killed-hours`` a shorter recording is worked on by a process that is killed behind its first note and by the same
 command again, and the result compared with that of an undisturbed run, byte by byte.
 """
 
-import json
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from gen.evaluation.cost import cost_of
 from gen.evaluation.settings import LongRecordings
 from gen.evaluations import Progress
 from gen.io.stream import WfdbStream
@@ -30,22 +30,7 @@ COMMANDS = {
     "cmr": ["cmr", "{file}", "--samples", "2", "--format", "npz", "--out", "{out}"],
 }
 _POLL_S = 0.02
-_LAUNCHER = """
-import json, os, subprocess, sys
-process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-_, status, used = os.wait4(process.pid, 0)
-print(json.dumps([os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss]))
-"""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a process took, and its exit status."""
-
-    status: int
-    seconds: float
-    cpu_s: float
-    peak_gib: float
+_GIB = 2**30
 
 
 def write_recording(path: Path, hours: float, *, lead: str, fs_hz: float, seed: int) -> None:
@@ -62,16 +47,6 @@ def command_of(name: str, file: Path, out: Path) -> list[str]:
     """The words of a command on a file."""
     words = [word.format(file=file, out=out) for word in COMMANDS[name]]
     return [sys.executable, "-m", "physiogen", *words]
-
-
-def cost_of(words: list[str]) -> Cost:
-    """Run a process to its end."""
-    start = time.perf_counter()
-    # Started by a small process: a child takes over the peak memory of the one that starts it.
-    done = subprocess.run([sys.executable, "-c", _LAUNCHER, *words], capture_output=True, text=True, check=True)
-    status, cpu_s, peak = json.loads(done.stdout)
-    scale = 2**30 if sys.platform == "darwin" else 2**20
-    return Cost(int(status), time.perf_counter() - start, float(cpu_s), float(peak) / scale)
 
 
 def killed(words: list[str], folder: Path, *, notes: int = 1) -> bool:
@@ -127,9 +102,9 @@ def _whole(settings: LongRecordings, name: str, folder: Path, progress: Progress
     cost = cost_of(words)
     if cost.status:
         raise InputError(f"{name}: ended with status {cost.status} ({' '.join(words[2:])})")
-    progress(f"{name}: {cost.peak_gib:.2f} GiB, {cost.cpu_s:.0f} s of processor time")
+    progress(f"{name}: {cost.peak / _GIB:.2f} GiB, {cost.cpu_s:.0f} s of processor time")
     return {
-        "peak memory": Value(cost.peak_gib, unit="GiB", better="lower"),
+        "peak memory": Value(cost.peak / _GIB, unit="GiB", better="lower"),
         "processor time": Value(cost.cpu_s, unit="s", better="lower"),
         "time": Value(cost.seconds, unit="s", better="lower"),
         "recording / processor time": Value(settings.hours * 3600 / cost.cpu_s, better="higher"),

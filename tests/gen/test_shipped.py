@@ -1,4 +1,4 @@
-"""Weights by name: beside the code or in a package of weights alone, or a folder of one's own."""
+"""Weights by name, beside the code, or a folder of one's own."""
 
 import importlib
 import sys
@@ -13,24 +13,22 @@ NAMES = {"default": "one", "other": "two"}
 
 @pytest.fixture
 def code(tmp_path, monkeypatch):
-    """A package with weights ``one`` beside its code, and a package of weights alone with ``one`` and ``two``."""
-    apart = tmp_path / "site" / shipped.PACKAGE
-    for folder in (tmp_path / "site/somecode/weights/one", apart / "somecode/one", apart / "somecode/two"):
-        folder.mkdir(parents=True)
-        (folder / "config.json").write_text("{}")
+    """A package with weights ``one`` beside its code."""
+    folder = tmp_path / "site/somecode/weights/one"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
     (tmp_path / "site/somecode/__init__.py").touch()
-    (apart / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path / "site")
-    for name in ("somecode", shipped.PACKAGE):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delitem(sys.modules, "somecode", raising=False)
     importlib.invalidate_caches()
     return tmp_path / "site"
 
 
-def test_weights_beside_the_code_win_and_those_apart_are_found(code):
+def test_weights_are_found_beside_the_code(code):
     assert shipped.shipped("somecode", "one") == code / "somecode/weights/one"
-    assert shipped.shipped("somecode", "two") == code / shipped.PACKAGE / "somecode/two"
-    assert shipped.checkpoint("other", "somecode", NAMES) == code / shipped.PACKAGE / "somecode/two"
+    assert shipped.checkpoint("default", "somecode", NAMES) == code / "somecode/weights/one"
+    with pytest.raises(ModuleNotFoundError, match="no package 'nocode'"):
+        shipped.shipped("nocode", "one")
 
 
 def test_a_folder_of_ones_own_is_taken_as_it_is(code, tmp_path):
@@ -45,7 +43,7 @@ def test_what_is_neither_is_refused_with_the_names(code, tmp_path):
         shipped.checkpoint("nope", "somecode", NAMES)
     with pytest.raises(InputError, match=r"no config\.json in it"):
         shipped.checkpoint(tmp_path, "somecode", NAMES)
-    with pytest.raises(InputError, match="not installed; pip install physiogen-weights"):
+    with pytest.raises(InputError, match=r"third: these weights are not in .*somecode/weights/three; accepted: "):
         shipped.checkpoint("third", "somecode", {"third": "three"})
 
 

@@ -165,6 +165,30 @@ def short_names(locations: Sequence[str | Path]) -> list[str]:
     return [f"{name} ({names[:k].count(name) + 1})" if names.count(name) > 1 else name for k, name in enumerate(names)]
 
 
+def named_paths(texts: Sequence[str], accepted: str) -> dict[str, Path]:
+    """Paths by name, of words ``NAME=PATH``.
+
+    Args:
+        texts: the words, in the order that is kept.
+        accepted: what a path may be, for the message.
+
+    Raises:
+        InputError: not of that form, a name twice or with a slash in it, or nothing at a path.
+    """
+    out: dict[str, Path] = {}
+    for text in texts:
+        name, sign, path = text.partition("=")
+        if not (sign and name and path) or "/" in name:
+            raise InputError(f"{text}: accepted: NAME=PATH, {accepted}")
+        if name in out:
+            raise InputError(f"{text}: a name is given twice; accepted: every name once")
+        out[name] = Path(path)
+    for name, source in out.items():
+        if not source.exists():
+            raise InputError(f"{name}={source}: no such file or folder; accepted: NAME=PATH, {accepted}")
+    return out
+
+
 @dataclass(frozen=True)
 class Setting:
     """One field of settings, as the command line and its checks need it.

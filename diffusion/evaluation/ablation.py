@@ -5,7 +5,7 @@ hearts with the same seed, or ``NAME=FILE.json``, what ``physiogen evaluate twin
 results of each folder are kept in STORE/NAME.json and are not computed again while weights and settings are the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from diffusion.evaluation.settings import Ablation, Twins
 from gen.card import validation_metrics
 from gen.checkpoint import checkpoint_digest, load_checkpoint
-from gen.evaluations import Progress
+from gen.evaluations import Progress, named_paths
 from gen.records import InputError
 from gen.results import Node, Results, Value
 
@@ -96,7 +96,7 @@ _PATHS = ("base_path", "text_path")
 
 def run(settings: Ablation, progress: Progress) -> Results:
     """The table of all pipelines."""
-    named = _named(settings.pipelines)
+    named = named_paths(settings.pipelines, "RUN/pipeline or results (.json)")
     rows: dict[str, Results] = {}
     for name, source in named.items():
         store = settings.store / f"{name}.json" if settings.store else None
@@ -110,18 +110,3 @@ def run(settings: Ablation, progress: Progress) -> Results:
 
 def _digests(found: Results) -> dict[str, str]:
     return dict(found.settings.get("weights") or {})
-
-
-def _named(texts: Sequence[str]) -> dict[str, Path]:
-    out: dict[str, Path] = {}
-    for text in texts:
-        name, sign, path = text.partition("=")
-        if not (sign and name and path) or "/" in name:
-            raise InputError(f"{text}: accepted: NAME=FOLDER or NAME=FILE.json")
-        if name in out:
-            raise InputError(f"{text}: a name is given twice; accepted: every name once")
-        out[name] = Path(path)
-    for name, source in out.items():
-        if not source.exists():
-            raise InputError(f"{name}={source}: no such file or folder; accepted: RUN/pipeline, or results (.json)")
-    return out

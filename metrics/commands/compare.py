@@ -52,17 +52,11 @@ def compare(
 
 
 def _named(texts: list[str]) -> dict[str, Path]:
-    out: dict[str, Path] = {}
-    for text in texts:
-        name, sign, path = text.partition("=")
-        if not (sign and name and path) or name in out:
-            raise InputError(f"{text}: accepted: NAME=REPORT, every name once")
-        out[name] = Path(path)
-        if not out[name].exists():
-            raise InputError(f"{text}: no such file or folder; accepted: NAME=REPORT")
-    if len(out) < 2:
+    from gen.evaluations import named_paths
+
+    if len(texts) < 2:
         raise InputError(f"{' '.join(texts)}: one report; accepted: two or more")
-    return out
+    return named_paths(texts, "reports of benchmark or results files")
 
 
 def _is_results(path: Path) -> bool:
@@ -80,14 +74,11 @@ def _pair(named: Mapping[str, Path]) -> tuple[str, dict[str, Any]]:
 
 
 def _board(named: Mapping[str, Path], figures: str | None) -> tuple[str, dict[str, Any]]:
-    from metrics.report.leaderboard import FIGURES, leaderboard
+    from metrics.report.leaderboard import chosen_figures, leaderboard
     from metrics.report.write import read_report
 
     reports = {name: read_report(path) for name, path in named.items()}
-    known = {figure for report in reports.values() for figure in report["metrics"]}
-    chosen = figures.split(",") if figures else [figure for figure in FIGURES if figure in known]
-    if not chosen:
-        raise InputError(f"--figures: none of the usual ones is there; accepted: {', '.join(sorted(known))}")
+    chosen = chosen_figures(reports, figures)
     text = leaderboard(reports, chosen)
     facts = {name: {key: report["metrics"].get(key) for key in chosen} for name, report in reports.items()}
     return text + "\n", facts

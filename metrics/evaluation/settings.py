@@ -49,6 +49,26 @@ class BeatVariability(Evaluation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fidelity(Evaluation):
+    """Reports of `physiogen benchmark` as one table: several sets against the same recordings, and their floor.
+
+    A line for each set, or for each measure where more measures than sets are asked for. The floor is what two halves
+    of the recordings score against each other, at half their number: a distance is compared with it at the same number
+    only, which stands in a column of its own where one report is given.
+    """
+
+    name = "fidelity"
+    function = "metrics.evaluation.fidelity:run"
+    needs = "reports of physiogen benchmark"
+    example = "ours=REPORT1 simulated=REPORT2 --figures fid,coverage,two_sample_auroc"
+
+    reports: tuple[str, ...] = setting(
+        "report.json of benchmark, or the folder that holds it", positional=True, metavar="NAME=PATH"
+    )
+    figures: str | None = setting("names of figures by comma; the usual ones by default", None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Paper(Evaluation):
     """Pictures of paper ECGs: what a plain digitiser reads back from the truth's boxes, and pictures per second.
 

@@ -34,15 +34,8 @@ def leaderboard(reports: Mapping[str, Mapping[str, Any]], figures: Sequence[str]
     Raises:
         InputError: the reports judge against other real records, or none of them has a figure of that name.
     """
-    against = {name: report["settings"]["sets"]["real"]["digest"] for name, report in reports.items()}
-    first = next(iter(against))
-    for name, digest in against.items():
-        if digest != against[first]:
-            raise InputError(f"{name}: other real records than {first}; accepted: reports on the same real set")
-    for figure in figures:
-        if not any(figure in report["metrics"] for report in reports.values()):
-            known = ", ".join(reports[first]["metrics"])
-            raise InputError(f"figure {figure!r}: in none of the reports; accepted: {known}")
+    same_recordings(reports)
+    check_figures(reports, figures)
     lines = [f"| system | n | {' | '.join(figures)} |", "|---" * (len(figures) + 2) + "|"]
     floors = [_floor(reports, figure) for figure in figures]
     if any(floors):
@@ -52,6 +45,45 @@ def leaderboard(reports: Mapping[str, Mapping[str, Any]], figures: Sequence[str]
         cells = [_cell(report["metrics"].get(figure, {})) for figure in figures]
         lines.append(f"| {name} | {count} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def same_recordings(reports: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse reports that judge against other real records than the first.
+
+    Raises:
+        InputError: one does.
+    """
+    against = {name: report["settings"]["sets"]["real"]["digest"] for name, report in reports.items()}
+    first = next(iter(against))
+    for name, digest in against.items():
+        if digest != against[first]:
+            raise InputError(f"{name}: other real records than {first}; accepted: reports on the same real set")
+
+
+def check_figures(reports: Mapping[str, Mapping[str, Any]], figures: Sequence[str]) -> None:
+    """Refuse names of figures that no report holds.
+
+    Raises:
+        InputError: one is unknown.
+    """
+    for figure in figures:
+        if not any(figure in report["metrics"] for report in reports.values()):
+            known = ", ".join(next(iter(reports.values()))["metrics"])
+            raise InputError(f"figure {figure!r}: in none of the reports; accepted: {known}")
+
+
+def chosen_figures(reports: Mapping[str, Mapping[str, Any]], words: str | None) -> list[str]:
+    """Figures named by comma, or the usual ones that any of the reports holds.
+
+    Raises:
+        InputError: an unknown name, or none of the usual ones is there.
+    """
+    known = {figure for report in reports.values() for figure in report["metrics"]}
+    chosen = words.split(",") if words else [figure for figure in FIGURES if figure in known]
+    if not chosen:
+        raise InputError(f"--figures: none of the usual ones is there; accepted: {', '.join(sorted(known))}")
+    check_figures(reports, chosen)
+    return chosen
 
 
 def _floor(reports: Mapping[str, Mapping[str, Any]], figure: str) -> str:

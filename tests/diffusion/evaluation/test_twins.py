@@ -170,7 +170,7 @@ def test_figures_of_twins_by_the_command(twin_folder, tmp_path):
 @pytest.mark.parametrize(
     ("pipelines", "words"),
     [
-        (["x"], "x: accepted: NAME=FOLDER or NAME=FILE.json"),
+        (["x"], "x: accepted: NAME=PATH"),
         (["a=/nowhere"], "a=/nowhere: no such file or folder"),
         (["a=1.json", "a=2.json"], "a name is given twice"),
     ],

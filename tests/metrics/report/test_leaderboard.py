@@ -85,7 +85,7 @@ def test_what_cannot_be_compared_is_one_line(folders, capsys):
         ([x, f"x={folders / 'y'}"], "every name once"),
         ([x, f"n={folders / 'none'}"], "no such file or folder"),
         ([x], "accepted: two or more"),
-        ([str(folders / "x"), y], "accepted: NAME=REPORT"),
+        ([str(folders / "x"), y], "accepted: NAME=PATH"),
         ([x, f"r={folders / 'r.json'}"], "accepted: one kind"),
         ([f"r={folders / 'r.json'}", f"s={folders / 's.json'}"], "accepted: those of one evaluation"),
         ([x, y, "--figures", "nothing"], "in none of the reports"),

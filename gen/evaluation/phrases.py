@@ -3,7 +3,8 @@
 A table has columns ``language,text,expected``; ``expected`` is codes apart by blanks: ``-LVH`` denied, ``IMI?`` in
 doubt, ``IMI@inferior/old`` with wall and acuity, ``hr=72`` a number (hr, pr, qrs, qt, qtc, axis, age). A phrase is
 right where everything expected was read and nothing else; where nothing is expected, words have to be listed as
-unknown.
+unknown. Optional columns ``round`` and ``first`` say when a phrase was written and whether it was right when it was
+first tried, before anything was mended after it: `rounds`.
 """
 
 import csv
@@ -78,3 +79,18 @@ def score(table: Path) -> tuple[int, int, list[dict[str, str]]]:
         raise InputError(f"{table}: columns text and expected are missing; accepted: language, text, expected")
     wrong = [row for row in rows if not as_expected(read_text(row["text"]), row["expected"])]
     return len(rows), len(rows) - len(wrong), wrong
+
+
+def rounds(table: Path) -> dict[str, tuple[int, int, int]]:
+    """For each round of a table: phrases, those right when first tried, those right now; {} without these columns."""
+    _, _, wrong = score(table)
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not {"round", "first"} <= set(rows[0]):
+        return {}
+    missed = {row["text"] for row in wrong}
+    found: dict[str, tuple[int, int, int]] = {}
+    for row in rows:
+        n, first, now = found.get(row["round"], (0, 0, 0))
+        found[row["round"]] = (n + 1, first + (row["first"] == "yes"), now + (row["text"] not in missed))
+    return found

@@ -31,7 +31,7 @@ class Text(Evaluation):
     reports: Literal["human", "machine", "all"] = setting("which reports count", "human")
     likelihood: float = setting("least likelihood of a code", 0.0, least=0)
     errors: int = setting("show about that many reports with their differences (on stderr)", 0, least=0)
-    phrases: Path | None = setting("also a table of phrases: language, text, expected", None)
+    phrases: Path | None = setting("also a table of phrases: language, text, expected, round, first", None)
     ceiling: bool = setting("also a classifier that learns the codes from the words of folds 1-8", False)
 
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from gen.evaluation.phrases import score
+from gen.evaluation.phrases import rounds, score
 from gen.evaluation.settings import Text
 from gen.evaluations import Progress
 from gen.records import InputError
@@ -181,7 +181,17 @@ def run(settings: Text, progress: Progress) -> Results:
             shown[title]["micro-F1, classifier trained on folds 1-8"] = row["micro-F1"]
     if settings.phrases is not None:
         count, right, wrong = score(settings.phrases)
-        values["phrases"] = {"right": Value(right / max(1, count), n=count, better="higher")}
+        by_round = rounds(settings.phrases)
+        values["phrases"] = {
+            "all": {"right": _share(right, count)},
+            **{
+                f"round {name}": {
+                    "right when first tried": _share(first, n),
+                    "right": _share(now, n),
+                }
+                for name, (n, first, now) in by_round.items()
+            },
+        }
         for phrase in wrong[: settings.errors]:
             progress(f"phrase {phrase['text']!r}: not {phrase['expected'] or 'unknown'}")
     values["speed"] = {"reports": Value(len(labelled) / seconds, unit="per s", better="higher")}
@@ -195,6 +205,14 @@ def run(settings: Text, progress: Progress) -> Results:
         notes=[f"Codes of likelihood {settings.likelihood:g} or more, or unstated."],
         headline=[f"levels/{title}/micro-F1" for title in LEVELS.values()],
     )
+
+
+def _share(right: int, n: int) -> Value:
+    """A share with Wilson's interval."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(right, n).proportion_ci(method="wilson")
+    return Value(right / n, low=interval.low, high=interval.high, n=n, better="higher")
 
 
 def _summary(counts: dict[str, Counts], n: int) -> dict[str, dict[str, Value]]:

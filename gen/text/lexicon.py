@@ -7,10 +7,12 @@ takes any ending. The empty meaning marks words that carry nothing here (article
 
 import csv
 import re
+import unicodedata
 from functools import cache
 from importlib.resources import files
 
-_FOLD = str.maketrans({"ä": "a", "ö": "o", "ü": "u", "å": "a", "é": "e", "è": "e", "ß": "ss", "æ": "a", "ø": "o"})
+_FOLD = str.maketrans({"ß": "ss", "æ": "a", "ø": "o", "œ": "o", "’": "'"})
+_MARKS = re.compile("[\u0300-\u036f]")
 _DIGRAPH = re.compile(r"([aou])e")
 #: Words shorter than this are never corrected: one letter turns "ant" into "and", "LAFB" into "LPFB".
 MIN_FUZZY, MIN_FUZZY_2 = 6, 10
@@ -24,8 +26,11 @@ Meanings = tuple[str, ...]
 
 
 def fold(word: str) -> str:
-    """Lower case without umlauts; ``ä`` = ``ae`` = ``a``, so that German, Swedish and ASCII spellings meet."""
-    return _DIGRAPH.sub(r"\1", word.lower().translate(_FOLD))
+    """Lower case without accents; ``ä`` = ``ae`` = ``a``, so that spellings with accents and in ASCII meet."""
+    plain = word.lower().translate(_FOLD)
+    if not plain.isascii():
+        plain = _MARKS.sub("", unicodedata.normalize("NFD", plain))
+    return _DIGRAPH.sub(r"\1", plain)
 
 
 def read_table(name: str) -> list[dict[str, str]]:

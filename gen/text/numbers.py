@@ -10,7 +10,9 @@ NUMBERS = (*QUANTITIES.values(), "age")
 _INTERVALS = frozenset({"pr", "qrs", "qt", "qtc"})
 _NAMES = QUANTITIES | _AGE
 #: Words that may stand between a quantity and its number.
-_BETWEEN = frozenset({"or", "and", ",", "prolonged", "wide", "deviation", "short", "ventricular", "possible", "qrs"})
+_BETWEEN = frozenset(
+    {"or", "and", ",", "prolonged", "wide", "deviation", "short", "ventricular", "possible", "qrs", "normal", "at"}
+)
 _UNITS = frozenset({"unit_bpm", "unit_min", "unit_ms", "unit_s", "unit_deg", "degree", "beat"})
 _MAX_BETWEEN = 3
 
@@ -28,7 +30,9 @@ def take_numbers(tokens: list[Token], text: str = "") -> tuple[list[Token], dict
     while position < len(tokens):
         token = tokens[position]
         if token.value is not None:
-            if position not in used and token.meaning != OPEN:
+            if token.meaning == OPEN:
+                _skip_units(tokens, position + 1, used)
+            elif position not in used:
                 _by_unit(tokens, position, found, used)
                 if position not in used:
                     _after_rhythm(tokens, position, found, used)
@@ -45,7 +49,10 @@ def take_numbers(tokens: list[Token], text: str = "") -> tuple[list[Token], dict
 OPEN = "#open"
 _RANGE = re.compile(r"\s*(?:[-–—~]|to|bis|till|a|à|tot)\s*", re.IGNORECASE)
 #: Words of a rhythm, after which a bare number is its rate ("NSR 72", "AF @ 142").
-_RHYTHMS = frozenset({"rhythm", "sinus", "tachycardia", "bradycardia", "fibrillation", "flutter"})
+_RHYTHMS = frozenset(
+    {"rhythm", "sinus", "tachycardia", "bradycardia", "fibrillation", "flutter", "escape", "pacemaker", "response"}
+)
+_CHAMBERS = frozenset({"atrial", "ventricular", "supraventricular", "junctional"})
 _RATES = (20.0, 350.0)
 
 
@@ -55,16 +62,29 @@ def _open(tokens: list[Token], text: str) -> None:
         if token.value is None:
             continue
         before = [t.meaning for t in tokens[max(0, k - 3) : k]]
+        atrial = any({"atrial", "hr"} == set(pair) for pair in (before[-2:], before[-3:-1]))
+        if atrial and (named := _ventricular(tokens, k)):
+            named.meaning = "hr"  # "atrial rate 280, ventricular 140"
         after = tokens[k + 1] if k + 1 < len(tokens) else None
         if after is not None and after.value is not None and _RANGE.fullmatch(text[token.end : after.start]):
             token.meaning = after.meaning = OPEN
-        elif before[-1:] == ["limit"] or before[-2:] == ["atrial", "hr"] or before[-3:-1] == ["atrial", "hr"]:
+        elif atrial or before[-1:] in (["limit"], ["atrial-rate"]) or before[-2:] == [OPEN, "and"]:
             token.meaning = OPEN
+
+
+def _ventricular(tokens: list[Token], index: int) -> Token | None:
+    """The word "ventricular" that a rate of the atria is followed by, where a number comes next."""
+    for one, other in zip(tokens[index + 1 : index + 6], tokens[index + 2 : index + 7], strict=False):
+        if one.meaning == "ventricular" and other.value is not None:
+            return one
+    return None
 
 
 def _after_rhythm(tokens: list[Token], index: int, found: dict[str, float], used: set[int]) -> None:
     """Take a bare number after the name of a rhythm for its rate."""
     place = index - 2 if index and tokens[index - 1].meaning == "at" else index - 1
+    if place > 0 and tokens[place].meaning in _CHAMBERS:  # "fibrilación auricular @ 110"
+        place -= 1
     value = tokens[index].value or 0.0
     unit = tokens[index + 1].meaning if index + 1 < len(tokens) else ""
     foreign = unit in ("degree", "unit_ms", "unit_s", "unit_deg", "year", "beat") or tokens[index].leads

@@ -18,13 +18,30 @@ from gen.text.phrases import longest, trie
 from gen.text.territory import INFARCT, INJURY, ISCHAEMIA, territory
 from gen.text.tokens import MAX_CHARS, Token, tokenise
 
+#: Words that speak of a finding: where no phrase takes them they are listed as not understood.
+_FINDINGS = frozenset({
+    "arrhythmia", "bundle", "block", "change", "conduction", "damage", "depression", "disease", "dissociation",
+    "disturbance", "ectopic", "elevation", "enlargement", "escape", "fascicular", "fibrillation", "hypertrophy",
+    "loss", "notched", "premature", "progression", "prolonged", "repolarisation", "strain", "voltage", "variant",
+})  # fmt: skip
 CONCEPTS = {"@MI": (INFARCT, "MI"), "@ISC": (ISCHAEMIA, "ISC_"), "@INJ": (INJURY, "INJ")}
 #: Statements that a wall or leads can belong to.
 LOCATABLE = {
     "@MI", "@ISC", "@INJ", "STE_", "STD_", "INVT", "LOWT", "NT_", "NST_", "NDT", "TAB_", "TPEAK", "BIPHT", "QWAVE",
     "QS", "ANEUR", "PRWP",
 }  # fmt: skip
-_ACUTE_TOO = {"@MI", "@ISC", "@INJ", "STE_", "STD_", *INFARCT.values(), *ISCHAEMIA.values(), *INJURY.values()}
+_ACUTE_TOO = {
+    "@MI",
+    "@ISC",
+    "@INJ",
+    "STE_",
+    "STD_",
+    "PERI",
+    "PE",
+    *INFARCT.values(),
+    *ISCHAEMIA.values(),
+    *INJURY.values(),
+}
 #: What stays true when a report says that it was: an infarct does not heal.
 _LASTING = frozenset({"@MI", "ANEUR", *INFARCT.values()})
 _SUBJECT_OF = dict.fromkeys(("INVT", "LOWT", "NT_", "TAB_", "NDT", "BIPHT", "TPEAK"), "t") | {
@@ -112,6 +129,10 @@ def _match(tokens: list[Token], text: str) -> tuple[list[Item], list[str]]:
     while position < len(tokens):
         token = tokens[position]
         name, length = longest(meanings, position, root)
+        if name == "!IGN" and token.meaning == "no":  # "no change of repolarisation" denies more than a change
+            beyond, further = (longest(meanings, position + k, root)[1] + k for k in (1, 2))
+            if beyond > max(length, further):
+                name, length = "!NEG", 1
         if length:
             start, end = token.start, max(t.end for t in tokens[position : position + length])
             if name.startswith("!SUBJ"):
@@ -128,7 +149,7 @@ def _match(tokens: list[Token], text: str) -> tuple[list[Item], list[str]]:
         items.append(_single(token))
         if token.meaning == ".":
             subject = ""
-        elif not token.meaning or token.value is not None:
+        elif not token.meaning or token.value is not None or token.meaning in _FINDINGS:
             unknown.append(text[token.start : token.end])
         position += 1
     return items, unknown
@@ -175,6 +196,8 @@ def _locate(items: list[Item]) -> None:
                 # "probably old infarct" doubts the infarct, "infarct, probably old" its age.
                 if item.value == "doubt" and target.start > item.start:
                     target.likelihood = min(target.likelihood, item.likelihood)
+            elif item.value == "doubt":
+                item.kind = "poss"
     for item in items:
         if item.kind == "statement" and item.leads and not item.locations:
             item.locations = territory(item.leads)

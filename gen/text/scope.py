@@ -42,6 +42,8 @@ def apply(items: "list[Item]") -> None:
         elif item.kind == "negpost":
             reached = _backward(items, index)
             _mark(items, reached if reached is not None else _forward(items, index, comma=True), 0)
+        elif item.kind == "gaveway":  # "converted to sinus rhythm" alone denies nothing
+            _mark(items, _backward(items, index), 0)
         elif item.kind == "gone":
             reached = _backward(items, index, comma=False)
             _mark(items, reached if reached is not None else _forward(items, index, comma=False), 0)
@@ -79,17 +81,32 @@ def past(items: "list[Item]", lasting: Collection[str]) -> list[tuple[int, int]]
         if item.kind == "former":  # "Z.n. Infarkt" is an old infarct that is there, "Z.n. Vorhofflimmern" is over
             said = _forward(items, index, comma=False)
             # "Previously noted LBBB has resolved" denies it; "previously flutter, now ..." needs its "now".
-            alone = item.value == "ifnow" and not any(o.kind == "now" for o in items[index : index + REACH])
-            if said is not None and (alone or _resolved(items, said)):
+            alone = item.value == "ifnow" and not _now(items, index)
+            if said is None and item.value == "ifnow" and (named := _backward(items, index, comma=False)) is not None:
+                item.kind = "ign"  # "FA connue, aujourd'hui ..." names it first
+                if not alone and items[named].value not in lasting:
+                    items[named].kind = "past"
+                    found.append((items[named].start, item.end))
+            elif said is not None and (alone or _resolved(items, said)):
                 item.kind = "ign"
             else:
                 item.kind = "old" if said is None or items[said].value in lasting else "hist"
         if item.kind != "hist":
             continue
+        named = _backward(items, index, comma=False)
+        if not item.value and named is not None and _forward(items, index, comma=False) is None:
+            if items[named].value in lasting:  # "AF by history" names it first
+                items[named].acuity = items[named].acuity or "old"
+            else:
+                items[named].kind = "past"
+                found.append((items[named].start, item.end))
+            continue
         end = item.end
         noise = 0
         for other in items[index + 1 : index + 1 + REACH]:
-            if other.kind == "statement":
+            if other.kind == "statement" and other.value in lasting and item.value != "kin":
+                other.acuity, noise = other.acuity or "old", 0
+            elif other.kind == "statement":
                 other.kind, end, noise = "past", other.end, 0
             elif other.kind == "noise":
                 noise += 1
@@ -99,6 +116,17 @@ def past(items: "list[Item]", lasting: Collection[str]) -> list[tuple[int, int]]
                 break
         found.append((item.start, end))
     return found
+
+
+def _now(items: "list[Item]", index: int) -> bool:
+    """Whether the sentence of an item says "now"."""
+    for step in (1, -1):
+        position = index + step
+        while 0 <= position < len(items) and abs(position - index) < REACH and items[position].kind != ".":
+            if items[position].kind == "now":
+                return True
+            position += step
+    return False
 
 
 def _resolved(items: "list[Item]", index: int) -> bool:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from gen.text.lexicon import chinese, lexicon
-from gen.text.turns import PATTERN, meanings_of
+from gen.text.turns import LIMITS, PATTERN, meanings_of
 
 #: Longest text that is read; a clinical report has hundreds of characters.
 MAX_CHARS = 20_000
@@ -13,18 +13,19 @@ _TOKEN = re.compile(
     r"""
     (?P<machine>\d\.\d\d\s{1,40}unbest\S{0,12}\s{1,5}bericht)       # a device's program version and "unconfirmed"
   | (?P<special>(?<!\w)(?:a\s?[-.]\s?v(?!\w)\.?|v\.\s?a\.|v\.\s?d\.|z\.\s?n\.|[rwch]/o(?!\w)|c/w(?!\w)|s/p(?!\w)
-        |1st|2nd|3rd|f\#r|non?-?q(?!\w)|[123]avb(?!\w)))
+        |1st|2nd|3rd|[123](?:er|e|[èe]re|[èe]me|[ºª]|[dr]o|ste|de)(?=\s+(?:degr|gra))|f\#r|non?-?q(?!\w)|[123]avb(?!\w)))
+  | (?P<sinus>(?-i:(?<!\w)RS)(?=\s(?:[àa@]\s?)?\d))              # ritmo sinusal, rythme sinusal; not the wave
   | (?P<turn>TURNS)
   | (?P<chest>(?<!\w)v\s?[1-6](?!\d)(?:\s?[-,/+&]\s?v?[1-6](?![\d/]))*)
   | (?P<limb>(?<!\w)(?a:av[rlf]|i{1,3})(?!\w)(?:\.(?=\s?gr))?)
   | (?P<date>\d{1,2}[.:]\d{1,2}[.:]\d{2,4}(?!\d)|\d{1,2}:\d{1,2}(?!\d))  # tracing of 6:4:92; conduction 2:1
   | (?P<number>(?:(?<![\w)-])[-+−])?\d{1,9}(?:[.,]\d{1,6})?)
-  | (?P<limit>[<>≤≥]\s?(?=\d))
+  | (?P<limit>[<>≤≥]\s?(?=\d)|(?<!\w)(?:LIMITS)(?=\s+\d))
   | (?P<at>@)
   | (?P<han>[\u4e00-\u9fff]+)
   | (?P<word>(?:(?![\u4e00-\u9fff])[^\W\d_]|['’](?=[^\W\d_]))+(?:\([a-z]{1,2}\))?)
-  | (?P<mark>[.;,?|\n&+])
-    """.replace("TURNS", PATTERN),
+  | (?P<mark>[.;,?|\n&+，、。；？])
+    """.replace("TURNS", PATTERN).replace("LIMITS", LIMITS),
     re.VERBOSE | re.IGNORECASE,
 )
 _SPECIAL = {
@@ -45,7 +46,9 @@ _SPECIAL = {
     "2avb": ("second", "degree", "av", "block"),
     "3avb": ("third", "degree", "av", "block"),
 }
-_MARKS = {".": ".", ";": ".", "|": ".", "?": "?", ",": ",", "\n": ",", "&": "and", "+": "and"}
+_MARKS = {".": ".", ";": ".", "|": ".", "?": "?", ",": ",", "\n": ",", "&": "and", "+": "and"} | dict(
+    zip("，、。；？", ",,..?", strict=True)
+)
 #: A full stop after one of these ends an abbreviation, not a sentence.
 _ABBREVIATIONS = {
     "unbest", "path", "intraventr", "ventr", "supraventr", "mögl", "moegl", "ant", "inf", "lat", "neg", "pos",
@@ -55,8 +58,10 @@ _ABBREVIATIONS = {
 }  # fmt: skip
 #: Articles and prepositions that lose their vowel before a word: "l'infarctus", "d'hypertrophie", "dell'onda".
 _ELIDED = re.compile(r"(?:[dlnsct]|qu|(?:d|n|s|a)?ell|[ad]all|sull|all|un|quest)['’](?=\w{2})", re.IGNORECASE)
+_OWNED = re.compile(r"['’]s$", re.IGNORECASE)
 #: Words that depend on capitals: "ES" is no "es", and "la" no "LA" or "lae".
 _BY_CASE: dict[str, tuple[str, ...]] = {"ES": ("premature", "beat"), "la": (), "La": ()}
+_ORDINALS = {"1": "first", "2": "second", "3": "third"}
 _SPLIT = re.compile(r"[\s.,/-]")
 
 
@@ -87,6 +92,8 @@ def tokenise(text: str) -> list[Token]:
             meanings = words(raw.partition("(")[0]) if meanings is None else meanings
             if meanings is None and (elided := _ELIDED.match(raw)):
                 meanings = words(raw[elided.end() :])
+            if meanings is None and (owned := _OWNED.search(raw)):  # "PVC's", "mother's"
+                meanings = words(raw[: owned.start()])
             if meanings is None:
                 tokens.append(Token("", start, end))
             else:
@@ -109,13 +116,16 @@ def tokenise(text: str) -> list[Token]:
             tokens.append(Token("ratio", start, end))  # 2:1 conduction
         elif kind == "turn":
             tokens.extend(Token(meaning, start, end) for meaning in meanings_of(raw))
+        elif kind == "sinus":
+            tokens.extend(Token(meaning, start, end) for meaning in ("sinus", "rhythm"))
         elif kind in ("limit", "at"):
             tokens.append(Token(kind, start, end))
         elif kind == "han":
             tokens.extend(_chinese(raw, start))
         elif kind == "special":
             key = _SPLIT.sub("", raw.lower())
-            tokens.extend(Token(meaning, start, end) for meaning in _SPECIAL.get(key, ("av",) if key == "av" else ()))
+            other = ("av",) if key == "av" else (_ORDINALS[key[0]],) if key[0] in _ORDINALS else ()
+            tokens.extend(Token(meaning, start, end) for meaning in _SPECIAL.get(key, other))
         last_word = ""
     return tokens
 

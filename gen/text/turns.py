@@ -6,9 +6,14 @@ import re
 _TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     # What stands before it is gone, what stands after it is there.
     (r"(?:now\s+(?:been\s+)?)?(?:replaced|supplanted)\s+(?:by|with)", ("gaveway",)),
+    (
+        r"(?:cardioverted|reverted|changed)\s+(?:back\s+)?(?:in)?to|(?:réduit|revenu)e?s?\s+en|(?:revertid|convertid)[oa]s?\s+[ae]n?"
+        r"|(?:convertit|ritornat)[oaie]\s+(?:in|a)|omgezet\s+(?:in|naar)|konvertera(?:t|d|de)\s+till|umgeschlagen\s+in",
+        ("gaveway",),
+    ),
     (r"converted\s+(?:in)?to|g[ai]v(?:e|en)\s+way\s+to", ("gaveway",)),
     (r"(?:abgelöst|ersetzt)\s+(?:durch|von)|übergegangen\s+in|konvertiert\s+(?:in|zu)", ("gaveway",)),
-    (r"ersatts\s+av|övergått\s+(?:i|till)", ("gaveway",)),
+    (r"ersatts\s+av|(?:övergått|gått\s+över)\s+(?:i|till)", ("gaveway",)),
     (r"(?:a\s+été\s+)?remplacée?s?\s+par|convertie?s?\s+en", ("gaveway",)),
     (r"(?:ha\s+sido\s+)?(?:reemplazad|sustituid)[oa]s?\s+por", ("gaveway",)),
     (r"(?:è\s+stat[oa]\s+)?sostituit[oaie]\s+d(?:a|al|alla|allo)", ("gaveway",)),
@@ -25,28 +30,91 @@ _TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         r"n(?:e\s+|['’])(?:sont|est|a|ont|montre(?:nt)?)\s+(?:plus|pas)(?:\s+(?:été\s+)?(?:visible|présent|retrouvé)\w*)?",
         ("no",),
     ),
-    (r"nega(?:tiv[eo]?|tief|tivt?)\s+(?:for|für|fuer|för|pour|para|per|voor)", ("no",)),
+    # Denied by what follows: "is not present on this tracing".
+    (
+        r"(?:(?:is|are|was|were|has|have)\s+)(?:no\s+longer|not|n[o']t)\s+(?:been\s+)?"
+        r"(?:present|seen|evident|visible|apparent|demonstrated|identified|detected|noted|appreciated|found|observed)",
+        ("absentpost",),
+    ),
+    (
+        r"(?:(?:ist|sind)\s+)?nicht\s+(?:mehr\s+)?(?:nachweisbar|vorhanden|sichtbar|erkennbar|zu\s+sehen|gegeben)",
+        ("absentpost",),
+    ),
+    (
+        r"(?:no|non|niet|ej|inte)\s+(?:(?:è|est|es|är|is|sono|son)\s+)?(?:visib(?:le|il)[ei]?s?|zichtbaar|aanwezig|synlig\w*|presente?s?|presenti)",
+        ("absentpost",),
+    ),
+    (r"(?:no\s+se\s+(?:observa|aprecia|evidencia|ve)n?|non\s+si\s+(?:vede|vedono|apprezza(?:no)?))", ("no",)),
+    (r"n[ée]ga(?:tiv[eo]?|tief|tivt?|tif|tive)\s+(?:for|für|fuer|för|pour|para|per|voor)", ("no",)),
     (r"non\s+(?:(?:è|sono)\s+)?più(?:\s+(?:present|visibil|evident)[ei])?", ("no",)),
     (
         r"non\s+(?:(?:vi|ci)\s+(?:è|sono)\s+|c['’]è\s+|si\s+(?:osserva|evidenzia|rileva|documenta)(?:no)?\s+)?"
-        r"(?:segn[io]|evidenza|alterazioni|evidenti)\s+(?:di|del|della)",
+        r"(?:(?:evidenti\s+)?segn[io]|evidenza|alterazioni|evidenti)\s+(?:di|del|della)",
         ("no",),
     ),
     (r"non\s+(?:(?:vi|ci)\s+(?:è|sono)|c['’]è|si\s+(?:osserva|evidenzia|rileva|documenta)(?:no)?)", ("no",)),
     (r"(?:gått\s+)?i\s+(?:regress|tillbakagång)", ("gone",)),
     # In doubt: it cannot be ruled out.
     (r"(?:on\s+)?ne\s+peut(?:\s+pas)?(?:\s+être)?\s+exclu\w*|ne\s+permet\s+pas\s+d['’]exclure", ("no", "exclude")),
-    (r"n['’]exclut?\s+pas|non\s+esclude|no\s+(?:excluye|descarta)", ("no", "exclude")),
+    (r"n['’]exclut?\s+pas|no[n]?\s+(?:s[ei]\s+)?(?:esclud(?:e|ono)|(?:excluye|descarta)n?)", ("no", "exclude")),
+    (r"se\s+(?:descarta|excluye)n?|si\s+esclud(?:e|ono)", ("no",)),
+    # What was before a treatment is over.
+    (
+        r"(?:vor|before|prior\s+to|avant|antes\s+de|prima\s+d(?:i|ella)|vóór|voor|före)\s+(?:(?:der|the|la)\s+)?"
+        r"(?:[ck]ardiover\w+|ablation|ablación|ablazione|ablatie)",
+        ("history",),
+    ),
+    (
+        r"(?:nach|after|post|following|après|después\s+de|dopo|na|efter|s/p)[\s-]+(?:(?:der|the|la)\s+)?"
+        r"(?:[ck]ardiover\w+|ablation|ablación|ablazione|ablatie)",
+        ("now",),
+    ),
+    (r"en\s+(?:cours|curso|[ée]voluci[óo]n|évolution)|in\s+(?:corso|evoluzione)", ("acute",)),
+    (r"por\s+lo\s+demás|per\s+il\s+resto|par\s+ailleurs|i\s+övrigt|voor\s+het\s+overige", ("otherwise",)),
     (r"no\s+(?:se\s+puede|es\s+posible|puede)\s+(?:descartar|excluir)(?:se)?", ("no", "exclude")),
     (r"non\s+(?:si\s+può|è\s+possibile|può\s+essere)\s+esclu\w*|non\s+escludibile", ("no", "exclude")),
     (r"niet\s+uit\s+te\s+sluiten|(?:kan\s+)?niet\s+(?:worden\s+)?uitgesloten(?:\s+worden)?", ("no", "excluded")),
     (r"bekend\s+met", ("history",)),
+    # Rates of the atria beside those of the ventricles: "flutter waves at 300/min", "F-Wellen 280/min".
+    (
+        r"flutter\s?-?(?:waves?|wellen|vågor)\s+(?:at|rate|mit|med|@)(?:\s+(?:a\s+)?rate\s+of)?",
+        ("flutter", "atrial-rate"),
+    ),
+    (r"(?:p|f)[-\s](?:waves?|wellen|vågor)\s+(?:at|rate|mit|med|@)(?:\s+(?:a\s+)?rate\s+of)?", ("atrial-rate",)),
+    (r"atria\s+at|(?:ondes?|onde|ondas)\s+[fp]\s+(?:à|a)", ("atrial-rate",)),
+    (r"(?:and|und|och|et|y|e|en)\s?/\s?(?:or|oder|eller|ou|o|of)", ("or",)),
+    # "f.c." and "beats a minute" in other words.
+    (r"f\.\s?c\.", ("hr",)),
+    (
+        r"(?:batt(?:iti|ements)?\.?|lat(?:idos)?\.?|slag(?:en)?|puls(?:aciones)?|schläge)\s?(?:/|par|por|al|per|pro)\s?min(?:ut[eo]|uut)?",
+        ("unit_bpm",),
+    ),
+    # Words that mean something else in another language, or beside another word.
+    (r"qrs[-\s]?breite", ("qrs",)),
+    (r"in\s+atto", ("acute",)),
+    (
+        r"technically\s+(?:difficult|limited|poor|inadequate|unsatisfactory)(?:\s+(?:study|tracing|ecg|recording))?",
+        ("artefact",),
+    ),
+    (r"lage\s+(?:qrs[-\s])?voltages?", ("low", "voltage")),
+    (r"(?:normale|intermediaire)\s+(?:elektrische\s+|hart)?as", ("normal", "axis")),
+    (r"(?:elektrische\s+)?as\s+naar\s+links|linker\s+as", ("left", "axis")),
+    (r"(?:elektrische\s+)?as\s+naar\s+rechts|rechter\s+as", ("right", "axis")),
+    (r"tracé\s+(?:est\s+)?normal", ("normal", "ecg")),
     # Words that the signs between their parts would tear apart.
     (r"s\s?1\s?,?\s?q\s?3\s?,?\s?t\s?3", ("s1q3t3",)),
     (r"sus[-\s]?d[ée]calages?", ("elevation",)),
     (r"sous[-\s]?d[ée]calages?", ("depression",)),
     (r"t[- ]?toppen", ("t",)),
     (r"[eé]lectro[- ]?entra[iî]n[eé]", ("pacemaker",)),
+)
+#: Limits in words, before a number: what is meant is no value.
+LIMITS = (
+    r"between|zwischen|entre|mellan|tussen|fra|tra|"
+    r"(?:less|fewer|lower|slower|more|greater|higher|faster)\s+than|below|under|above|over|exceeding|up\s+to"
+    r"|(?:weniger|kleiner|mehr|größer|höher|niedriger)\s+als|unter|über|bis\s+zu|(?:mindre|lägre|högre|mer)\s+än"
+    r"|(?:inférieur|supérieur)e?s?\s+à|moins\s+de|plus\s+de|(?:inferior|superior)(?:es)?\s+a|menos\s+de|más\s+de"
+    r"|(?:inferior|superior)[ei]\s+a|meno\s+di|più\s+di|(?:minder|meer|lager|hoger)\s+dan"
 )
 #: All of them, for a verbose pattern that ignores case.
 PATTERN = "|".join(rf"(?<!\w)(?:{pattern})(?!\w)" for pattern, _ in _TURNS)

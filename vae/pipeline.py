@@ -18,12 +18,11 @@ from vae.networks.wearecg import WearECG
 from vae.observation import Observation, assemble, observe
 from vae.predictors import WEIGHTS, LinearPredictor, NetworkPredictor, Prediction, Predictor, Windows
 from vae.reference import Personal, check_references, check_same, deviations, learn
+from vae.windows import OVERLAP_S, Piece, blend, cut, equal_length, prepare, resampled
 
 METHODS = ("default", "wearecg", "least-squares", "fir", "nearest", "dower")
 #: Baselines of an evaluation that read the missing leads themselves: no way to rebuild what nobody recorded.
 BASELINES = ("per-patient",)
-#: Longer records are cut into windows that overlap and are blended.
-WINDOW_S, OVERLAP_S = 10.0, 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,17 +158,17 @@ class ReconstructionPipeline:
         ]
         if self.predictor.name == "per-patient":
             full = [r.to_8().at(fs).signal_mv for r in records]
-        pieces: list[_Piece] = []
+        pieces: list[Piece] = []
         for number, (record, seen) in enumerate(zip(records, observations, strict=True)):
-            prepared = _prepare(record, seen, fs)
+            prepared = prepare(record, seen, fs)
             if self.predictor.name == "per-patient":
                 prepared = (np.where(prepared[1], prepared[0], full[number]), *prepared[1:])
             pieces += [
-                _Piece(number, start, part[0], part[1], part[2], (seed, record.record_id))
-                for start, part in _cut(prepared, fs)
+                Piece(number, start, part[0], part[1], part[2], (seed, record.record_id))
+                for start, part in cut(prepared, fs)
             ]
         done: dict[int, Prediction] = {}
-        for group in _equal_length(pieces, self.batch_size):
+        for group in equal_length(pieces, self.batch_size):
             windows = Windows(
                 np.stack([pieces[i].signal for i in group]),
                 np.stack([pieces[i].observed for i in group]),
@@ -202,8 +201,8 @@ class ReconstructionPipeline:
         detail = self._detail(record, seen)
 
         def whole(arrays: list[np.ndarray]) -> np.ndarray:
-            blended = _blend(starts, arrays, round(OVERLAP_S * fs))
-            return _resampled(blended, fs, record.fs_hz, record.num_samples)
+            blended = blend(starts, arrays, round(OVERLAP_S * fs))
+            return resampled(blended, fs, record.fs_hz, record.num_samples)
 
         observed = ~np.isnan(seen.given_mv)
         mean = assemble(whole([p.mean_mv for p in parts]) + detail, seen)
@@ -237,7 +236,7 @@ class ReconstructionPipeline:
             times = np.arange(record.num_samples) * (fs / record.fs_hz)
 
             def stretched(arrays: list[np.ndarray]) -> np.ndarray:
-                blended = _blend(starts, arrays, round(OVERLAP_S * fs))
+                blended = blend(starts, arrays, round(OVERLAP_S * fs))
                 return np.stack([np.interp(times, np.arange(len(row)), row) for row in blended])
 
             scales = [p.scale_mv for p in parts if p.scale_mv is not None]
@@ -268,7 +267,7 @@ class ReconstructionPipeline:
             return np.zeros_like(seen.signal_mv)
         linear = self.predictor.linear(seen.signal_mv, seen.observed)
         slow = resample(linear, record.fs_hz, fs)
-        return linear - _resampled(slow, fs, record.fs_hz, record.num_samples)
+        return linear - resampled(slow, fs, record.fs_hz, record.num_samples)
 
     def _band(self, mean: np.ndarray, half: np.ndarray, seen: Observation) -> tuple[np.ndarray, np.ndarray]:
         half = np.where(seen.observed, 0.0, half)
@@ -310,14 +309,14 @@ class Person:
 
     def _rebuild(self, deviation: np.ndarray, given: np.ndarray) -> np.ndarray:
         found = []
-        for start, part in _cut((deviation[0],), self.pipeline.predictor.fs_hz):
+        for start, part in cut((deviation[0],), self.pipeline.predictor.fs_hz):
             signal = part[0][None]
             observed = np.broadcast_to(given[None, :, None], signal.shape)
             none = np.full((1, 4, signal.shape[2]), np.nan, dtype=np.float32)
             windows = Windows(np.where(observed, signal, 0), observed.copy(), none, ((0, "reference"),))
             found.append((start, deviations(self.pipeline.predictor(windows, 0).mean_mv)[0]))
         starts, parts = zip(*found, strict=True)
-        return _blend(list(starts), list(parts), round(OVERLAP_S * self.pipeline.predictor.fs_hz))[None]
+        return blend(list(starts), list(parts), round(OVERLAP_S * self.pipeline.predictor.fs_hz))[None]
 
     def facts(self, known: tuple[Personal, float | None] | None) -> dict[str, Any]:
         """What a rebuilt record's metadata say."""
@@ -329,68 +328,6 @@ class Person:
             "reference_likeness": None if like is None else round(like, 3),
             "bands_narrower_by": round(float(missing.mean()), 3) if missing.size else 0.0,
         }
-
-
-def _resampled(signal: np.ndarray, fs_hz: float, new_fs_hz: float, num_samples: int) -> np.ndarray:
-    """Signal (..., time) at another rate with exactly so many samples."""
-    out = resample(signal, fs_hz, new_fs_hz)
-    short = num_samples - out.shape[-1]
-    if short > 0:
-        out = np.concatenate([out, np.repeat(out[..., -1:], short, axis=-1)], axis=-1)
-    return out[..., :num_samples]
-
-
-@dataclass(frozen=True)
-class _Piece:
-    record: int
-    start: int
-    signal: np.ndarray
-    observed: np.ndarray
-    augmented: np.ndarray
-    seed: tuple[int, str]
-
-
-def _prepare(record: EcgRecord, seen: Observation, fs_hz: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Signal, mask and lone limb leads at the network's rate."""
-    signal = resample(np.where(seen.observed, seen.signal_mv, np.nan), record.fs_hz, fs_hz)
-    augmented = resample(seen.augmented_mv, record.fs_hz, fs_hz)
-    observed = ~np.isnan(signal)
-    return np.where(observed, signal, 0).astype(np.float32), observed, augmented
-
-
-def _cut(arrays: tuple[np.ndarray, ...], fs_hz: float) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
-    """Windows of ten seconds that overlap by two; a record of up to ten seconds is one window."""
-    length, size = arrays[0].shape[1], round(WINDOW_S * fs_hz)
-    if length <= size + round(fs_hz):  # a last second more is cheaper in one piece than as a window of its own
-        yield 0, arrays
-        return
-    hop = size - round(OVERLAP_S * fs_hz)
-    starts = [*range(0, length - size, hop), length - size]
-    for start in starts:
-        yield start, tuple(a[:, start : start + size] for a in arrays)
-
-
-def _blend(starts: list[int], parts: list[np.ndarray], overlap: int) -> np.ndarray:
-    """Join windows (..., time) by weights that rise and fall linearly over the overlap."""
-    if len(parts) == 1:
-        return parts[0]
-    size = parts[0].shape[-1]
-    total = np.zeros((*parts[0].shape[:-1], starts[-1] + size))
-    weight = np.zeros(starts[-1] + size)
-    ramp = np.minimum(np.arange(1, size + 1), overlap) / overlap
-    ramp = np.minimum(ramp, ramp[::-1])
-    for start, part in zip(starts, parts, strict=True):
-        total[..., start : start + size] += part * ramp
-        weight[start : start + size] += ramp
-    return (total / weight).astype(np.float32)
-
-
-def _equal_length(pieces: list[_Piece], batch_size: int) -> Iterator[list[int]]:
-    by_length: dict[int, list[int]] = {}
-    for i, piece in enumerate(pieces):
-        by_length.setdefault(piece.signal.shape[1], []).append(i)
-    for members in by_length.values():
-        yield from (members[k : k + batch_size] for k in range(0, len(members), batch_size))
 
 
 def load(path: str | Path | None = None, *, method: str = "default", batch_size: int = 32) -> ReconstructionPipeline:

@@ -8,7 +8,7 @@ learned from the others.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,11 +19,13 @@ from diffusion.beats.findings import FindingsReader
 from diffusion.beats.noise import BANDS, EDGES_HZ, fine_power
 from diffusion.beats.profile import REST_WIDTH, SIZE, Buffers, Profile
 from diffusion.beats.shape import LEAD_IN, NUM_LEADS, P_POINTS, POINTS, QRS, STT, BeatShape
+from gen.leads import LEADS_8
 
 Array = npt.NDArray[np.float64]
 
 QRS_WIDTH, STT_WIDTH, P_WIDTH = 40, 24, 14
 QRST_WIDTH = QRS_WIDTH + STT_WIDTH
+_I, _II = LEADS_8.index("I"), LEADS_8.index("II")
 #: Logarithms: reference minus onset, QRS, QT and PR in seconds; sizes of QRS, ST-T and P; mixing, swelling.
 INTERVALS, SIZES, HABITS = 4, 3, 2
 WIDTH = QRST_WIDTH + P_WIDTH + INTERVALS + SIZES + HABITS + REST_WIDTH
@@ -270,6 +272,28 @@ def with_larger_p(code: BeatCode, vector: Array, factor: float) -> Array:
     """A vector whose P wave is larger by a factor, as far as P waves go."""
     out, place = vector.copy(), _SIZES.stop - 1
     out[place] = np.clip(out[place] + np.log(factor) / code.array("std")[place], -_BEYOND, _BEYOND)
+    return out
+
+
+def with_axis(code: BeatCode, vector: Array, rr_s: float, turn_deg: float) -> Array:
+    """A vector whose QRS and ST-T are turned in the frontal plane; chest leads stay.
+
+    Args:
+        code: what the vector is of.
+        vector: (WIDTH,).
+        rr_s: RR interval that its form is of.
+        turn_deg: added to the axis, as `metrics.measurement.amplitudes.axis` counts it: clockwise.
+    """
+    shape = code.shape(vector, rr_s)
+    lead_i, lead_ii = shape.qrst[_I], shape.qrst[_II]
+    across, down = lead_i, (2 * lead_ii - lead_i) / np.sqrt(3.0)  # aVF is II - I / 2
+    turn = np.radians(turn_deg)
+    turned = shape.qrst.copy()
+    turned[_I] = across * np.cos(turn) - down * np.sin(turn)
+    turned[_II] = 0.5 * turned[_I] + 0.5 * np.sqrt(3.0) * (across * np.sin(turn) + down * np.cos(turn))
+    out, sizes = vector.copy(), slice(_SIZES.start, _SIZES.start + 2)
+    known = code.vector(replace(shape, qrst=turned), None)
+    out[:QRST_WIDTH], out[sizes] = known[:QRST_WIDTH].clip(-_BEYOND, _BEYOND), known[sizes].clip(-_BEYOND, _BEYOND)
     return out
 
 

@@ -6,6 +6,7 @@ criterion either: where a finding is often stated without it, only that share of
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,9 +32,12 @@ ENFORCED: Mapping[str, float] = {
     "ILBBB": 1.0,
 }
 #: Findings about the axis; an axis that is asked for as a number goes before them.
-_AXIS = frozenset({"LAFB", "LAD", "RAD", "LPFB"})
+AXIS_FINDINGS = frozenset({"LAFB", "LAD", "RAD", "LPFB"})
 #: How far the axis may lie from the one asked for, degrees: about what two readings of one ECG differ by.
 AXIS_TOLERANCE_DEG = 12.0
+#: What a form is turned by at most where draws go on missing the axis: about what a change of the body's position and
+#: of electrodes' places does together, and less than what parts one conduction from another.
+LARGEST_TURN_DEG = 60.0
 #: P of lead II that is measured as .25 mV or more, and the largest factor that a form's P wave is enlarged by for it.
 _HIGH_P_MV, LARGER_P = 0.285, 2.6
 _II = LEADS_8.index("II")
@@ -96,8 +100,21 @@ def unmet(shape: BeatShape, asked: Condition, draw: float) -> list[str]:
         code = statement.code
         if statement.negated or statement.likelihood < _CERTAIN or draw >= ENFORCED.get(code, 0.0):
             continue
-        if code in _AXIS and asked.axis_deg is not None:
+        if code in AXIS_FINDINGS and asked.axis_deg is not None and not _of_axis(code, found, asked):
             continue
         if not CRITERIA[code].met(found, asked.sex):
             missing.append(code)
     return missing
+
+
+def _of_axis(code: str, found: Parameters, asked: Condition) -> bool:
+    """Whether a form with the axis asked for would show the finding: then it has to, within the tolerance as well."""
+    return asked.axis_deg is not None and CRITERIA[code].met(replace(found, axis_deg=asked.axis_deg), asked.sex)
+
+
+def turn_to(shape: BeatShape, asked: Condition) -> float | None:
+    """Degrees from a form's axis to the one asked for; None where none is, or where it is far off."""
+    if asked.axis_deg is None:
+        return None
+    turn = (asked.axis_deg - axis_of(shape) + 180.0) % 360.0 - 180.0
+    return turn if abs(turn) <= LARGEST_TURN_DEG else None

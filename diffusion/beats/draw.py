@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from diffusion.beats.code import with_intervals, with_larger_p
-from diffusion.beats.criteria import LARGER_P, p_factor, unmet
+from diffusion.beats.code import with_axis, with_intervals, with_larger_p
+from diffusion.beats.criteria import AXIS_FINDINGS, LARGER_P, p_factor, turn_to, unmet
 from diffusion.beats.findings import CANDIDATES, choose
 from diffusion.beats.network import FORMS, draw_vectors
 from diffusion.beats.plausible import fault
@@ -19,6 +19,9 @@ from gen.text import read_text
 
 #: How often a beat is drawn at most.
 TRIES = 8
+#: From this try on a form that misses the axis is turned to it.
+TURNED = 3
+_AXIS = AXIS_FINDINGS | {"axis_deg"}
 #: Vectors are not drawn farther out, in standard deviations of recordings.
 FARTHEST = 3.5
 
@@ -88,6 +91,11 @@ def draw_beats(
             if "RAO/RAE" in missing and (factor := p_factor(shape)) <= LARGER_P:
                 # So high a P wave is drawn in one of fifty; one of that form is made as high.
                 vector = with_larger_p(code, vector, factor)
+                shape = code.shape(vector, rr_s)
+                wrong = fault(shape, name)
+                missing = tuple(unmet(shape, asked, draws[k])) if not wrong else ()
+            if attempt >= TURNED and _AXIS & {*missing} and (turn := turn_to(shape, asked)) is not None:
+                vector = with_axis(code, vector, rr_s, turn)
                 shape = code.shape(vector, rr_s)
                 wrong = fault(shape, name)
                 missing = tuple(unmet(shape, asked, draws[k])) if not wrong else ()

@@ -44,7 +44,10 @@ DEFINED: Mapping[tuple[str, str], tuple[float, float]] = {
     ("WPW", "qrs_ms"): (116.0, 144.0),
     ("ILBBB", "qrs_ms"): (104.0, 115.0),
     ("LPFB", "axis_deg"): (98.0, 125.0),
+    ("LPFB", "qrs_ms"): (86.0, 112.0),
 }
+#: Findings that widen QRS without a number of their own: none is implied beside them.
+_WIDE = frozenset({"IVCD", "BIFB", "TRIFB", "IRBBB"})
 #: Without a P wave there is no PR.
 _NO_PR = touching("no_pr")
 #: Likelihood in percent from which on a finding counts as asked for.
@@ -91,7 +94,8 @@ def _completed(condition: Condition, draw: np.ndarray) -> Condition:
                 place = draw[names.index(name)] * (LEVELS - 1)
                 drawn.setdefault(name, float(np.interp(place, np.arange(LEVELS), table[code, name])))
     for (code, name), (low, high) in DEFINED.items():
-        if code in certain and getattr(condition, name) is None and not (name == "pr_ms" and certain & _NO_PR):
+        silent = (name == "pr_ms" and certain & _NO_PR) or (code == "LPFB" and name == "qrs_ms" and certain & _WIDE)
+        if code in certain and getattr(condition, name) is None and not silent:
             drawn.setdefault(name, low + (high - low) * float(draw[names.index(name)]))
     corrected = drawn.pop("qtc_ms", None)
     rate = condition.heart_rate or drawn.get("heart_rate")

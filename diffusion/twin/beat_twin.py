@@ -30,7 +30,7 @@ from diffusion.twin.beat_edit import (
 from diffusion.twin.change import Change
 from diffusion.twin.identity import IdentityEncoder
 from diffusion.twin.pipeline import ECGTwinPipeline
-from diffusion.twin.reference import Reference, Seen, check_strength
+from diffusion.twin.reference import Reference, Seen, check_strength, with_provenance
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, save_checkpoint
 from gen.files import replace_folder, write_json
 from gen.pipeline import Pipeline
@@ -199,7 +199,7 @@ class BeatTwinPipeline(ECGTwinPipeline):
             unknown = self._unlearned(person.condition, target)
             if unknown:
                 facts["not_learned"] = unknown
-            signed = self.signed(record, person, target, strength)
+            signed = with_provenance(record, person, target, strength)
             out.append(replace(signed, metadata={**signed.metadata, **facts}))
         return out
 

@@ -11,14 +11,14 @@ import torch.nn.functional as F
 
 from diffusion.checkpoints import INDEX, load_parts, module_digest
 from diffusion.conditions.condition import Condition, collate
-from diffusion.conditions.request import Prepared, request_of, seeds_of
+from diffusion.conditions.request import Prepared, seeds_of
 from diffusion.pipeline import ECGPipeline, check_output
 from diffusion.process import samplers
 from diffusion.process.editing import Start
 from diffusion.process.settings import Sampling
 from diffusion.twin.change import Change, one_person, own_condition
 from diffusion.twin.identity import IdentityEncoder
-from diffusion.twin.reference import WINDOW_S, Reference, Seen, check_strength, usable
+from diffusion.twin.reference import WINDOW_S, Reference, Seen, check_strength, usable, with_provenance
 from diffusion.twin.scores import TwinScores, checks_of, score
 from diffusion.twin.sources import GAP_FEATURES, base_input
 from gen.card import part, validation_metrics
@@ -297,7 +297,7 @@ class ECGTwinPipeline(Pipeline):
         )
         if output_type != "records":
             return made
-        return [self.signed(record, person, target, strength) for record in made]
+        return [with_provenance(record, person, target, strength) for record in made]
 
     def group(
         self,
@@ -315,7 +315,7 @@ class ECGTwinPipeline(Pipeline):
         start = Start(torch.cat(latents), strength) if latents else None
         prepared = Prepared.of(targets, numbers, seed, literal=True)
         records = self.generator.draw(prepared, settings, batch_size=len(people), base=base, start=start)
-        return [self.signed(*facts, strength) for facts in zip(records, people, targets, strict=True)]
+        return [with_provenance(*facts, strength) for facts in zip(records, people, targets, strict=True)]
 
     def known(self, person: Reference, change: Change) -> torch.Tensor:
         """What the denoiser is given of a person (1, base_width); the time gap where another age is asked for."""
@@ -340,22 +340,6 @@ class ECGTwinPipeline(Pipeline):
             return person.latent
         with torch.inference_mode():
             return self._encoded(person.record, settings.duration_s)
-
-    @staticmethod
-    def signed(record: EcgRecord, person: Reference, target: Condition, strength: float) -> EcgRecord:
-        """A twin's record, which says whose twin it is."""
-        source = person.record
-        name = record.record_id.replace("synthetic_", f"{source.record_id}_twin_")
-        facts = {
-            "generator": "physiogen twin",
-            "reference": source.source_name,
-            "reference_condition": request_of(person.condition),
-            "strength": strength,
-        }
-        if person.notes:
-            facts["reference_notes"] = list(person.notes)
-        patient = replace(source.patient, age=target.age, sex=target.sex)
-        return replace(record, record_id=name, patient=patient, metadata={**record.metadata, **facts})
 
     def scores(self, person: Reference, twins: Sequence[EcgRecord], change: Change) -> list[TwinScores]:
         """Identity kept and change achieved, for each twin."""

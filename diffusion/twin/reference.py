@@ -7,6 +7,7 @@ import torch
 
 from diffusion.beats.own import OwnBeats
 from diffusion.conditions.condition import Condition
+from diffusion.conditions.request import request_of
 from diffusion.twin.change import Change, target_condition
 from gen.completion import Policy, Reconstructor, complete
 from gen.leads import LEADS_12
@@ -89,3 +90,19 @@ def check_strength(strength: float) -> None:
     """Raise `InputError` for a strength of an edit that cannot be."""
     if not 0 <= strength <= 1:
         raise InputError(f"strength {strength:g}: expected 0 (the reference) to 1 (the whole change)")
+
+
+def with_provenance(record: EcgRecord, person: Reference, target: Condition, strength: float) -> EcgRecord:
+    """A twin's record, which says whose twin it is."""
+    source = person.record
+    name = record.record_id.replace("synthetic_", f"{source.record_id}_twin_")
+    facts = {
+        "generator": "physiogen twin",
+        "reference": source.source_name,
+        "reference_condition": request_of(person.condition),
+        "strength": strength,
+    }
+    if person.notes:
+        facts["reference_notes"] = list(person.notes)
+    patient = replace(source.patient, age=target.age, sex=target.sex)
+    return replace(record, record_id=name, patient=patient, metadata={**record.metadata, **facts})

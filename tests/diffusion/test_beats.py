@@ -6,9 +6,9 @@ import torch
 from made_beats import fitted_code, some_habits, some_shape
 
 from diffusion.beat_pipeline import STEPS
-from diffusion.beats.code import WIDTH, with_intervals, with_larger_p
+from diffusion.beats.code import WIDTH, with_axis, with_intervals, with_larger_p
 from diffusion.beats.compose import compose
-from diffusion.beats.criteria import measured_shape, unmet
+from diffusion.beats.criteria import axis_of, measured_shape, turn_to, unmet
 from diffusion.beats.measure import forms_of, observed_beats
 from diffusion.beats.network import BeatDenoiser, draw_vectors
 from diffusion.beats.noise import BANDS, EDGES_HZ, draw_fine, draw_rest, fine_power
@@ -284,11 +284,36 @@ def test_a_beat_is_held_to_what_was_asked_for() -> None:
     numbered = Condition(text="left anterior fascicular block", axis_deg=20)
     assert unmet(axis_shape(28), numbered, 0.5) == []
     assert unmet(axis_shape(-60), numbered, 0.5) == ["axis_deg"]
+    # An axis that would show the finding is not enough of an excuse for a form that does not.
+    borderline = Condition(text="left anterior fascicular block", axis_deg=-36)
+    assert unmet(axis_shape(-38), borderline, 0.5) == []
+    assert unmet(axis_shape(-26), borderline, 0.5) == ["LAFB"]
     # Recordings called hypertrophic often miss the voltages: a share of samples is held to them.
     hypertrophic = Condition(text="left ventricular hypertrophy")
     assert unmet(some_shape(), hypertrophic, 0.9) == []
     assert unmet(some_shape(), hypertrophic, 0.1) == ["LVH"]
     assert unmet(some_shape(4.0), hypertrophic, 0.1) == []
+
+
+@pytest.mark.parametrize("turn", [-40.0, 15.0])
+def test_a_form_is_turned_in_the_frontal_plane_alone(turn: float) -> None:
+    code, shape = fitted_code(), some_shape()
+    vector = code.vector(shape, some_habits())
+    before, after = code.shape(vector, 0.8), code.shape(with_axis(code, vector, 0.8, turn), 0.8)
+    assert axis_of(after) - axis_of(before) == pytest.approx(turn, abs=3)
+    assert np.abs(after.qrst[2:] - before.qrst[2:]).max() < 0.05
+    assert (after.off_s, after.t_off_s, after.pr_s) == pytest.approx((before.off_s, before.t_off_s, before.pr_s))
+    # The frontal vector keeps its length: I^2 + (2 aVF / sqrt 3)^2.
+    across, down = after.qrst[0], (2 * after.qrst[1] - after.qrst[0]) / np.sqrt(3)
+    was = before.qrst[0], (2 * before.qrst[1] - before.qrst[0]) / np.sqrt(3)
+    assert np.hypot(across, down).max() == pytest.approx(np.hypot(*was).max(), rel=0.1)
+
+
+def test_a_far_axis_is_not_turned_to() -> None:
+    asked = Condition(text="ECG", axis_deg=-40)
+    assert turn_to(axis_shape(0), asked) == pytest.approx(-40, abs=1)
+    assert turn_to(axis_shape(110), asked) is None
+    assert turn_to(axis_shape(0), Condition(text="ECG")) is None
 
 
 def test_measured_beats_are_kept(tmp_path) -> None:

@@ -15,7 +15,8 @@ from gen.records import EcgRecord, InputError
 from gen.registry import RegistryError
 from gen.simulate import simulate
 from vae.networks.wearecg import WearECG
-from vae.pipeline import LEVELS, METHODS, _blend, load
+from vae.pipeline import LEVELS, METHODS, load
+from vae.windows import blend
 
 MAIN = ("II", "V1", "V5")
 #: Methods that need no trained network, and those that may not read the truth.
@@ -231,14 +232,14 @@ def test_a_minute_is_blended_without_steps(pipeline, every_method):
 def test_windows_that_disagree_are_joined_without_a_step(size, overlap, hops):
     starts = [0, *np.cumsum([size - overlap - (10 - hop) for hop in hops]).tolist()]  # the last ones overlap more
     levels = [np.full((2, size), float(k % 2)) for k in range(len(starts))]
-    joined = _blend(starts, levels, overlap)
+    joined = blend(starts, levels, overlap)
     assert joined.shape == (2, starts[-1] + size)
     # A window comes in with weight 1 of overlap + 1 and takes over from there.
     assert np.abs(np.diff(joined)).max() <= 1 / overlap + 1e-6
     assert joined.min() >= 0
     assert joined.max() <= 1
     truth = np.sin(np.arange(starts[-1] + size))[None]
-    same = _blend(starts, [truth[:, a : a + size] for a in starts], overlap)
+    same = blend(starts, [truth[:, a : a + size] for a in starts], overlap)
     np.testing.assert_allclose(same, truth, atol=1e-6)
 
 

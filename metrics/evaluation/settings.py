@@ -245,3 +245,31 @@ class Waveform(Evaluation):
     seconds: float | None = setting("cut every record to its first seconds", None, least=2)
     no_network: bool = setting("leave out the network on the raw waveform", False)
     seed: int = setting("of folds, forests, network and bootstrap", 0, least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaderboard(Evaluation):
+    """Several generators of ECGs against the same recordings, with equally many records and one floor.
+
+    Each is asked for what PTB-XL's fold 10 holds, as far as it can be asked, and judged against fold 10; nothing has
+    seen that fold. `recorded` is fold 9: what other people's recordings would score. Sets stay in `--folder`, and a run
+    that was stopped goes on with them. Generators of your own: `--also NAME=FOLDER`.
+    """
+
+    name = "leaderboard"
+    function = "metrics.evaluation.leaderboard:run"
+    needs = "PTB-XL; neurokit2, ecgen"
+    example = ".data/ptb-xl --folder LEAGUE"
+
+    real: Path = setting("folder of PTB-XL", positional=True, metavar="PTB-XL")
+    folder: Path = setting("where the sets are kept", output=True)
+    systems: tuple[str, ...] = setting(
+        "of physiogen, simulated, ecgen, neurokit2, noise, recorded",
+        ("recorded", "physiogen", "simulated", "ecgen", "neurokit2", "noise"),
+    )
+    also: tuple[str, ...] = setting("further sets", (), metavar="NAME=FOLDER")
+    number: int = setting("records of each", 330, least=50, short="-n")
+    minutes: float = setting(
+        "processor time of what is trained here; that of the shipped beats by default", 13.6, least=0
+    )
+    seed: int = setting("of generators and judges", 10, least=0)

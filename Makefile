@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PHYSIOGEN_DATA ?= .data
 
-.PHONY: demo test test-all lint docs notebooks bench clean
+.PHONY: demo test test-all lint docs notebooks bench wheels weights clean
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -35,8 +35,18 @@ docs: .venv/.installed
 notebooks: .venv/.installed
 	$(BIN)/python tests/support/store_outputs.py notebooks/*.ipynb
 
+# Code and weights, a wheel each; what is left of an earlier build would be packed again.
+wheels: .venv/.installed
+	rm -rf build weights/build weights/*.egg-info
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist . ./weights
+	ls -l dist
+
+# The table of weights, after they have changed.
+weights: .venv/.installed
+	$(BIN)/python weights/table.py
+
 bench: .venv/.installed
 	$(BIN)/physiogen evaluate speed
 
 clean:
-	rm -rf .venv demo build *.egg-info
+	rm -rf .venv demo build dist weights/build *.egg-info weights/*.egg-info

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from gen.card import check_card
 from gen.files import read_json, replace_folder, write_json
 from gen.records import InputError
+from gen.shipped import check_installed, there
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "card.json"
 _DIFFUSERS_WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -84,12 +85,14 @@ def load_checkpoint(folder: str | Path, expected_class: str | type | None = None
         InputError: a file is missing or damaged, weights are pickled, or the class is another.
     """
     folder = Path(folder)
-    config = read_json(_existing(folder, CONFIG))
+    check_installed(_existing(folder, CONFIG))
+    config = read_json(folder / CONFIG)
     wanted = expected_class if isinstance(expected_class, str | None) else expected_class.__name__
     found = config.get("_class_name")
     if wanted is not None and found != wanted:
         raise InputError(f"{folder}: checkpoint of {found or 'a nameless class'}; expected {wanted}")
     path = _weights_file(folder)
+    check_installed(path)
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -183,6 +186,7 @@ def model_config(model: torch.nn.Module) -> dict[str, Any]:
 
 
 def _existing(folder: Path, name: str) -> Path:
+    there(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such checkpoint folder")
     if not (folder / name).is_file():

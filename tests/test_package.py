@@ -1,9 +1,11 @@
-"""What a wheel holds: every module, all weights and tables, and no code that reads beside its package."""
+"""What the two wheels hold: every module, table and card; all weights; and no code that reads beside its package."""
 
 import ast
+import importlib.util
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,14 @@ def wheel(tmp_path_factory):
     return {Path(path).as_posix() for path in json.loads(done.stdout.splitlines()[-1])}
 
 
-def test_everything_of_the_packages_is_in_a_wheel(wheel):
+@pytest.fixture(scope="module")
+def weights():
+    """Files of the package of weights, by the table that the code has of them."""
+    lines = (ROOT / "gen/weights.sha256").read_text().splitlines()
+    return dict(reversed(line.split("  ")) for line in lines[1:])
+
+
+def test_everything_of_the_packages_is_in_one_of_two_wheels(wheel, weights):
     there = {
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
@@ -40,7 +49,19 @@ def test_everything_of_the_packages_is_in_a_wheel(wheel):
         if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
     }
     assert {path for path in there if path.endswith(".safetensors")} >= {"diffusion/weights/default/model.safetensors"}
-    assert sorted(there - wheel) == [], "add their suffix to package-data in pyproject.toml"
+    assert sorted(there - wheel - set(weights)) == [], "add their suffix to package-data in pyproject.toml"
+    assert sorted(wheel & set(weights)) == []
+
+
+def test_the_table_of_weights_is_that_of_the_files_and_its_version_rose_with_them(weights):
+    path = ROOT / "weights/table.py"
+    spec = importlib.util.spec_from_file_location("weights_table", path)
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    assert (ROOT / "gen/weights.sha256").read_text() == made.table(), "make weights"
+    assert made.known()[made.version()] == made.digest(), "raise the version in weights/pyproject.toml, make weights"
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["weights"]
+    assert extra == [f"physiogen-weights=={made.version()}"]
 
 
 def test_nothing_else_is(wheel):
@@ -66,8 +87,8 @@ def test_nothing_else_is(wheel):
         "gen/simulate/population.json",
     ],
 )
-def test_what_is_read_at_run_time_is_there(wheel, name):
-    assert name in wheel
+def test_what_is_read_at_run_time_is_there(wheel, weights, name):
+    assert name in wheel or name in weights
 
 
 def reaches_out(tree: ast.AST, depth: int) -> list[int]:

@@ -37,16 +37,16 @@ notebooks: .venv/.installed
 
 # Code and weights, a wheel each; what is left of an earlier build would be packed again.
 wheels: .venv/.installed
-	rm -rf build weights/build weights/*.egg-info
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist . ./weights
+	rm -rf build weights-package/build weights-package/*.egg-info
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist . ./weights-package
 	ls -l dist
 
 # The table of weights, after they have changed.
 weights: .venv/.installed
-	$(BIN)/python weights/table.py
+	$(BIN)/python weights-package/table.py
 
 bench: .venv/.installed
 	$(BIN)/physiogen evaluate speed
 
 clean:
-	rm -rf .venv demo build dist weights/build *.egg-info weights/*.egg-info
+	rm -rf .venv demo build dist weights-package/build *.egg-info weights-package/*.egg-info

@@ -54,12 +54,14 @@ def test_everything_of_the_packages_is_in_one_of_two_wheels(wheel, weights):
 
 
 def test_the_table_of_weights_is_that_of_the_files_and_its_version_rose_with_them(weights):
-    path = ROOT / "weights/table.py"
+    path = ROOT / "weights-package/table.py"
     spec = importlib.util.spec_from_file_location("weights_table", path)
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
     assert (ROOT / "gen/weights.sha256").read_text() == made.table(), "make weights"
-    assert made.known()[made.version()] == made.digest(), "raise the version in weights/pyproject.toml, make weights"
+    assert made.known()[made.version()] == made.digest(), (
+        "raise the version in weights-package/pyproject.toml, make weights"
+    )
     extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["weights"]
     assert extra == [f"physiogen-weights=={made.version()}"]
 

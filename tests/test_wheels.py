@@ -31,7 +31,7 @@ def copied(into: Path) -> Path:
 def wheels(tmp_path_factory):
     source, out = copied(tmp_path_factory.mktemp("source")), tmp_path_factory.mktemp("wheels")
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
-    done = subprocess.run([*build, str(out), ".", "./weights"], cwd=source, capture_output=True, text=True)
+    done = subprocess.run([*build, str(out), ".", "./weights-package"], cwd=source, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     code, weights = next(out.glob("physiogen-*.whl")), next(out.glob("physiogen_weights-*.whl"))
     return code, weights

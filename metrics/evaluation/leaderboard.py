@@ -181,8 +181,8 @@ def _notes(settings: Leaderboard, sets: Mapping[str, Made]) -> list[str]:
     ]
     if "ecgen" in sets:
         notes.append(
-            f"ecgen comes without weights. It was given {settings.minutes:g} minutes of processor time here, as long as "
-            "the training of the shipped beats took: this says what can be had for that on a processor, and nothing "
+            f"ecgen comes without weights. It was given {settings.minutes:g} minutes of processor time here, as long "
+            "as the training of the shipped beats took: this says what can be had for that on a processor, and nothing "
             "of what it does with days of a graphics card."
         )
     return notes

@@ -45,7 +45,8 @@ def main() -> int:
     """Write the table; 1 where the version has to rise first."""
     versions = known()
     if versions.get(version(), digest()) != digest():
-        print(f"weights have changed since {version()}: raise the version in weights/pyproject.toml, then make weights")
+        where = (HERE / "pyproject.toml").relative_to(ROOT)
+        print(f"weights have changed since {version()}: raise the version in {where}, then make weights")
         return 1
     VERSIONS.write_text("".join(f"{name} {value}\n" for name, value in {**versions, version(): digest()}.items()))
     TABLE.write_text(table(), encoding="utf-8")

@@ -1,19 +1,28 @@
 """Several generators against the same recordings: ``physiogen evaluate leaderboard .data/ptb-xl --folder LEAGUE``."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from gen.evaluations import Progress
+from gen.files import folder_digest, read_json, write_json
 from gen.records import InputError
 from gen.results import Data, Node, Results, Value
+from metrics.definitions import VERSION
 from metrics.evaluation.generators import GENERATORS, Made, Work, check_libraries, made, write_measured
 from metrics.evaluation.settings import Leaderboard
-from metrics.report.entries import BenchmarkReport, Entry
+from metrics.report.entries import Entry
 from metrics.report.lights import words
 from metrics.suite import benchmark
 from metrics.suite.presets import Preset
+from metrics.suite.sets import open_set
+
+#: Figures by their key.
+Judged: TypeAlias = Mapping[str, Entry]
 
 #: What is compared: figure of the benchmark -> heading. Places are taken in the first seven, of two kinds of features
 #: and of the waveform itself.
@@ -114,20 +123,25 @@ def _work(settings: Leaderboard, progress: Progress) -> Work:
     return Work(settings, requests, measured, progress)
 
 
-def _judged(name: str, folder: Path, settings: Leaderboard, progress: Progress) -> BenchmarkReport:
-    """The benchmark's report."""
+def _judged(name: str, folder: Path, settings: Leaderboard, progress: Progress) -> Judged:
+    """What the benchmark says; that of an earlier run where set and settings are the same."""
+    chosen = replace(_PRESET, max_records=settings.number)
+    facts = {"set": folder_digest(folder), "seed": settings.seed, "preset": asdict(chosen), "measures": VERSION}
+    identity = json.loads(json.dumps(facts))
+    file = settings.folder / f"{name}.judged.json"
+    if file.is_file() and (known := read_json(file))["of"] == identity:
+        return {key: Entry(**values) for key, values in known["figures"].items()}
+    if (size := len(open_set(folder))) < settings.number:
+        raise InputError(f"{name}: {size} records; accepted: at least as many as -n ({settings.number})")
     progress(f"{name}: judging")
-    return benchmark(
-        real=f"{settings.real}:test",
-        generated=folder,
-        preset=_PRESET,
-        extractors=("ptbxl-classifier", "random-conv"),
-        seed=settings.seed,
-    )
+    report = benchmark(real=f"{settings.real}:test", generated=folder, preset=chosen, seed=settings.seed)
+    found = {key: replace(report.entries[key], records=None) for key in SHOWN if key in report.entries}
+    write_json(file, {"of": identity, "figures": {key: asdict(each) for key, each in found.items()}})
+    return found
 
 
-def _row(report: BenchmarkReport) -> dict[str, Value]:
-    return {heading: _value(report.entries[key]) for key, heading in SHOWN.items() if key in report.entries}
+def _row(report: Judged) -> dict[str, Value]:
+    return {heading: _value(report[key]) for key, heading in SHOWN.items() if key in report}
 
 
 def _value(each: Entry) -> Value:
@@ -137,8 +151,8 @@ def _value(each: Entry) -> Value:
     return Value(each.value, *((low, high) if inside else (None, None)), unit=unit, better=each.better)
 
 
-def _floor_row(report: BenchmarkReport) -> dict[str, Value]:
-    entries = {heading: report.entries[key] for key, heading in SHOWN.items() if key in report.entries}
+def _floor_row(report: Judged) -> dict[str, Value]:
+    entries = {heading: report[key] for key, heading in SHOWN.items() if key in report}
     out = {}
     for heading, each in entries.items():
         if each.floor is not None:
@@ -147,11 +161,11 @@ def _floor_row(report: BenchmarkReport) -> dict[str, Value]:
     return out
 
 
-def _places(found: Mapping[str, BenchmarkReport]) -> dict[str, float]:
+def _places(found: Mapping[str, Judged]) -> dict[str, float]:
     """Mean place of each over the ranked figures; equal values share a place, what was not measured comes last."""
     places = np.zeros(len(found))
     for key in RANKED:
-        away = np.array([_away(report.entries[key]) for report in found.values()])
+        away = np.array([_away(report[key]) for report in found.values()])
         places += (
             1 + (away[None, :] < away[:, None]).sum(axis=1) + 0.5 * ((away[None, :] == away[:, None]).sum(axis=1) - 1)
         )

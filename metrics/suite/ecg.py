@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+import metrics.distribution.ecg_parameters
+import metrics.judges.classifier  # noqa: F401  (both register the extractors that they have)
 from gen.datasets.scp import SUPERCLASSES
 from gen.leads import LEADS_8
 from gen.records import InputError

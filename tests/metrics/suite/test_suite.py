@@ -1,6 +1,8 @@
 """The benchmark as a whole: what it says about sets whose quality is known, and what it refuses."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -359,3 +361,11 @@ def test_cines_are_compared_by_file_name(tmp_path):
     write_cine(CineRecord(np.zeros((1, 4, 16, 16)), (1.0, 1.0)), tmp_path / "other" / "z.npz")
     with pytest.raises(InputError, match="no cine has a name"):
         benchmark(real=tmp_path / "real", generated=tmp_path / "other", preset="cine")
+
+
+def test_all_extractors_are_known_to_a_benchmark_that_nothing_else_was_imported_for():
+    ask = "import metrics.suite.ecg as suite; print(*suite.extractor_names()); print(*suite.DEFAULT_EXTRACTORS)"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    known, default = (set(line.split()) for line in done.stdout.splitlines())
+    assert default <= known
+    assert known >= {"ptbxl-classifier", "random-conv", "ecg-parameters", "ecgfounder"}

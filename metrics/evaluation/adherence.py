@@ -31,13 +31,23 @@ from metrics.suite.sets import open_set
 
 @dataclass(frozen=True)
 class StatementRow:
-    """Figures of one statement: share of its ECGs that meet the criterion (95 % interval), AUROC; the same of real."""
+    """Figures of one statement.
+
+    Attributes:
+        n: generated ECGs that were asked for it.
+        met, low, high: share of them that meet its criterion, with its 95 % interval.
+        others_n, others_met: ECGs that were not asked for it, and the share that meets the criterion all the same.
+        auroc: of the classifier's probability, among all.
+        real_n, real_met, real_auroc: the same of recordings.
+    """
 
     code: str
     n: int
     met: float | None
     low: float | None
     high: float | None
+    others_n: int
+    others_met: float | None
     auroc: float | None
     real_n: int
     real_met: float | None
@@ -124,6 +134,8 @@ def statement_rows(generated: Judged, real: Judged | None, least: int = 5) -> li
                 None if met is None else float(met.mean()),
                 None if interval is None else float(interval.low),
                 None if interval is None else float(interval.high),
+                len(wanted) - int(wanted.sum()),
+                None if met is None or wanted.all() else float(_met_by_all(generated, code)[~wanted].mean()),
                 _auroc(generated, code),
                 0 if real is None else sum(code in codes for codes in real.codes),
                 None if real_met is None or not len(real_met) else float(real_met.mean()),
@@ -252,6 +264,7 @@ def _statement_values(row: StatementRow) -> dict[str, Value | str]:
     met = {"value": row.met, "low": row.low, "high": row.high}
     return {
         "criterion met": Value.of(met, n=row.n, better="higher"),
+        "others, met": Value.of(row.others_met, n=row.others_n),
         "AUROC": Value.of(row.auroc, n=row.n, better="higher"),
         "real, met": Value.of(row.real_met, n=row.real_n, better="reference"),
         "real, AUROC": Value.of(row.real_auroc, n=row.real_n, better="reference"),

@@ -31,6 +31,8 @@ def test_simulated_statements_are_seen(records):
         assert rows[code].met >= 0.8
         assert rows[code].real_met is None
         assert rows[code].low <= rows[code].met <= rows[code].high
+        assert rows[code].others_n == 12
+    assert rows["AFIB"].others_met == rows["CLBBB"].others_met == 0
     assert rows["CLBBB"].auroc > 0.9
 
 
@@ -40,6 +42,7 @@ def test_statements_of_others_are_not_seen(records):
     rows = {row.code: row for row in statement_rows(judge(turned), judge(records))}
     for code in CODES:
         assert rows[code].met <= 0.2
+        assert rows[code].others_met >= 0.4  # half of the others have it, now without its name
         assert rows[code].real_met >= 0.8
 
 

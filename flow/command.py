@@ -263,6 +263,8 @@ def _lines(out: Path, rows: list[dict[str, Any]]) -> list[str]:
         figures = ", ".join(f"{label} {_short(row, name)} {unit}" for name, (label, unit) in _SHOWN.items())
         warnings = f"; {row['warnings']}" if row["warnings"] else ""
         lines.append(f"{row['record']}: {figures}\n  {row['beats']}{warnings}")
+    if rows:
+        lines.append("  medians, each by itself: EF is not worked out from those of EDV and ESV")
     return [*lines, f"{counted(len(rows), 'heart')} in {out}; look at {out / 'index.html'}"] if rows else []
 
 

@@ -69,7 +69,11 @@ def add_heart(page: Page, result: HeartResult) -> None:
         for name, i in result.volumes.items()
         if name in LABELS
     ]
-    page.table(["quantity", "unit", "median", "from", "to"], rows, _caption(result))
+    page.table(["quantity", "unit", "median", "from", "to"], rows, f"{_caption(result)}. {BY_ITSELF}")
+
+
+#: Medians of quantities do not make up each other: that of EF is not the one of the medians of EDV and ESV.
+BY_ITSELF = "Each median by itself: EF is not worked out from the medians of EDV and ESV."
 
 
 def _caption(result: HeartResult) -> str:

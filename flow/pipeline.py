@@ -176,13 +176,19 @@ class ECGToCMRPipeline:
         packed = self._draw_slices(prepared, heights, num_samples, seeds, drawing)
         cines = tuple(self._cine(latents, prepared, record, seed, k, heights) for k, latents in enumerate(packed))
         volumes = summarise(volumes_of(cines), self.volumes, self.calibration)
-        warnings = prepared.warnings + (self._doubts(drawing) if num_samples > 1 else ())
+        warnings = prepared.warnings + (self._doubts(drawing, prepared.warnings) if num_samples > 1 else ())
         shown = cines[_nearest_to_median(cines)]
         found = (prepared.beats, prepared.ecg, warnings, self.calibration, prepared.read_from_s)
         return HeartResult(shown, cines, volumes, *found)
 
-    def _doubts(self, drawing: dict[str, Any]) -> tuple[str, ...]:
+    def _doubts(self, drawing: dict[str, Any], notes: tuple[str, ...]) -> tuple[str, ...]:
         """What to say of the intervals."""
+        rebuilt = any(note.startswith("reconstructed leads") for note in notes)
+        if self.calibration is not None and rebuilt:
+            return (
+                "intervals were calibrated on whole ECGs; with rebuilt leads their coverage is unknown",
+                *self._doubts(drawing, ()),
+            )
         if self.calibration is None:
             return ("intervals are the samples' own spread: they are not calibrated (physiogen train flow/intervals)",)
         if drawing != self.calibration.drawn:

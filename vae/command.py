@@ -139,7 +139,7 @@ def _check_readable(file: Path, **reading: Any) -> None:
     bad: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # told when it is read for good
-        next(iter(Inputs([file], bad, **reading)), None)
+        next(iter(Inputs([file], bad, quiet=True, **reading)), None)
     if bad:
         raise InputError(bad[0])
 
@@ -152,8 +152,9 @@ def _expected(out: Path) -> list[str]:
     found = {}
     for facts in set_table(out)["metadata"]:
         if "observed_leads" in facts and facts.get("method", "default") == "default":
-            found[tuple(facts["observed_leads"])] = facts.get("expected") or {}
-    return [line for leads, facts in found.items() for line in in_words(leads, facts)]
+            partly = facts.get("partly_observed", {})  # of the first recording with these leads
+            found.setdefault((tuple(facts["observed_leads"]), tuple(partly)), (facts.get("expected") or {}, partly))
+    return [line for (leads, _), facts in found.items() for line in in_words(leads, *facts)]
 
 
 def export(

@@ -69,8 +69,13 @@ def expected(leads: Collection[str], method: str = "default") -> dict[str, Any]:
     }
 
 
-def in_words(leads: Collection[str], found: Mapping[str, Any]) -> list[str]:
-    """The same for people, a line each."""
+def in_words(leads: Collection[str], found: Mapping[str, Any], partly: Mapping[str, float] | None = None) -> list[str]:
+    """The same for people, a line each; ``partly``: leads of which only this share was recorded (print-outs)."""
+    if partly:
+        whole = [lead for lead in leads if lead not in partly]
+        shares = ", ".join(f"{lead} {share:.0%}" for lead, share in partly.items())
+        line = f"recorded in part: {shares}; what lies between is rebuilt, and its error was not measured"
+        return [line, *(in_words(whole, found) if whole else [])]
     if not found:
         return [f"from {','.join(leads)}: nothing was measured that speaks for these leads"]
     measured = found["measured_for"]

@@ -23,6 +23,8 @@ from vae.windows import OVERLAP_S, Piece, blend, cut, equal_length, prepare, res
 METHODS = ("default", "wearecg", "least-squares", "fir", "nearest", "dower")
 #: Baselines of an evaluation that read the missing leads themselves: no way to rebuild what nobody recorded.
 BASELINES = ("per-patient",)
+#: Least share of a lead's samples that makes it one of those which the measured errors speak for.
+WHOLE = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,12 +208,16 @@ class ReconstructionPipeline:
 
         observed = ~np.isnan(seen.given_mv)
         mean = assemble(whole([p.mean_mv for p in parts]) + detail, seen)
+        share = {lead: float(observed[LEADS_12.index(lead)].mean()) for lead in seen.leads}
+        throughout = [lead for lead in seen.leads if share[lead] >= WHOLE]
+        partly = {lead: round(share[lead], 3) for lead in seen.leads if lead not in throughout}
         facts = {
             "observed_leads": list(seen.leads),
+            **({"partly_observed": partly} if partly else {}),
             "method": self.predictor.name,
             "model": self.predictor.digest,
             **({"ignored_leads": seen.ignored} if seen.ignored else {}),
-            **({"expected": trust} if (trust := expected(seen.leads, self.predictor.name)) else {}),
+            **({"expected": trust} if (trust := expected(throughout, self.predictor.name)) else {}),
             **more,
         }
         rebuilt = replace(

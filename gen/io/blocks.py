@@ -44,8 +44,10 @@ class Inputs:
         leads: Sequence[str] | None = None,
         columns: Sequence[str] | str | None = None,
         hours: bool = False,
+        quiet: bool = False,
     ) -> None:
         self.files, self.bad = files, bad
+        self._quiet = quiet  # what is left out or assumed is told by a later look at the same files
         self._given = {"fs_hz": fs_hz, "unit": unit, "leads": leads, "columns": columns}
         self._hours = hours
         self._start = self._at = (0, 0)  # file, records of it that are done
@@ -76,7 +78,8 @@ class Inputs:
             while name in self._names:
                 name, copy = f"{record.record_id}_{copy}", copy + 1
             self._names.add(name)
-            _tell(file, record, told)
+            if not self._quiet:
+                _tell(file, record, told)
             named = replace(record, record_id=name, metadata={**record.metadata, "source_file": str(file)})
             for part in in_hours([named]) if self._hours else [named]:
                 number += 1

@@ -51,3 +51,13 @@ def test_other_sets_are_spoken_for_by_a_part_of_them(leads, measured):
 
 def test_other_methods_were_not_measured():
     assert expected(("I",), "dower") == {}
+
+
+def test_leads_that_were_recorded_in_part_are_not_spoken_for():
+    partly = {"I": 0.25, "V1": 0.25}
+    first, *more = in_words(("I", "V1"), {}, partly)
+    assert first.startswith("recorded in part: I 25%, V1 25%")
+    assert not more
+    first, second, *_ = in_words(("I", "II", "V1"), expected(("II",)), partly)
+    assert "error was not measured" in first
+    assert second.startswith("from II")

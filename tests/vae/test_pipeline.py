@@ -14,6 +14,7 @@ from gen.leads import LEADS_12, limb_lead_residual
 from gen.records import EcgRecord, InputError
 from gen.registry import RegistryError
 from gen.simulate import simulate
+from vae.expected import expected
 from vae.networks.wearecg import WearECG
 from vae.pipeline import LEVELS, METHODS, load
 from vae.windows import blend
@@ -120,6 +121,13 @@ def test_draws_obey_the_law_too(pipeline, short):
 def test_holes_are_filled_and_the_rest_is_kept(pipeline, hearts):
     record = holed(hearts[0], II=slice(100, 900), V1=slice(4000, 5000), V5=slice(0, 1))
     check_result(pipeline(record, leads=MAIN, num_samples=1), record, MAIN)
+
+
+def test_leads_recorded_in_part_are_named_and_not_spoken_for(pipeline, short):
+    part = pipeline(holed(short, II=slice(0, 1125), V1=slice(0, 30)), leads=MAIN).record.metadata
+    assert part["partly_observed"] == {"II": 0.25}
+    assert part.get("expected", {}) == expected(("V1", "V5"))
+    assert "partly_observed" not in pipeline(short, leads=MAIN).record.metadata
 
 
 @pytest.mark.parametrize("layout", ["3x4", "6x2"])

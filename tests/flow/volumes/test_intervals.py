@@ -163,6 +163,8 @@ def test_a_calibrated_pipeline_uses_it_and_says_so(
     assert any("not calibrated" in text for text in other.warnings)
     assert not any("calibrated" in text for text in plain(records[0], num_samples=1).warnings)
     assert any("2 euler steps" in text for text in pipeline(records[0], num_samples=2, guidance=2.0).warnings)
+    rebuilt = pipeline(records[0].select(("II", "V1", "V5")), num_samples=2).warnings
+    assert any("with rebuilt leads their coverage is unknown" in text for text in rebuilt)
 
 
 def test_a_calibration_belongs_to_one_pipeline(calibrated: Path, pipeline_folder: Path, tmp_path: Path) -> None:

@@ -222,6 +222,8 @@ def test_what_is_left_out_is_told_once(tmp_path, ecg, capsys):
     assert [record.leads for record in records] == [("II",), ("II",)]
     assert not bad
     assert capsys.readouterr().err == f"warning: {tmp_path / 'a.hea'}: not read (no lead): ACC\n"
+    assert next(iter(Inputs([tmp_path / "a.hea"], bad, leads=("II",), quiet=True))).leads == ("II",)
+    assert capsys.readouterr().err == ""
 
 
 # --- CSV ------------------------------------------------------------------------------------------------------------

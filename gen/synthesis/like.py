@@ -246,10 +246,10 @@ def _row(row: Mapping[str, Any], measured: Mapping[str, float], name: str, verba
         values["age"] = 90.0
     if row.get("sex") in ("F", "M"):
         values["sex"] = row["sex"]
-    for name, column in MEASURED.items():
-        value = row.get(column)
-        if value is not None and np.isfinite(value) and QUANTITIES[name].low <= value <= QUANTITIES[name].high:
-            values[name] = float(value)
+    for quantity, column in MEASURED.items():
+        value, usual = row.get(column), QUANTITIES[quantity]
+        if value is not None and np.isfinite(value) and usual.low <= value <= usual.high:
+            values[quantity] = float(value)
     person = row.get("patient_id")
     person = str(row["record_id"]) if person is None or person != person else str(person)
     group = "like-" + hashlib.sha256(f"{name}/{person}".encode()).hexdigest()[:12]

@@ -11,6 +11,7 @@ from gen.io import read
 from gen.io.snomed import statements_of, table
 from gen.leads import LEADS_12
 from gen.records import InputError
+from gen.synthesis import like
 
 
 @pytest.fixture
@@ -76,6 +77,9 @@ def test_snomed_codes_become_statements(tmp_path, rng):
     assert any("84114007 (2)" in text and "999999999 (2)" in text for text in source.warnings)
     assert any("not understood" in text and "Hx (2 of 2)" in text for text in source.warnings)
     assert source[0].statements == record.statements
+    requests = like(root, 4, 0, split="all")  # and requests drawn from such a folder ask for them
+    assert {frozenset(requests[k].statements) for k in range(4)} == {frozenset({"AFIB", "CRBBB"})}
+    assert all("fibrillation" in requests[k].values["text"] for k in range(4))
 
 
 def test_every_mapped_statement_is_known():

@@ -15,6 +15,7 @@ from gen.datasets.base import COLUMNS, patient_fold
 from gen.datasets.scp import SUPERCLASSES, aggregate, labels_at, statements
 from gen.leads import LEADS_8, LEADS_12, limb_lead_residual, to_12
 from gen.records import EcgRecord, InputError, Patient
+from gen.synthesis import like
 
 MIMIC_ORDER = ["I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6"]
 
@@ -183,6 +184,26 @@ def test_mimic_measurements_and_demographics(tmp_path):
     assert np.isnan(second["age"])
     assert second["age_over_89"]
     assert first["patient_id"] == "10000032"
+
+
+def test_requests_like_mimic_have_its_measurements_and_rhythms(tmp_path):
+    tree = mimic_tree(tmp_path / "m")
+    table = pd.read_csv(tree / "machine_measurements.csv", dtype={"report_1": object})
+    table.loc[table["subject_id"] == 10000032, ["report_0", "rr_interval"]] = ["Sinus bradycardia", 1300]
+    table.loc[table["subject_id"] == 10000117, "report_0"] = "Atrial fibrillation with rapid ventricular response"
+    table.loc[table["subject_id"] == 10000117, "report_1"] = "Left bundle branch block"
+    table.to_csv(tree / "machine_measurements.csv", index=False)
+    requests = like(tree, 60, 0, split="all")
+    drawn = [requests[k] for k in range(60)]
+    slow = [r.values["heart_rate"] for r in drawn if "bradycardia" in r.values["text"]]
+    fast = [r.values["heart_rate"] for r in drawn if "fibrillation" in r.values["text"]]  # 29999: not measured
+    assert len(slow) + len(fast) == 60
+    assert np.median(slow) == pytest.approx(60_000 / 1300, rel=0.05)
+    assert max(slow) < 60
+    assert min(fast) >= 100
+    assert {(r.values["pr_ms"], r.values["qrs_ms"], r.values["qt_ms"]) for r in drawn} == {(160, 90, 400)}
+    balanced = like(tree, 10, 0, split="all", balance="superclass")
+    assert {label for k in range(10) for label in balanced[k].label.split(";")} == {"CD"}
 
 
 def test_mimic_without_patients_says_so(tmp_path):

@@ -149,7 +149,7 @@ def _expected(out: Path) -> list[str]:
     from gen.io import set_table
     from vae.expected import in_words
 
-    found = {}
+    found: dict[tuple[tuple[str, ...], ...], tuple[dict[str, Any], dict[str, float]]] = {}
     for facts in set_table(out)["metadata"]:
         if "observed_leads" in facts and facts.get("method", "default") == "default":
             partly = facts.get("partly_observed", {})  # of the first recording with these leads

@@ -19,6 +19,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from gen import registry
+from gen.progress import Heartbeat
+from gen.start import interrupted, leave
 
 #: Order in which ``--help`` lists the jobs; whatever else is installed follows alphabetically.
 _ORDER = (
@@ -132,17 +134,25 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        status = run(arguments)
+        with Heartbeat(next((word for word in words if not word.startswith("-")), "physiogen")):
+            status = run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         status = _PIPE_CLOSED
-    except Exception:
+    except (Exception, KeyboardInterrupt) as error:
+        # Libraries make other errors of an interruption that meets them while they are being imported.
+        if interrupted() or isinstance(error, KeyboardInterrupt):
+            print("physiogen: interrupted", file=sys.stderr)
+            leave(_INTERRUPTED)
         import traceback
 
         traceback.print_exc()
         print("physiogen: this is a fault of the program, not of the input", file=sys.stderr)
         status = 1
+    if status == _INTERRUPTED:
+        leave(status)
     if status == _PIPE_CLOSED:
         # What is still buffered has no reader: without this, the interpreter complains about it at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -210,4 +220,6 @@ def _explain_os(error: OSError) -> str | None:
 
 
 if __name__ == "__main__":
-    main()
+    from gen.start import main as start
+
+    start()

@@ -5,7 +5,8 @@
             ...
             progress.update(done)
 
-Everything goes to standard error. Nothing is printed for what ends before the first line is due.
+Everything goes to standard error. Nothing is printed for what ends before the first line is due. `Heartbeat` speaks for
+commands that load, read or write something before, between and after.
 """
 
 import sys
@@ -16,6 +17,57 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 FIRST_S, EVERY_S = 1.5, 10.0
+#: When the last line was printed (`time.monotonic`); None before the first.
+_last: float | None = None
+#: Those that are telling by themselves: bars on a terminal, and lines.
+_bars = _tellers = 0
+
+
+def _said() -> None:
+    global _last
+    _last = time.monotonic()
+
+
+class Heartbeat:
+    """Says that a command is at work wherever nothing else says so: before the first line of a `Progress`, after it.
+
+    Args:
+        name: of the command.
+        stream: where to; standard error by default.
+        first_s: seconds of silence until the first line.
+        every_s: seconds of silence until further ones.
+    """
+
+    def __init__(
+        self, name: str, stream: TextIO | None = None, first_s: float = FIRST_S, every_s: float = EVERY_S
+    ) -> None:
+        self._name, self._stream = name, sys.stderr if stream is None else stream
+        self._waits = (first_s, every_s)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        global _last
+        _last, self._began = None, time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        first_s, every_s = self._waits
+        while not self._ended.wait(first_s / 10):
+            silence = time.monotonic() - (self._began if _last is None else _last)
+            if _bars or (_tellers and _last is not None):
+                continue
+            if silence >= (first_s if _last is None else every_s):
+                so_far = format_seconds(time.monotonic() - self._began)
+                print(f"{self._name}: at work, {so_far} so far", file=self._stream, flush=True)
+                _said()
 
 
 class Progress:
@@ -64,8 +116,12 @@ class Progress:
             return self
         self._began = time.monotonic()
         if self._stream.isatty():
+            global _bars
             self._bar = _bar(self, self._stream)
+            _bars += 1
         else:
+            global _tellers
+            _tellers += 1
             self._thread = threading.Thread(target=self._tell, name="progress", daemon=True)
             self._thread.start()
         return self
@@ -75,8 +131,13 @@ class Progress:
     ) -> None:
         self._ended.set()
         if self._bar is not None:
+            global _bars
             self._bar.stop()
+            _bars -= 1
+            _said()
         if self._thread is not None:
+            global _tellers
+            _tellers -= 1
             self._thread.join()
 
     def update(
@@ -118,6 +179,7 @@ class Progress:
             self._bar.console.print(text, highlight=False, markup=False)
         else:
             print(text, file=self._stream, flush=True)
+        _said()
 
     def noted(self, text: str) -> None:
         """Print one line at once, and keep it as the state that later lines tell."""
@@ -156,6 +218,7 @@ class Progress:
         wait = self._waits[0]
         while not self._ended.wait(wait):
             print(self.line(), file=self._stream, flush=True)
+            _said()
             wait = self._waits[1]
 
 

@@ -3,19 +3,19 @@
 import json as json_library
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gen.commands.convert import convert
+from gen.commands.reading import Resume
 from gen.progress import Progress
 from gen.records import InputError
 
 if TYPE_CHECKING:
     from gen.datasets import ReadSpeed, SignalCache, Source
-    from gen.io import RecordSetWriter
     from gen.simulate.cine.pairs import CineOptions
 
 app = typer.Typer(
@@ -143,6 +143,7 @@ def simulate(
     cine_format: Annotated[
         str | None, typer.Option(help="npz, nifti, gif, dicom; several with commas. [default: npz]")
     ] = None,
+    resume: Resume = "if-possible",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record set in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -153,10 +154,10 @@ def simulate(
     With --cine every ECG has the cine of the same heart in the folder cine (metadata.csv with true volumes beside
     them): physiogen data simulate -n 200 --cine --levels three --out PAIRS
 
-    Patient k of a seed is the same whatever the number of patients.
+    Patient k of a seed is the same whatever the number of patients. A run that was killed goes on where it was when the
+    same command is given again.
     """
-    from gen.io import RecordSetWriter
-    from gen.simulate import iter_cohort
+    from gen.io.formats import writable
     from gen.simulate.noise import noise_level
 
     drawing = {"levels": levels, "size": size, "spacing": spacing, "frames": frames, "cine_format": cine_format}
@@ -172,26 +173,21 @@ def simulate(
         noise_level(noise)
     except ValueError as error:
         raise InputError(f"--noise {noise}: {error}") from error
+    from gen.simulate.record_set import Cohort, write_cohort
+
     start = time.perf_counter()
     total = number * visits
     recording: dict[str, Any] = {"noise": noise, "fs_hz": fs, "duration_s": seconds}
-    with (
-        RecordSetWriter(out, format=format, overwrite=overwrite) as writer,
-        Progress("simulating", total) as bar,
-    ):
-        if options is not None:
-            _write_pairs(writer, options, (number, seed, visits), recording, bar.callback())
-        else:
-            for record in iter_cohort(number, seed, visits, **recording):
-                writer.add(record)
-                bar.update(writer.count)
+    cohort = Cohort(number, seed, visits, recording, writable(format), options)
+    with Progress("simulating", total) as bar:
+        write_cohort(cohort, out, overwrite=overwrite, resume=resume, progress=bar.update)
     speed = round(total / (time.perf_counter() - start), 1)
     result: dict[str, Any] = {
         "path": str(out),
         "records": total,
         "patients": number,
         "seed": seed,
-        "format": writer.format,
+        "format": format,
         "records_per_s": speed,
     }
     text = f"{out}: {total} simulated ECGs of {number} patients, seed {seed} ({speed:g} records/s)"
@@ -257,24 +253,6 @@ def _cine_options(cine: bool, given: dict[str, Any]) -> "CineOptions | None":
     if "spacing" in wished:
         wished["spacing_mm"] = wished.pop("spacing")
     return CineOptions(**wished)
-
-
-def _write_pairs(
-    writer: "RecordSetWriter",
-    options: "CineOptions",
-    cohort: tuple[int, int, int],
-    recording: dict[str, Any],
-    advance: Any,
-) -> None:
-    """ECGs into the record set, each with the name of its cine, and the cines into its folder."""
-    from gen.simulate.cine.pairs import CineFolder, iter_pairs
-
-    number, seed, visits = cohort
-    with CineFolder(writer.folder, options) as cines:
-        for record, cine in iter_pairs(number, seed, visits, options=options, **recording):
-            file = cines.add(cine)
-            writer.add(replace(record, metadata={**record.metadata, "cine": file}))
-            advance(writer.count, number * visits)
 
 
 def _summary(cache: "SignalCache", speed: "ReadSpeed") -> dict[str, Any]:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from gen import progress as module
-from gen.progress import EVERY_S, FIRST_S, Progress, format_seconds
+from gen.progress import EVERY_S, FIRST_S, Heartbeat, Progress, format_seconds
 
 
 class Terminal(io.StringIO):
@@ -90,3 +90,29 @@ def test_a_terminal_gets_a_bar_and_is_left_clean():
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (89, "89 s"), (720, "12 min"), (12_000, "3 h 20 min")])
 def test_durations(seconds, text):
     assert format_seconds(seconds) == text
+
+
+class TestHeartbeat:
+    def test_it_speaks_where_nothing_else_does(self):
+        out = io.StringIO()
+        with Heartbeat("measure", out, first_s=0.05, every_s=0.1):
+            time.sleep(0.5)
+        lines = out.getvalue().splitlines()
+        assert 2 <= len(lines) <= 6
+        assert all(re.fullmatch(r"measure: at work, \d+ s so far", line) for line in lines)
+
+    def test_it_leaves_the_word_to_what_counts(self):
+        out = io.StringIO()
+        with Heartbeat("measure", out, first_s=0.3, every_s=0.1), Progress("records", 9, stream=out, first_s=0.01):
+            time.sleep(0.5)
+        assert out.getvalue().splitlines() == ["records 0/9, 0 s so far"]
+        out = Terminal()
+        with Heartbeat("measure", out, first_s=0.05, every_s=0.05), Progress("records", 9, stream=out):
+            time.sleep(0.3)
+        assert "at work" not in out.getvalue()
+
+    def test_what_is_quick_prints_nothing(self):
+        out = io.StringIO()
+        with Heartbeat("text", out, first_s=5):
+            pass
+        assert out.getvalue() == ""

@@ -7,6 +7,7 @@ Patient k of a seed is the same whatever the number of patients, with and withou
 """
 
 import csv
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,21 +116,34 @@ class CineFolder:
     Args:
         folder: the record set, while it is being built: the writer of the set makes all of it appear at once.
         options: what is written.
+        state: go on from where `settle` gave this.
     """
 
-    def __init__(self, folder: Path, options: CineOptions) -> None:
-        self.folder, self.options, self.count = folder / FOLDER, options, 0
+    def __init__(self, folder: Path, options: CineOptions, state: Mapping[str, int] | None = None) -> None:
+        self.folder, self.options, self._state = folder / FOLDER, options, state
+        self.count = 0 if state is None else state["count"]
 
     def __enter__(self) -> Self:
-        self.folder.mkdir()
-        self._file = (self.folder / TABLE).open("w", newline="", encoding="utf-8")
+        self.folder.mkdir(exist_ok=True)
+        table = self.folder / TABLE
+        if self._state is not None:
+            os.truncate(table, self._state["table"])
+        self._file = table.open("w" if self._state is None else "a", newline="", encoding="utf-8")
         self._rows = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
-        self._rows.writeheader()
+        if self._state is None:
+            self._rows.writeheader()
         return self
+
+    def settle(self) -> dict[str, int]:
+        """What a later run needs to go on, see ``state``."""
+        self._file.flush()
+        return {"table": os.fstat(self._file.fileno()).st_size, "count": self.count}
 
     def add(self, record: CineRecord) -> str:
         """Write one cine; returns its file within the record set, such as ``"cine/sim0-00000007-0.npz"``."""
-        files = [write_cine(record, self.folder / record.record_id, format=kind) for kind in self.options.formats]
+        # A run that was stopped may have left a cine behind what it had noted.
+        place = self.folder / record.record_id
+        files = [write_cine(record, place, format=kind, overwrite=True) for kind in self.options.formats]
         self._rows.writerow(cine_row(record, self.options, files[0].name))
         self.count += 1
         return f"{FOLDER}/{files[0].name}"

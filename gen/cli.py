@@ -19,8 +19,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from gen import registry
+from gen.interrupts import interrupted, leave
 from gen.progress import Heartbeat
-from gen.start import interrupted, leave
 
 #: Order in which ``--help`` lists the jobs; whatever else is installed follows alphabetically.
 _ORDER = (
@@ -220,6 +220,4 @@ def _explain_os(error: OSError) -> str | None:
 
 
 if __name__ == "__main__":
-    from gen.start import main as start
-
-    start()
+    main()

@@ -1,48 +1,12 @@
 """The first lines of the ``physiogen`` command: from here on Ctrl-C gives one line, whatever is being imported."""
 
-import os
-import signal
-import sys
-from collections.abc import Callable
-from contextlib import suppress
-from types import FrameType
-
-_interrupted = False
+from gen.interrupts import raise_and_remember, stop_at_once
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    _handle(_stop)
+    stop_at_once()
     from gen.cli import main as run  # takes a while
 
-    _handle(_raise)
+    raise_and_remember()
     run()
-
-
-def interrupted() -> bool:
-    """Whether Ctrl-C was pressed."""
-    return _interrupted
-
-
-def leave(status: int) -> None:
-    """End at once: what libraries do at their end would complain about what they were interrupted in."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # nobody reads any more
-            stream.flush()
-    os._exit(status)
-
-
-def _handle(handler: Callable[[int, FrameType | None], None]) -> None:
-    with suppress(ValueError):  # not the main thread: whoever embeds the command has the signals
-        signal.signal(signal.SIGINT, handler)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    os.write(2, b"physiogen: interrupted\n")
-    os._exit(130)
-
-
-def _raise(number: int, frame: FrameType | None) -> None:
-    global _interrupted
-    _interrupted = True
-    signal.default_int_handler(number, frame)

@@ -25,7 +25,9 @@ _DIFFUSERS_WEIGHTS = "diffusion_pytorch_model.safetensors"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 #: Name of a quantised weight's scales, one for each row; weights smaller than this stay as they are.
-_SCALE, _SMALLEST_QUANTISED = ".int8_scale", 4096
+_SCALE = ".int8_scale"
+#: Weights with fewer numbers are not stored in int8.
+SMALLEST_QUANTISED = 4096
 
 Model = TypeVar("Model", bound=torch.nn.Module)
 
@@ -214,7 +216,7 @@ def _stored(
     for name, tensor in tensors.items():
         value = tensor.detach().cpu()
         if value.is_floating_point():
-            if kind is torch.int8 and value.ndim > 1 and value.numel() >= _SMALLEST_QUANTISED:
+            if kind is torch.int8 and value.ndim > 1 and value.numel() >= SMALLEST_QUANTISED:
                 value, stored[name + _SCALE] = _quantised(value.float())
             else:
                 value = value.to(torch.float16 if kind is torch.int8 else kind or value.dtype)

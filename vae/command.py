@@ -168,6 +168,9 @@ def export(
     batch: Annotated[
         int | None, typer.Option(min=1, help="A batch size for runtimes that want one; any by default.")
     ] = None,
+    dtype: Annotated[
+        Literal["float32", "int8"], typer.Option(help="How an ONNX file stores its weights; int8 is a quarter.")
+    ] = "float32",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -188,16 +191,17 @@ def export(
         leads=wanted,
         seconds=seconds,
         batch=batch,
+        dtype=dtype,
         overwrite=overwrite,
     )
     size = out.stat().st_size
     if json:
         import json as json_library
 
-        facts = {"out": str(out), "bytes": size, "difference_mv": difference}
+        facts = {"out": str(out), "bytes": size, "difference_mv": difference.largest_mv, "rms_mv": difference.rms_mv}
         typer.echo(json_library.dumps(facts))
     else:
-        typer.echo(f"{out}: {size / 1e6:.1f} MB, at most {difference:.1g} mV from the network")
+        typer.echo(f"{out}: {size / 1e6:.1f} MB, from the network {difference}")
 
 
 def _references(paths: list[Path], fs: float | None, unit: str | None, *, trust: bool) -> list[EcgRecord]:

@@ -1,6 +1,7 @@
 """Writes the default model as a file that a device's runtime can read: ONNX or TorchScript.
 
     physiogen export --format onnx --leads II,V1,V5 --out wearable.onnx
+    physiogen export --leads II,V1,V5 --dtype int8 --out small.onnx
     physiogen export --checkpoint RUN/best --format torchscript --out any_leads.pt
 
 With ``--leads`` the file takes what the device records, (batch, lead, time); without, the eight independent leads and
@@ -16,6 +17,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,16 @@ from gen.leads import LEADS_8
 from gen.records import InputError
 from gen.simulate import simulate
 from vae.deploy.graph import FixedLeadsGraph, ReconstructionGraph
+from vae.deploy.quantise import in_int8
 from vae.networks.lead_vae import LeadVAE
 
 FORMATS = ("onnx", "torchscript")
+#: How weights are stored in an ONNX file, see `vae.deploy.quantise`.
+DTYPES = ("float32", "int8")
 #: A written file whose output differs by more (mV) from the network's is refused; 32-bit sums differ by some 1e-6.
 TOLERANCE_MV = 1e-4
+#: The same of weights that were rounded to int8: root mean square.
+TOLERANCE_INT8_MV = 5e-3
 #: Batch sizes at which the written file is compared with the network.
 CHECKED = (1, 4)
 META = "physiogen.json"  #: name of the metadata inside a TorchScript file
@@ -49,9 +56,12 @@ def export(
     leads: Sequence[str] | None = None,
     seconds: float = 10.0,
     batch: int | None = None,
+    dtype: str = "float32",
     overwrite: bool = False,
-) -> float:
-    """Write a checkpoint's deterministic path as a graph in 32-bit floats, and compare the file with the network.
+) -> "Difference":
+    """Write a checkpoint's deterministic path as a graph, and compare the file with the network.
+
+    It computes in 32-bit floats, however the weights are stored.
 
     Args:
         checkpoint: folder of a `LeadVAE` with calibrated bands.
@@ -60,16 +70,19 @@ def export(
         leads: leads of the device in the order of its channels; None: any leads, with a mask.
         seconds: length that the graph takes, a multiple of the network's step (80 ms for the shipped weights).
         batch: batch size that the graph takes; None: any.
+        dtype: how its weights are stored, 'float32' or (ONNX alone) 'int8'.
         overwrite: replace ``out``.
 
     Returns:
-        Largest difference from the network's output in mV, on simulated ECGs.
+        How far it is from the network's output, on simulated ECGs.
 
     Raises:
         InputError: bad checkpoint, leads, length or batch; ``out`` exists; the extra ``export`` is not installed.
     """
     if format not in FORMATS:
         raise InputError(f"--format {format}: unknown; accepted: {', '.join(FORMATS)}")
+    if dtype not in DTYPES or (dtype != "float32" and format != "onnx"):
+        raise InputError(f"--dtype {dtype}: accepted: float32, or int8 with --format onnx")
     if batch is not None and batch < 1:
         raise InputError(f"--batch {batch}: accepted: 1 or more")
     if format == "onnx":
@@ -89,10 +102,23 @@ def export(
         }
         write = _write_onnx if format == "onnx" else _write_torchscript
         write(graph, graph.example(seconds, batch or 2), temporary, facts, fixed_batch=batch is not None)
+        if dtype == "int8":
+            _to_int8(temporary)
         difference = compare(graph, load(temporary, format), seconds, CHECKED if batch is None else (batch,))
-        if not difference <= TOLERANCE_MV:
-            raise RuntimeError(f"{out}: the graph differs from the network by {difference:.2g} mV; not written")
+        if not (difference.rms_mv <= TOLERANCE_INT8_MV if dtype == "int8" else difference.largest_mv <= TOLERANCE_MV):
+            raise RuntimeError(f"{out}: the graph differs from the network by {difference}; not written")
     return difference
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Between two outputs, in mV: the largest, and the root mean square."""
+
+    largest_mv: float
+    rms_mv: float
+
+    def __str__(self) -> str:
+        return f"at most {self.largest_mv:.1g} mV, {self.rms_mv:.1g} mV in the mean square"
 
 
 def graph_of(checkpoint: str | Path, leads: Sequence[str] | None = None) -> ReconstructionGraph:
@@ -117,11 +143,11 @@ def load(path: str | Path, format: str) -> Run:
     return lambda arrays: session.run(None, dict(zip(names, arrays, strict=True)))
 
 
-def compare(graph: ReconstructionGraph, run: Run, seconds: float, batches: Sequence[int]) -> float:
-    """Largest difference in mV between a module and an exported file on simulated ECGs."""
+def compare(graph: ReconstructionGraph, run: Run, seconds: float, batches: Sequence[int]) -> Difference:
+    """Difference between a module and an exported file on simulated ECGs."""
     hearts = simulate(range(max(batches)), seed=1, fs_hz=graph.fs_hz, duration_s=max(2.0, seconds))
     length = round(seconds * graph.fs_hz)
-    largest = 0.0
+    parts = []
     for count in batches:
         if isinstance(graph, FixedLeadsGraph):
             records = hearts.records()[:count]
@@ -134,8 +160,9 @@ def compare(graph: ReconstructionGraph, run: Run, seconds: float, batches: Seque
         given = [np.ascontiguousarray(array) for array in given]
         expected = graph(*map(torch.from_numpy, given))
         for found, wanted in zip(run(given), expected, strict=True):
-            largest = max(largest, float(np.abs(found - wanted.numpy()).max()))
-    return largest
+            parts.append((found - wanted.numpy()).ravel())
+    off = np.concatenate(parts).astype(np.float64)
+    return Difference(float(np.abs(off).max()), float(np.sqrt(np.mean(off**2))))
 
 
 def _write_onnx(
@@ -159,6 +186,12 @@ def _write_onnx(
         assert program is not None
         program.model.metadata_props.update({key: str(value) for key, value in facts.items()})
         program.save(str(path))
+
+
+def _to_int8(path: Path) -> None:
+    import onnx
+
+    onnx.save(in_int8(onnx.load(path)), path)
 
 
 def _write_torchscript(

@@ -12,12 +12,14 @@ from gen.checkpoint import load_model, model_config, save_checkpoint
 from gen.cli import run
 from gen.leads import LEADS_8, LEADS_12, limb_lead_residual
 from vae.deploy import export as module
-from vae.deploy.export import META, TOLERANCE_MV, export, load
+from vae.deploy.export import META, TOLERANCE_INT8_MV, TOLERANCE_MV, export, load
 from vae.deploy.graph import FixedLeadsGraph, ReconstructionGraph
+from vae.deploy.quantise import in_int8, rows_in_int8
 from vae.networks.baseline import LEVELS
 from vae.networks.lead_vae import LeadVAE
 from vae.networks.wearecg import WearECG
 from vae.pipeline import load as load_pipeline
+from vae.predictors import WEIGHTS
 
 MAIN = ("II", "V1", "V5")
 LENGTH = 1000
@@ -43,11 +45,57 @@ def files(checkpoint, tmp_path_factory):
                 pytest.importorskip("onnxscript")
             path = folder / f"{'-'.join(leads or ('any',))}.{format}"
             batch = 1 if format == "onnx" and leads else None
-            assert export(checkpoint, path, format=format, leads=leads, seconds=2, batch=batch) <= TOLERANCE_MV
+            assert (
+                export(checkpoint, path, format=format, leads=leads, seconds=2, batch=batch).largest_mv <= TOLERANCE_MV
+            )
             found[format, leads] = path
         return found[format, leads]
 
     return get
+
+
+def test_weights_in_int8_are_smaller_and_compute_the_same(checkpoint, files, tmp_path):
+    """These weights are random numbers in 32 bits; shipped ones lie on that grid already, see the next test."""
+    onnx = pytest.importorskip("onnx")
+    large, small = files("onnx", MAIN), tmp_path / "small.onnx"
+    onnx.save(in_int8(onnx.load(large)), small)
+    onnx.checker.check_model(onnx.load(small))
+    given = [np.random.default_rng(0).normal(0, 0.3, (1, len(MAIN), LENGTH)).astype(np.float32)]
+    for one, other in zip(load(large, "onnx")(given), load(small, "onnx")(given), strict=True):
+        assert np.sqrt(np.mean((one - other) ** 2)) < TOLERANCE_INT8_MV
+    assert small.stat().st_size < large.stat().st_size
+
+
+def test_shipped_weights_lie_on_the_grid():
+    weights = load_model(LeadVAE, WEIGHTS / "default").state_dict()
+    large = [value.numpy() for value in weights.values() if value.ndim > 1 and value.numel() >= 4096]
+    assert len(large) > 40
+    for weight in large:
+        rounded, scales, axis = rows_in_int8(weight)
+        shape = [1] * weight.ndim
+        shape[axis] = -1
+        np.testing.assert_allclose(rounded * scales.reshape(shape), weight, rtol=0, atol=1e-6 * np.abs(weight).max())
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_rows_are_scaled_along_the_axis_that_loses_least(axis):
+    rng = np.random.default_rng(1)
+    shape = [1, 1, 1]
+    shape[axis] = 6
+    stored = rng.integers(-126, 127, (6, 6, 6))
+    stored[tuple(np.arange(6) if k == axis else 0 for k in range(3))] = 127
+    scale = (10.0 ** -np.arange(6)).astype(np.float32)
+    weight = (stored * scale.reshape(shape)).astype(np.float32)
+    rounded, scales, found = rows_in_int8(weight)
+    assert found == axis
+    assert np.array_equal(rounded, stored)
+    np.testing.assert_allclose(scales, scale, rtol=1e-6)
+
+
+def test_a_row_of_zeros_stays_zero():
+    rounded, scales, _ = rows_in_int8(np.zeros((3, 4), np.float32))
+    assert not rounded.any()
+    assert np.isfinite(scales).all()
 
 
 def mask(*leads: str, batch: int = 1) -> np.ndarray:

@@ -1,6 +1,6 @@
 """One ECG on paper."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from gen.plot.traces import (
     leads_without_samples,
     observed_mask,
     positions,
+    reach,
     sample_window,
     split_trace,
     to_page,
@@ -87,23 +88,37 @@ def plot_ecg(
     if rhythm not in record.leads and len(record.leads) == 1:  # nothing else could stand in a row of ten seconds
         rhythm = None if rhythm is None else record.leads[0]
     strip_lead = rhythm or record.leads[0]
-    page = page_layout(
-        layout, duration_s=shown_s, start_s=start_s, rhythm=rhythm, strip_lead=strip_lead, notes=len(notes)
-    )
     mask = observed_mask(record, observed)
     band = checked_band(record, band)
     end_s = start_s + shown_s
     zeros = zero_levels(record, start_s, end_s)
+
+    def reached(cell: Cell) -> tuple[float, float, float]:
+        cell = _until(cell, end_s)
+        others = [] if overlay is None or cell.lead not in overlay.leads else [overlay]
+        level = _zero_of(zeros, cell, overlay)
+        return reach(cell, [(each, level) for each in (record, *others)], band)
+
+    page = page_layout(
+        layout,
+        duration_s=shown_s,
+        start_s=start_s,
+        rhythm=rhythm,
+        strip_lead=strip_lead,
+        notes=len(notes),
+        room=lambda cell: reached(cell)[:2],
+    )
     with house_style():
         sheet = ruled_sheet(page)
         draw_calibration(sheet, page)
-        draw_labels(sheet, page, leads_without_samples(record, [cell.lead for cell in page.cells]))
+        missing = leads_without_samples(record, [cell.lead for cell in page.cells])
+        draw_labels(sheet, page, missing, lambda cell: reached(cell)[2])
         for cell in page.cells:
             visible = _until(cell, end_s)
             if cell.lead in record.leads:
                 _draw_cell(sheet, visible, record, mask, band, zeros[cell.lead])
             if overlay is not None and cell.lead in overlay.leads:
-                _draw_overlay(sheet, visible, overlay, zeros.get(cell.lead))
+                _draw_overlay(sheet, visible, overlay, _zero_of(zeros, visible, overlay))
         draw_header(sheet, page, record, title, _shown_text(record, page, start_s, end_s), notes)
         draw_footer(sheet, page, record, _legend(mask, observed, band, band_label, overlay, overlay_label))
     return sheet.figure
@@ -144,13 +159,18 @@ def _draw_cell(sheet: Sheet, cell: Cell, record: EcgRecord, mask: np.ndarray, ba
     draw_line(sheet.grid, xs, measured, colour=OBSERVED, points=TRACE_PT, zorder=5, gid=f"observed-{name}")
 
 
-def _draw_overlay(sheet: Sheet, cell: Cell, overlay: EcgRecord, zero_mv: float | None) -> None:
+def _zero_of(zeros: Mapping[str, float], cell: Cell, overlay: EcgRecord | None) -> float:
+    """Millivolt on the zero line: the record's; of a lead that it lacks, the overlay's own."""
+    if cell.lead in zeros or overlay is None:
+        return zeros.get(cell.lead, 0.0)
+    return zero_levels(overlay, cell.start_s, cell.stop_s).get(cell.lead, 0.0)
+
+
+def _draw_overlay(sheet: Sheet, cell: Cell, overlay: EcgRecord, zero_mv: float) -> None:
     window = sample_window(cell, overlay)
     if window.stop <= window.start:
         return
     values = overlay.signal_mv[overlay.leads.index(cell.lead), window]
-    if zero_mv is None:  # the drawn record lacks this lead: the overlay stands on its own level
-        zero_mv = zero_levels(overlay, cell.start_s, cell.stop_s)[cell.lead]
     draw_line(
         sheet.grid,
         positions(cell, window, overlay.fs_hz),

@@ -1,8 +1,10 @@
 """Where each lead goes on the page: pure geometry in millimetres, no drawing."""
 
+import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from gen.leads import LEADS_12
 
@@ -20,6 +22,11 @@ LEAD_IN_MM = 20.0
 ROW_S = 10.0
 #: Rows of a strip that one page may have (ten minutes); above it a picture is no use.
 MAX_STRIP_ROWS = 60
+
+#: Between what one row and the next one draw; rows are not closer than the second figure.
+CLEAR_MM, CLOSEST_MM = 2.0, 15.0
+#: A trace that reaches farther from its zero line is drawn over others: a page for it would be of no use.
+FARTHEST_MM = 80.0
 
 _COLUMNS = {"3x4": 4, "6x2": 2, "12x1": 1}
 _PITCH_MM = {"12x1": 20.0, "strip": 30.0}
@@ -52,6 +59,10 @@ class Cell:
         return (self.stop_s - self.start_s) * MM_PER_S
 
 
+#: How far what is drawn in a cell reaches above and below its zero line, in mm.
+Room: TypeAlias = Callable[[Cell], tuple[float, float]]
+
+
 @dataclass(frozen=True)
 class PageLayout:
     """A page: its size, the rectangle of the grid, the rows' spacing and the cells, all in mm."""
@@ -77,6 +88,7 @@ def page_layout(
     rhythm: str | None = "II",
     strip_lead: str = "II",
     notes: int = 0,
+    room: Room | None = None,
 ) -> PageLayout:
     """Cells of one page.
 
@@ -88,6 +100,8 @@ def page_layout(
         rhythm: lead of the ten-second strip below ``3x4`` and ``6x2``; None for no strip.
         strip_lead: the lead of the layout ``strip``.
         notes: further lines of the header.
+        room: what is drawn; rows that would run into each other move apart, and the page grows where it has to. None:
+            rows at equal distances, on A4.
 
     Raises:
         ValueError: the layout is unknown or a strip would have more than `MAX_STRIP_ROWS` rows.
@@ -96,14 +110,14 @@ def page_layout(
         raise ValueError(f"unknown layout {layout!r}; accepted: {', '.join(LAYOUTS)}")
     header = HEADER_MM + NOTE_MM * notes
     if layout == "strip":
-        return _strip(strip_lead, duration_s, start_s, header)
+        return _strip(strip_lead, duration_s, start_s, header, room)
     columns = _COLUMNS[layout]
     rows = len(LEADS_12) // columns
     strips = 1 if rhythm is not None and columns > 1 else 0
-    room = A4_HEIGHT_MM - header - FOOTER_MM
+    height = A4_HEIGHT_MM - header - FOOTER_MM
     # Multiples of 5 mm put every zero line on a heavy line of the grid.
-    pitch = _PITCH_MM.get(layout) or 5 * math.floor(room / (rows + strips) / 5)
-    grid_height = room if columns > 1 else pitch * rows + 20
+    pitch = _PITCH_MM.get(layout) or 5 * math.floor(height / (rows + strips) / 5)
+    grid_height = height if columns > 1 else pitch * rows + 20
     levels = _levels(rows + strips, pitch, grid_height)
     starts, overlapping = column_starts(columns, duration_s)
     column_s = ROW_S / columns
@@ -125,7 +139,52 @@ def page_layout(
     if strips:
         assert rhythm is not None
         cells.append(Cell(rhythm, start_s, start_s + ROW_S, left, levels[-1], rows, 0, rhythm))
+    cells, grid_height = apart(cells, grid_height, room)
     return _page(tuple(cells), pitch, grid_height, header, overlapping)
+
+
+def apart(cells: list[Cell], grid_height: float, room: Room | None) -> tuple[list[Cell], float]:
+    """Cells whose rows do not run into each other, and the height of a grid that holds them.
+
+    Where nothing collides, all stays as it is. Otherwise every row gets what it needs and shares what is left; zero
+    lines stay on heavy lines of the grid.
+
+    Args:
+        cells: on rows at any distances.
+        grid_height: in mm, of the grid that starts at `FOOTER_MM`.
+        room: of each cell; None leaves all where it is.
+    """
+    if room is None:
+        return cells, grid_height
+    reach = {id(cell): tuple(min(max(0.0, side), FARTHEST_MM) for side in room(cell)) for cell in cells}
+    rows = sorted({cell.row for cell in cells})
+    by_row = [[cell for cell in cells if cell.row == row] for row in rows]
+    above = max(reach[id(cell)][0] for cell in by_row[0]) + CLEAR_MM
+    below = max(reach[id(cell)][1] for cell in by_row[-1]) + CLEAR_MM
+    between = [
+        max(
+            (reach[id(u)][1] + reach[id(low)][0] + CLEAR_MM for u in upper for low in lower if _meet(u, low)), default=0
+        )
+        for upper, lower in itertools.pairwise(by_row)
+    ]
+    levels = [row[0].y_mm for row in by_row]
+    now = [FOOTER_MM + grid_height - levels[0], *(a - b for a, b in itertools.pairwise(levels))]
+    now.append(levels[-1] - FOOTER_MM)
+    needed = [above, *between, below]
+    if all(there >= wanted for there, wanted in zip(now, needed, strict=True)):
+        return cells, grid_height
+    spaces = [max(CLOSEST_MM, 5.0 * math.ceil(wanted / 5)) for wanted in needed]
+    while sum(spaces) + 5 <= grid_height:
+        spaces[spaces.index(min(spaces))] += 5
+    height = max(grid_height, sum(spaces))
+    heights = [FOOTER_MM + sum(spaces[k + 1 :]) for k in range(len(rows))]
+    level_of = dict(zip(rows, heights, strict=True))
+    return [replace(cell, y_mm=level_of[cell.row]) for cell in cells], height
+
+
+def _meet(one: Cell, other: Cell) -> bool:
+    """Whether two cells share some of the page's width."""
+    return one.x_mm < other.x_mm + other.width_mm - 1e-6 and other.x_mm < one.x_mm + one.width_mm - 1e-6
 
 
 def column_starts(columns: int, duration_s: float) -> tuple[Sequence[float], bool]:
@@ -141,7 +200,7 @@ def column_starts(columns: int, duration_s: float) -> tuple[Sequence[float], boo
     return [span * column / (columns - 1) for column in range(columns)], True
 
 
-def _strip(lead: str, duration_s: float, start_s: float, header: float) -> PageLayout:
+def _strip(lead: str, duration_s: float, start_s: float, header: float, room: Room | None) -> PageLayout:
     rows = max(1, math.ceil(round(duration_s / ROW_S, 6)))
     if rows > MAX_STRIP_ROWS:
         raise ValueError(
@@ -156,6 +215,7 @@ def _strip(lead: str, duration_s: float, start_s: float, header: float) -> PageL
         begin = start_s + row * ROW_S
         label = lead if rows == 1 and start_s == 0 else f"{lead}   {begin:g} s"
         cells.append(Cell(lead, begin, begin + ROW_S, SIDE_MM + LEAD_IN_MM, levels[row], row, 0, label))
+    cells, grid_height = apart(cells, grid_height, room)
     return _page(tuple(cells), pitch, grid_height, header, overlapping=False)
 
 

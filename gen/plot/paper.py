@@ -1,11 +1,12 @@
 """The drawn page: grid, calibration pulses, labels, header and footer, in millimetre coordinates."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gen.plot.layout import LEAD_IN_MM, MM_PER_MV, MM_PER_S, PageLayout
+from gen.plot.layout import LEAD_IN_MM, MM_PER_MV, MM_PER_S, Cell, PageLayout
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,16 +96,22 @@ def draw_calibration(sheet: Sheet, layout: PageLayout) -> None:
         )
 
 
-def draw_labels(sheet: Sheet, layout: PageLayout, missing: frozenset[str]) -> None:
-    """Lead names behind the traces at the start of their cells, and marks where one lead ends and the next begins."""
+def draw_labels(sheet: Sheet, layout: PageLayout, missing: frozenset[str], heights: Callable[[Cell], float]) -> None:
+    """Lead names at the start of their cells, and marks where one lead ends and the next begins.
+
+    Args:
+        sheet: drawn on.
+        layout: of the page.
+        missing: leads that were not recorded.
+        heights: of a cell: where above its zero line the middle of the name stands, in mm.
+    """
     from matplotlib.patheffects import withStroke
 
-    height = min(0.36 * layout.pitch_mm, 12.0)
     halo = [withStroke(linewidth=2, foreground=PAPER)]
     for cell in layout.cells:
         sheet.grid.text(
             cell.x_mm + 1.0,
-            cell.y_mm + height - 1.0,
+            cell.y_mm + heights(cell),
             cell.label,
             fontsize=9.5,
             fontweight="bold",

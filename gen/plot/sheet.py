@@ -1,16 +1,15 @@
 """Many small ECGs in one picture, to look a whole set over."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gen.leads import LEADS_12, canonical_lead
 from gen.plot.files import house_style
 from gen.plot.header import SYNTHETIC, patient_text
-from gen.plot.layout import A4_WIDTH_MM, MM_PER_S, ROW_S, SIDE_MM, Cell, column_starts
+from gen.plot.layout import A4_WIDTH_MM, FOOTER_MM, MM_PER_S, ROW_S, SIDE_MM, Cell, apart, column_starts
 from gen.plot.paper import INK, OBSERVED, PAPER, TRACE_PT, WARNING, blank_figure, draw_grid, mm_axes
-from gen.plot.traces import draw_line, positions, sample_window, to_page, zero_levels
+from gen.plot.traces import NAME_MM, draw_line, positions, reach, sample_window, to_page, zero_levels
 from gen.records import EcgRecord
 
 if TYPE_CHECKING:
@@ -47,27 +46,32 @@ def contact_sheet(
     if columns < 1:
         raise ValueError(f"columns must be at least 1, got {columns}")
     lead = None if lead is None else canonical_lead(lead)
-    plan = _plan(len(records), columns, _PAPER_HEIGHT_MM if lead is None else _PITCH_MM + 5)
+    scale = _scale(columns)
+    papers = [_paper(record, lead, scale) for record in records]
+    plan = _plan([height for _, height in papers], columns, scale)
     with house_style():
         figure = blank_figure(A4_WIDTH_MM, plan.height_mm)
         page = mm_axes(figure, 0, 0, A4_WIDTH_MM, plan.height_mm)
         _heading(page, title or f"{len(records)} ECGs", plan)
         for number, record in enumerate(records):
             left, bottom = plan.corner(number)
-            _caption(page, record, left, bottom + plan.tile_height_mm + 2.2, plan.tile_width_mm)
-            axes = mm_axes(figure, left, bottom, plan.tile_width_mm, plan.tile_height_mm)
-            axes.set(xlim=(0, _PAPER_WIDTH_MM), ylim=(0, plan.paper_height_mm))
-            draw_grid(axes, 0, 0, _PAPER_WIDTH_MM, plan.paper_height_mm, step=5.0)
-            _draw_tile(axes, record, lead, plan)
+            cells, own_mm = papers[number]
+            paper_mm = plan.paper_mm[number // columns]
+            _caption(page, record, left, bottom + paper_mm * scale + 2.2, plan.tile_width_mm)
+            axes = mm_axes(figure, left, bottom, plan.tile_width_mm, paper_mm * scale)
+            axes.set(xlim=(0, _PAPER_WIDTH_MM), ylim=(0, paper_mm))
+            draw_grid(axes, 0, 0, _PAPER_WIDTH_MM, paper_mm, step=5.0)
+            up_mm = 5 * ((paper_mm - own_mm) // 10)  # a tile beside a higher one stands in its middle
+            _draw_tile(axes, record, [replace(cell, y_mm=cell.y_mm + up_mm) for cell in cells], scale)
     return figure
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Where the tiles go; ``scale`` is how much their paper is shrunk."""
+    """Where the tiles go; ``scale`` is how much their paper is shrunk, ``paper_mm`` its height in each row of tiles."""
 
     columns: int
-    paper_height_mm: float
+    paper_mm: tuple[float, ...]
     scale: float
     height_mm: float
 
@@ -75,25 +79,29 @@ class _Plan:
     def tile_width_mm(self) -> float:
         return _PAPER_WIDTH_MM * self.scale
 
-    @property
-    def tile_height_mm(self) -> float:
-        return self.paper_height_mm * self.scale
-
     def corner(self, number: int) -> tuple[float, float]:
         """Lower left corner of a tile in mm of the page."""
         row, column = divmod(number, self.columns)
         left = SIDE_MM + column * (self.tile_width_mm + _GAP_MM)
-        return left, self.height_mm - _TITLE_MM - (row + 1) * (self.tile_height_mm + _CAPTION_MM) + _GAP_MM
+        down = sum(paper * self.scale + _CAPTION_MM for paper in self.paper_mm[: row + 1])
+        return left, self.height_mm - _TITLE_MM - down + _GAP_MM
 
 
-def _plan(count: int, columns: int, paper_height_mm: float) -> _Plan:
+def _scale(columns: int) -> float:
     scale = (A4_WIDTH_MM - 2 * SIDE_MM - (columns - 1) * _GAP_MM) / columns / _PAPER_WIDTH_MM
     if scale < 0.05:
         raise ValueError(f"{columns} columns leave no room for an ECG; take fewer")
-    height = _TITLE_MM + math.ceil(count / columns) * (paper_height_mm * scale + _CAPTION_MM) + SIDE_MM - _GAP_MM
+    return scale
+
+
+def _plan(paper_mm: Sequence[float], columns: int, scale: float) -> _Plan:
+    """Rows of tiles, each as high as its highest one."""
+    rows = tuple(max(paper_mm[first : first + columns]) for first in range(0, len(paper_mm), columns))
+    height = _TITLE_MM + sum(paper * scale + _CAPTION_MM for paper in rows) + SIDE_MM - _GAP_MM
     if height > _MAX_HEIGHT_MM:
+        count = len(paper_mm)
         raise ValueError(f"{count} records in {columns} columns make a picture of {height / 1000:.1f} m; draw fewer")
-    return _Plan(columns, paper_height_mm, scale, height)
+    return _Plan(columns, rows, scale, height)
 
 
 def _heading(page: "Axes", title: str, plan: _Plan) -> None:
@@ -111,16 +119,38 @@ def _caption(page: "Axes", record: EcgRecord, left: float, y: float, width: floa
         page.text(left + width, y, SYNTHETIC, fontsize=6.5, fontweight="bold", color=WARNING, ha="right", va="center")
 
 
-def _draw_tile(axes: "Axes", record: EcgRecord, lead: str | None, plan: _Plan) -> None:
+def _name_size(scale: float) -> tuple[float, float]:
+    """Size of a lead's name in points, and its height in mm of the paper before it is shrunk."""
+    points = min(9.5, 15 * scale)
+    return points, points * NAME_MM / 9.5 / scale
+
+
+def _paper(record: EcgRecord, lead: str | None, scale: float) -> tuple[list[Cell], float]:
+    """Cells of a record whose traces do not run into each other, and the height of their paper."""
+    height = _PAPER_HEIGHT_MM if lead is None and len(record.leads) > 1 else _PITCH_MM + 5
+    zeros = zero_levels(record, 0.0, min(ROW_S, record.duration_s)) if record.num_samples else {}
+    # `apart` counts from the footer of a page, which a tile has none of.
+    cells = [replace(cell, y_mm=cell.y_mm + FOOTER_MM) for cell in _tile_cells(record, lead, height)]
+    name_mm = _name_size(scale)[1]
+
+    def room(cell: Cell) -> tuple[float, float]:
+        return reach(cell, [(record, zeros.get(cell.lead, 0.0))], name_mm=name_mm)[:2]
+
+    cells, height = apart(cells, height, room)
+    return [replace(cell, y_mm=cell.y_mm - FOOTER_MM) for cell in cells], height
+
+
+def _draw_tile(axes: "Axes", record: EcgRecord, cells: Sequence[Cell], scale: float) -> None:
     from matplotlib.patheffects import withStroke
 
     if record.num_samples == 0:
         return
     halo = [withStroke(linewidth=1.2, foreground=PAPER)]
     zeros = zero_levels(record, 0.0, min(ROW_S, record.duration_s))
-    for cell in _tile_cells(record, lead, plan.paper_height_mm):
-        size = min(9.5, 15 * plan.scale)
-        axes.text(cell.x_mm + 1, cell.y_mm + 9, cell.label, fontsize=size, color=INK, path_effects=halo, zorder=1.5)
+    points, name_mm = _name_size(scale)
+    for cell in cells:
+        level = cell.y_mm + reach(cell, [(record, zeros.get(cell.lead, 0.0))], name_mm=name_mm)[2]
+        axes.text(cell.x_mm + 1, level, cell.label, fontsize=points, color=INK, va="center", path_effects=halo)
         if cell.lead not in record.leads:
             continue
         window = sample_window(cell, record)
@@ -128,8 +158,7 @@ def _draw_tile(axes: "Axes", record: EcgRecord, lead: str | None, plan: _Plan) -
             values = record.signal_mv[record.leads.index(cell.lead), window]
             xs, ys = positions(cell, window, record.fs_hz), to_page(cell, values, zeros[cell.lead])
             name = f"{cell.lead}-{cell.row}-{cell.column}"
-            points = max(0.35, TRACE_PT * plan.scale)
-            draw_line(axes, xs, ys, colour=OBSERVED, points=points, zorder=5, gid=f"trace-{name}")
+            draw_line(axes, xs, ys, colour=OBSERVED, points=max(0.35, TRACE_PT * scale), zorder=5, gid=f"trace-{name}")
 
 
 def _tile_cells(record: EcgRecord, lead: str | None, paper_height: float) -> list[Cell]:

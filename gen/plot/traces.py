@@ -116,6 +116,44 @@ def to_page(cell: Cell, values_mv: np.ndarray, zero_mv: float) -> np.ndarray:
     return cell.y_mm + (np.asarray(values_mv, dtype=np.float64) - zero_mv) * MM_PER_MV
 
 
+#: A lead's name: how high it is, how wide a letter is beside that, and where it stands above the zero line at least.
+NAME_MM, LETTER, NAME_LEVEL_MM = 3.5, 0.75, 8.0
+
+
+def reach(
+    cell: Cell, drawn: Sequence[tuple[EcgRecord, float]], band: Band = None, name_mm: float = NAME_MM
+) -> tuple[float, float, float]:
+    """How far a cell's traces reach, and where its name is free of them.
+
+    Args:
+        cell: the place.
+        drawn: records that are drawn there, each with the millivolt on its zero line; the first one is the band's.
+        band: lower and upper edge of the first record.
+        name_mm: height of the name.
+
+    Returns:
+        Above and below the zero line, the name included, and the height of the middle of the name, all in mm.
+    """
+    high, low, at_name = 0.0, 0.0, 0.0
+    name_s = (1.0 + LETTER * name_mm * len(cell.label) + 1.5) / MM_PER_S
+    for number, (record, zero_mv) in enumerate(drawn):
+        if cell.lead not in record.leads:
+            continue
+        row, window = record.leads.index(cell.lead), sample_window(cell, record)
+        edges = [record.signal_mv[row, window]]
+        edges += [edge[row, window] for edge in band] if band is not None and number == 0 else []
+        for edge in edges:
+            values = (np.asarray(edge, dtype=np.float64) - zero_mv) * MM_PER_MV
+            finite = values[np.isfinite(values)]
+            if finite.size:
+                high, low = max(high, float(finite.max())), max(low, -float(finite.min()))
+            start = values[: int(np.ceil(name_s * record.fs_hz))]
+            start = start[np.isfinite(start)]
+            at_name = max(at_name, float(start.max())) if start.size else at_name
+    name = max(NAME_LEVEL_MM, at_name + 1.0 + name_mm / 2)
+    return max(high, name + name_mm / 2), low, name
+
+
 def leads_without_samples(record: EcgRecord, wanted: Sequence[str]) -> frozenset[str]:
     """Wanted leads that the record lacks, or has without a single finite sample."""
     empty = {lead for lead, row in zip(record.leads, record.signal_mv, strict=True) if not np.isfinite(row).any()}

@@ -86,6 +86,28 @@ class Diagnosis(OfCache):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Layouts(OfCache):
+    """What a paper's layout costs a classifier, and what filling its holes gives back.
+
+    A sheet shows each lead for a part of the time. The classifier was trained on complete ECGs; it reads each record
+    whole, with holes as zeros, with what is there repeated, and after reconstruction has filled the holes. `blocks`
+    is no layout: about half of every lead is gone, in stretches of its own.
+    """
+
+    name = "layouts"
+    function = "vae.evaluation.layouts:run"
+    needs = "a cache of real ECGs with statements"
+    example = "--data CACHE --split test"
+
+    layouts: tuple[str, ...] = setting(
+        "of physiogen paper, or blocks", ("3x4", "3x4+1", "6x2", "blocks"), metavar="LAYOUT"
+    )
+    method: str = setting(_METHOD, "default")
+    classifier: Path | None = setting("classifier that judges; the shipped one by default", None, metavar="FOLDER")
+    seed: int = setting("of the blocks", 0, least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExpectedError(OfCache):
     """What to expect of a lead set: each missing lead's error, and what a classifier loses class by class.
 

@@ -4,7 +4,7 @@ A printed ECG shows each lead for a part of the time (`gen.paper.layouts`); othe
 that was trained on complete ECGs reads each record whole, with its holes, and after reconstruction has filled them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -118,12 +118,11 @@ def run(settings: Layouts, progress: Progress) -> Results:
         shown = [visible(layout, record, settings.seed, k) for k, record in enumerate(records)]
         shares[layout] = float(np.mean(shown))
         cut = [with_holes(record, each) for record, each in zip(records, shown, strict=True)]
-        ways: dict[str, Callable[[], npt.NDArray[np.float32]]] = {
-            "holes as zeros": lambda cut=cut: np.stack([zeros(record) for record in cut]),
-            "what is there, repeated": lambda cut=cut: np.stack([repeated(record) for record in cut]),
-            "filled": lambda cut=cut: filled(pipeline, cut),
+        said = {
+            "holes as zeros": read(np.stack([zeros(record) for record in cut])),
+            "what is there, repeated": read(np.stack([repeated(record) for record in cut])),
+            "filled": read(filled(pipeline, cut)),
         }
-        said = {name: read(make()) for name, make in ways.items()}
         for name, (level, columns) in questions.items():
             truth = labels[level][:, columns]
             row = {"complete": _area(whole[level][:, columns], truth, patients)}

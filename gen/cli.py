@@ -32,6 +32,7 @@ _ORDER = (
     "cmr",
     "benchmark",
     "measure",
+    "web",
     "text",
     "data",
     "train",

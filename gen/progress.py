@@ -12,7 +12,8 @@ commands that load, read or write something before, between and after.
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -21,6 +22,24 @@ FIRST_S, EVERY_S = 1.5, 10.0
 _last: float | None = None
 #: Those that are telling by themselves: bars on a terminal, and lines.
 _bars = _tellers = 0
+_told: TextIO | None = None
+
+
+def tell_to(stream: TextIO, *, first_s: float, every_s: float) -> None:
+    """Send the progress of this process elsewhere than to standard error, at another pace: to a page that shows it."""
+    global FIRST_S, EVERY_S, _told
+    FIRST_S, EVERY_S, _told = first_s, every_s, stream
+
+
+@contextmanager
+def resting() -> Iterator[None]:
+    """No heartbeat inside: for what waits for somebody instead of being at work."""
+    global _bars
+    _bars += 1
+    try:
+        yield
+    finally:
+        _bars -= 1
 
 
 def _said() -> None:
@@ -41,7 +60,7 @@ class Heartbeat:
     def __init__(
         self, name: str, stream: TextIO | None = None, first_s: float = FIRST_S, every_s: float = EVERY_S
     ) -> None:
-        self._name, self._stream = name, sys.stderr if stream is None else stream
+        self._name, self._stream = name, stream or _told or sys.stderr
         self._waits = (first_s, every_s)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="heartbeat", daemon=True)
@@ -98,7 +117,7 @@ class Progress:
         self.note = ""
         self._start, self._began = done, time.monotonic()
         self._left: float | None = None
-        self._stream = sys.stderr if stream is None else stream
+        self._stream = stream or _told or sys.stderr
         self._waits = (FIRST_S if first_s is None else first_s, EVERY_S if every_s is None else every_s)
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None

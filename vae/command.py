@@ -28,7 +28,7 @@ def reconstruct(
     checkpoint: Annotated[Path | None, typer.Option(help="Weights of your own instead of the shipped ones.")] = None,
     format: Annotated[str, typer.Option(help="wfdb, edf, dicom, csv, npz, parquet, webdataset, aecg, fhir.")] = "wfdb",
     plot: Annotated[bool, typer.Option("--plot", help="Draw every record on ECG paper into OUT/plots.")] = False,
-    layout: Annotated[str, typer.Option(help="Paper layout of the plots: 3x4, 6x2 or 12x1.")] = "3x4",
+    layout: Annotated[str, typer.Option(help="Paper layout of the plots: 3x4, 6x2, 12x1, cabrera or strip.")] = "3x4",
     bands: Annotated[bool, typer.Option(help="Write 50 and 90 % bands around every record into OUT/bands.")] = True,
     device: Device = "cpu",
     allow_bad_leads: Annotated[

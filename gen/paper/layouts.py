@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from gen.leads import LEADS_12
+from gen.plot.layout import CABRERA
 from gen.records import InputError
 
-#: Leads of Cabrera's order (AHA/ACCF/HRS 2007): the frontal plane from left to right, aVR turned round.
-CABRERA = ("aVL", "I", "-aVR", "II", "aVF", "III", *LEADS_12[6:])
 #: Size of the sheet and of the ruled part of a row, in mm: US letter, landscape, ten seconds at 25 mm/s.
 SHEET_MM = (280.0, 214.0)
 ROW_MM = 250.0

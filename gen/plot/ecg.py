@@ -1,6 +1,6 @@
 """One ECG on paper."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ from gen.plot.traces import (
     split_trace,
     to_page,
     zero_levels,
+    zero_of,
 )
 from gen.records import EcgRecord, InputError
 
@@ -62,10 +63,10 @@ def plot_ecg(
     Args:
         record: any rate and length. Leads it lacks stay empty, labelled places; NaN are gaps. Each lead stands with
             its median on the zero line of its row; no filter is applied.
-        layout: ``3x4`` (2.5 s a column, continuing in time), ``6x2`` (5 s), ``12x1`` or ``strip`` (one lead, wrapped
-            every 10 s).
-        rhythm: lead of the ten-second strip below ``3x4`` and ``6x2`` (None: no strip), and the lead of ``strip``;
-            of a record with one lead, that lead.
+        layout: ``3x4`` (2.5 s a column, continuing in time), ``6x2`` (5 s), ``12x1``, ``cabrera`` (5 s, limb leads in
+            Cabrera's order) or ``strip`` (one lead, wrapped every 10 s).
+        rhythm: lead of the ten-second strip below ``3x4``, ``6x2`` and ``cabrera`` (None: no strip), and the lead
+            of ``strip``; of a record with one lead, that lead.
         observed: what was measured, as lead names or as a bool mask (lead, time): drawn black, the rest blue. None:
             everything black.
         band: (lower, upper), each (lead, time) in mV for the record's leads, shaded behind the trace.
@@ -96,7 +97,7 @@ def plot_ecg(
     def reached(cell: Cell) -> tuple[float, float, float]:
         cell = _until(cell, end_s)
         others = [] if overlay is None or cell.lead not in overlay.leads else [overlay]
-        level = _zero_of(zeros, cell, overlay)
+        level = zero_of(zeros, cell, overlay)
         return reach(cell, [(each, level) for each in (record, *others)], band)
 
     page = page_layout(
@@ -118,7 +119,7 @@ def plot_ecg(
             if cell.lead in record.leads:
                 _draw_cell(sheet, visible, record, mask, band, zeros[cell.lead])
             if overlay is not None and cell.lead in overlay.leads:
-                _draw_overlay(sheet, visible, overlay, _zero_of(zeros, visible, overlay))
+                _draw_overlay(sheet, visible, overlay, zero_of(zeros, visible, overlay))
         draw_header(sheet, page, record, title, _shown_text(record, page, start_s, end_s), notes)
         draw_footer(sheet, page, record, _legend(mask, observed, band, band_label, overlay, overlay_label))
     return sheet.figure
@@ -157,13 +158,6 @@ def _draw_cell(sheet: Sheet, cell: Cell, record: EcgRecord, mask: np.ndarray, ba
         shade.set_gid(f"band-{name}")
     draw_line(sheet.grid, xs, made, colour=RECONSTRUCTED, points=TRACE_PT, zorder=3, gid=f"reconstructed-{name}")
     draw_line(sheet.grid, xs, measured, colour=OBSERVED, points=TRACE_PT, zorder=5, gid=f"observed-{name}")
-
-
-def _zero_of(zeros: Mapping[str, float], cell: Cell, overlay: EcgRecord | None) -> float:
-    """Millivolt on the zero line: the record's; of a lead that it lacks, the overlay's own."""
-    if cell.lead in zeros or overlay is None:
-        return zeros.get(cell.lead, 0.0)
-    return zero_levels(overlay, cell.start_s, cell.stop_s).get(cell.lead, 0.0)
 
 
 def _draw_overlay(sheet: Sheet, cell: Cell, overlay: EcgRecord, zero_mv: float) -> None:

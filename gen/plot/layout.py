@@ -10,7 +10,9 @@ from gen.leads import LEADS_12
 
 MM_PER_S = 25.0
 MM_PER_MV = 10.0
-LAYOUTS = ("3x4", "6x2", "12x1", "strip")
+LAYOUTS = ("3x4", "6x2", "12x1", "cabrera", "strip")
+#: Leads of Cabrera's order (AHA/ACCF/HRS 2007): the frontal plane from left to right, aVR turned round.
+CABRERA = ("aVL", "I", "-aVR", "II", "aVF", "III", *LEADS_12[6:])
 
 A4_WIDTH_MM, A4_HEIGHT_MM = 297.0, 210.0
 HEADER_MM, FOOTER_MM, SIDE_MM = 25.0, 10.0, 6.0
@@ -28,7 +30,7 @@ CLEAR_MM, CLOSEST_MM = 2.0, 15.0
 #: A trace that reaches farther from its zero line is drawn over others: a page for it would be of no use.
 FARTHEST_MM = 80.0
 
-_COLUMNS = {"3x4": 4, "6x2": 2, "12x1": 1}
+_COLUMNS = {"3x4": 4, "6x2": 2, "12x1": 1, "cabrera": 2}
 _PITCH_MM = {"12x1": 20.0, "strip": 30.0}
 
 
@@ -42,6 +44,7 @@ class Cell:
         x_mm, y_mm: page position of (start_s, 0 mV), from the lower left corner.
         row, column: place in the layout; ``column`` is 0 for a rhythm strip.
         label: what is printed at its start.
+        sign: -1 where the lead is drawn upside down.
     """
 
     lead: str
@@ -52,6 +55,7 @@ class Cell:
     row: int
     column: int
     label: str
+    sign: int = 1
 
     @property
     def width_mm(self) -> float:
@@ -122,16 +126,18 @@ def page_layout(
     starts, overlapping = column_starts(columns, duration_s)
     column_s = ROW_S / columns
     left = SIDE_MM + LEAD_IN_MM
+    order = CABRERA if layout == "cabrera" else LEADS_12
     cells = [
         Cell(
-            lead=LEADS_12[column * rows + row],
+            lead=order[column * rows + row].lstrip("-"),
             start_s=start_s + starts[column],
             stop_s=start_s + starts[column] + column_s,
             x_mm=left + column * column_s * MM_PER_S,
             y_mm=levels[row],
             row=row,
             column=column,
-            label=LEADS_12[column * rows + row],
+            label=order[column * rows + row],
+            sign=-1 if order[column * rows + row].startswith("-") else 1,
         )
         for column in range(columns)
         for row in range(rows)

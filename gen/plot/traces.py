@@ -1,6 +1,6 @@
 """Signals in the cells: what is observed, what is reconstructed, the band and the overlay."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,6 +83,13 @@ def zero_levels(record: EcgRecord, first_s: float, last_s: float) -> dict[str, f
     return levels
 
 
+def zero_of(zeros: Mapping[str, float], cell: Cell, overlay: EcgRecord | None) -> float:
+    """Millivolt on the zero line: the record's; of a lead that it lacks, the overlay's own."""
+    if cell.lead in zeros or overlay is None:
+        return zeros.get(cell.lead, 0.0)
+    return zero_levels(overlay, cell.start_s, cell.stop_s).get(cell.lead, 0.0)
+
+
 def split_trace(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """One trace as two with NaN gaps: where ``mask`` holds, and elsewhere.
 
@@ -113,7 +120,7 @@ def draw_line(
 
 def to_page(cell: Cell, values_mv: np.ndarray, zero_mv: float) -> np.ndarray:
     """Millivolt to page height in mm."""
-    return cell.y_mm + (np.asarray(values_mv, dtype=np.float64) - zero_mv) * MM_PER_MV
+    return cell.y_mm + cell.sign * (np.asarray(values_mv, dtype=np.float64) - zero_mv) * MM_PER_MV
 
 
 #: A lead's name: how high it is, how wide a letter is beside that, and where it stands above the zero line at least.
@@ -143,7 +150,7 @@ def reach(
         edges = [record.signal_mv[row, window]]
         edges += [edge[row, window] for edge in band] if band is not None and number == 0 else []
         for edge in edges:
-            values = (np.asarray(edge, dtype=np.float64) - zero_mv) * MM_PER_MV
+            values = cell.sign * (np.asarray(edge, dtype=np.float64) - zero_mv) * MM_PER_MV
             finite = values[np.isfinite(values)]
             if finite.size:
                 high, low = max(high, float(finite.max())), max(low, -float(finite.min()))

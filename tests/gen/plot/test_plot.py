@@ -33,19 +33,20 @@ def test_one_second_is_25_mm_and_one_millivolt_10_mm(layout):
     record = ramp_record()
     figure = plot_ecg(record, layout=layout)
     traces = lines(figure, "observed-")
-    assert len(traces) == {"3x4": 13, "6x2": 13, "12x1": 12, "strip": 1}[layout]
-    for line in traces.values():
+    assert len(traces) == {"3x4": 13, "6x2": 13, "12x1": 12, "cabrera": 13, "strip": 1}[layout]
+    for name, line in traces.items():
         places = page_mm(figure, line)
         steps = np.diff(places, axis=0)
         np.testing.assert_allclose(steps[:, 0], 25.0 / FS_HZ, atol=1e-6)
-        assert places[-1, 1] - places[0, 1] == pytest.approx(10 * 0.01 * (len(places) - 1) / FS_HZ, abs=1e-4)
+        sign = -1 if layout == "cabrera" and name.startswith("aVR") else 1  # drawn upside down
+        assert sign * (places[-1, 1] - places[0, 1]) == pytest.approx(0.1 * (len(places) - 1) / FS_HZ, abs=1e-4)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_calibration_pulse_is_10_mm_high_and_5_mm_wide(layout):
     figure = plot_ecg(ramp_record(25), layout=layout)
     pulses = lines(figure, "calibration-")
-    assert len(pulses) == {"3x4": 4, "6x2": 7, "12x1": 12, "strip": 3}[layout]
+    assert len(pulses) == {"3x4": 4, "6x2": 7, "12x1": 12, "cabrera": 7, "strip": 3}[layout]
     for pulse in pulses.values():
         x, y = page_mm(figure, pulse).T
         assert np.ptp(y) == pytest.approx(10.0)
@@ -322,7 +323,7 @@ def test_save_goes_by_suffix_and_leaves_nothing_half_written(tmp_path, monkeypat
 
 def test_bad_requests_are_named():
     record = ramp_record()
-    with pytest.raises(ValueError, match="unknown layout '4x3'; accepted: 3x4, 6x2, 12x1, strip"):
+    with pytest.raises(ValueError, match="unknown layout '4x3'; accepted: 3x4, 6x2, 12x1, cabrera, strip"):
         plot_ecg(record, layout="4x3")
     with pytest.raises(ValueError, match="unknown lead 'V9'"):
         plot_ecg(record, rhythm="V9")

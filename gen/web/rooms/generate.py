@@ -1,0 +1,168 @@
+"""Text and numbers in, ECGs out."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from html import escape
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gen.records import InputError
+from gen.web.rooms.room import MOST_SHOWN, OUT, Order, number, option, python_call
+from gen.web.shown import Paper, Shown, set_takes
+
+if TYPE_CHECKING:
+    from gradio.components import Component
+
+_MEASURED = "MEASURED.csv"
+_NUMBERS = {"hr": "Rate (bpm)", "pr": "PR (ms)", "qrs": "QRS (ms)", "qt": "QT (ms)", "axis": "Axis (°)"}
+#: Names of the same in Python.
+_PYTHON = {"hr": "heart_rate", "pr": "pr_ms", "qrs": "qrs_ms", "qt": "qt_ms", "axis": "axis_deg"}
+_UNITS = {"heart_rate": "bpm", "axis_deg": "degrees", "age": "years"}
+#: More than this in one go, and longer ones, are for the command line.
+MOST, LONGEST_S = 64, 60
+
+
+class Generate:
+    """See `gen.web.rooms.room.Room`."""
+
+    name = "Generate"
+    hint = "Twelve-lead ECGs from findings, age, sex and rate. What is understood of the text is shown as you type."
+    button = "Generate"
+
+    def fields(self) -> "dict[str, Component]":
+        """See `Room`."""
+        import gradio as gr
+
+        found: dict[str, Any] = {}
+        found["text"] = gr.Textbox(
+            label="Findings", lines=2, placeholder="atrial fibrillation, left bundle branch block", max_length=4000
+        )
+        self.understood = gr.HTML(understood(""), elem_id="understood")
+        with gr.Row():
+            found["age"] = number("Age (years)")
+            found["sex"] = gr.Dropdown([("any", ""), ("female", "F"), ("male", "M")], value="", label="Sex")
+            found["hr"] = number(_NUMBERS["hr"])
+        with gr.Row():
+            found["number"] = number("How many", "4")
+            found["seed"] = number("Seed", "0")
+        with gr.Accordion("More", open=False):
+            with gr.Row():
+                for name in ("pr", "qrs", "qt", "axis"):
+                    found[name] = number(_NUMBERS[name])
+            with gr.Row():
+                found["seconds"] = number("Length (s)", "10")
+                found["guidance"] = gr.Textbox(label="Guidance", placeholder="3, or text=4,rate=2")
+            found["negative"] = gr.Textbox(label="Findings to stay away from")
+            found["literal"] = gr.Checkbox(label="Leave numbers open that a finding implies")
+            found["unconditional"] = gr.Checkbox(label="Ask for nothing")
+            found["allow_unknown"] = gr.Checkbox(label="Go on where nothing was understood")
+            found["allow_contradictions"] = gr.Checkbox(label="Go on where findings exclude each other")
+        found["text"].change(
+            understood, found["text"], self.understood, queue=False, show_progress="hidden",
+            trigger_mode="always_last", api_visibility="private",
+        )  # fmt: skip
+        return found
+
+    def order(self, folder: Path, values: Mapping[str, Any], limit_bytes: int) -> Order:
+        """See `Room`."""
+        del folder, limit_bytes
+        argv = ["synthesize"]
+        for name in ("text", "age", "sex", *_NUMBERS, "negative", "guidance", "literal", "unconditional",
+                     "allow_unknown", "allow_contradictions"):  # fmt: skip
+            option(argv, f"--{name.replace('_', '-')}", values.get(name))
+        if values.get("seconds") != "10":
+            option(argv, "--seconds", values.get("seconds"))
+        _check(values, "number", "-n", MOST)
+        _check(values, "seconds", "--seconds", LONGEST_S)
+        option(argv, "-n", values.get("number"))
+        option(argv, "--seed", values.get("seed"))
+        argv += ["--workers", "1", "--out", OUT]
+        asked = {"age": values.get("age"), "sex": values.get("sex")}
+        asked |= {_PYTHON[name]: values.get(name) for name in _NUMBERS}
+        asked |= {"negative": values.get("negative"), "num": values.get("number"), "seed": values.get("seed")}
+        python = (
+            "import physiogen\n\n"
+            f'ecgs = physiogen.load("synthesize")({(values.get("text") or "").strip()!r}, {python_call(asked)})\n'
+            f'physiogen.write(ecgs, "{OUT}")'
+        )
+        measure = ("measure", OUT, "--out", _MEASURED, "--workers", "1")
+        return Order(argv, python, more=[measure])
+
+    def shown(self, folder: Path, order: Order, said: Sequence[str]) -> Shown:
+        """See `Room`."""
+        from gen.io import read_set
+
+        records = list(islice(read_set(folder / OUT), MOST_SHOWN))
+        tables: dict[str, Any] = {}
+        if (folder / _MEASURED).is_file():
+            asked = {record.record_id: record.metadata.get("request", {}) for record in records}
+            tables["Measured, beside what was asked for"] = _measured(folder / _MEASURED, asked)
+        papers = [Paper(record, notes=_asked(record.metadata)) for record in records]
+        return Shown(order.argv, order.python, said, papers, tables, takes=set_takes(OUT))
+
+
+def _check(values: Mapping[str, Any], name: str, called: str, most: float) -> None:
+    """Refuse what would keep a page busy for long; what is no number is refused by the command."""
+    try:
+        value = float(values.get(name) or 0)
+    except ValueError:
+        return
+    if value > most:
+        raise InputError(f"{called} {value:g}: on the page up to {most:g}; the command line takes more")
+
+
+def _asked(facts: Mapping[str, Any]) -> list[str]:
+    """A line of what was asked for, and of what a finding implies."""
+    request, implied = facts.get("request", {}), facts.get("implied", {})
+    parts = [f"{name} {value:g}" if isinstance(value, float) else f"{value}" for name, value in request.items()]
+    line = "Asked: " + (", ".join(parts) or "nothing")
+    return [line + ("; implied: " + ", ".join(f"{n} {v:.0f}" for n, v in implied.items()) if implied else "")]
+
+
+def _measured(path: Path, asked: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
+    """Rows of the table that ``physiogen measure`` wrote, each number beside the one asked for."""
+    names = {"hr_bpm": "heart_rate", "pr_ms": "pr_ms", "qrs_ms": "qrs_ms", "qt_ms": "qt_ms", "axis_deg": "axis_deg"}
+    heads = {
+        "hr_bpm": "rate (bpm)",
+        "pr_ms": "PR (ms)",
+        "qrs_ms": "QRS (ms)",
+        "qt_ms": "QT (ms)",
+        "axis_deg": "axis (°)",
+    }
+    columns, rows = ["ECG"], []
+    wanted = [name for name in names if any(names[name] in request for request in asked.values())]
+    for name in names:
+        columns += [heads[name], "asked"] if name in wanted else [heads[name]]
+    columns.append("rhythm")
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            request, cells = asked.get(row["record"], {}), [row["record"]]
+            for name in names:
+                cells.append(row[name] or None)
+                if name in wanted:
+                    value = request.get(names[name])
+                    cells.append(None if value is None else f"{value:.0f}")
+            rows.append([*cells, row["rhythm"] or row["failure"]])
+    return columns, rows
+
+
+def understood(text: str) -> str:
+    """What a prompt is read as: statements, numbers, words that mean nothing here, contradictions."""
+    from gen.text import contradictions, read_text, statements
+
+    if not (text or "").strip():
+        return '<div class="understood"><p class="quiet">Understood as: nothing yet</p></div>'
+    read, known = read_text(text), statements()
+    rows = []
+    for each in read.statements:
+        polarity = "no " if each.negated else "possible " if each.certainty == "possible" else ""
+        marks = ", ".join(mark for mark in (each.acuity, each.location) if mark)
+        words = f"{polarity}{known[each.code].description}" + (f" ({marks})" if marks else "")
+        rows.append((each.code, escape(words)))
+    rows += [(name, f"{value:g} {_UNITS.get(name, 'ms')}") for name, value in read.numbers.items()]
+    if read.unknown:
+        rows.append(("not understood", f'<span class="unknown">{escape(", ".join(read.unknown))}</span>'))
+    rows += [("contradiction", f'<span class="unknown">{escape(line)}</span>') for line in contradictions(read)]
+    body = "".join(f"<dt>{escape(name)}</dt><dd>{words}</dd>" for name, words in rows)
+    return f'<div class="understood"><p class="quiet">Understood as</p><dl>{body}</dl></div>'

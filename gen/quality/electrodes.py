@@ -48,12 +48,20 @@ def breaks_law(residual_mv: float, limb_mv: np.ndarray) -> bool:
     return residual_mv > RESIDUAL_MV and residual_mv > RESIDUAL_SHARE * scale
 
 
+#: Logistic regression on 700 recordings of PTB-XL's folds 1-8, as recorded and with the arms exchanged: how the P wave
+#: of I and of aVR stands (in `_P_MV`), and how QRS, T and P of lead I go with those of V6.
+_ARMS = np.array([-1.12, 0.57, -2.04, -1.46, -1.47])
+_P_MV = 0.05
+#: Decision above which, with V6 upright, 97 % of the exchanged of those recordings lie, and 0.14 % of the others.
+_SUSPECTED = 1.5
+
+
 def arms_reversed(record: EcgRecord) -> bool:
     """Whether the left and right arm electrodes look exchanged.
 
-    An exchange turns lead I upside down (and makes aVR of aVL), but leaves the chest leads. So lead I shows P, QRS
-    and T waves turned against the rule while V6, which looks at the heart from the same side, does not agree with it.
-    Mirror-image hearts turn V6 as well and are not meant. False where the leads or clear waves are missing.
+    An exchange turns lead I upside down (and makes aVR of aVL), but leaves the chest leads. So P, QRS and T of lead I
+    go against V6, which looks at the heart from the same side, and P is turned in I and in aVR. Mirror-image hearts turn
+    V6 as well and are not meant. False where the leads or clear waves are missing.
     """
     if "V6" not in record.leads or record.duration_s < 2:
         return False
@@ -66,23 +74,17 @@ def arms_reversed(record: EcgRecord) -> bool:
         return False
     lead_i, lead_ii, v6 = beat
     fs_hz = record.fs_hz
-    p, qrs_t = slice(0, int(0.17 * fs_hz)), slice(int(0.2 * fs_hz), None)
-    qrs = slice(int(0.2 * fs_hz), int(0.3 * fs_hz))
-    t = slice(int(0.35 * fs_hz), None)
-    # In aVR = -(I+II)/2 the P wave must not be the usual negative one by lead II alone, so P is judged in lead I.
-    return (
-        _bump(lead_i[p]) < -0.03
-        and _net(lead_i[qrs]) < -0.15
-        and _net(v6[qrs]) > 0.15
-        and _net(lead_i[t]) < 0
-        and float(np.corrcoef(lead_i[qrs_t], v6[qrs_t])[0, 1]) < -0.3
-        and _bump(lead_ii[p]) > -0.05
-    )
+    p, qrs, t = slice(0, int(0.17 * fs_hz)), slice(int(0.2 * fs_hz), int(0.32 * fs_hz)), slice(int(0.35 * fs_hz), None)
+    turned = np.tanh([_bump(lead_i[p]) / _P_MV, _bump(-(lead_i + lead_ii)[p] / 2) / _P_MV])
+    alike = [_alike(lead_i[part], v6[part]) for part in (qrs, t, p)]
+    upright = v6[qrs].max() + v6[qrs].min() > 0
+    return bool(upright and np.dot(_ARMS, [*turned, *alike]) > _SUSPECTED)
 
 
-def _net(part: np.ndarray) -> float:
-    """Sum of the highest and the lowest value: positive for a mostly upright wave."""
-    return float(part.max() + part.min())
+def _alike(one: np.ndarray, other: np.ndarray) -> float:
+    """Correlation; 0 where one of them is a line."""
+    scale = float(one.std() * other.std())
+    return float(np.mean((one - one.mean()) * (other - other.mean())) / scale) if scale > 0 else 0.0
 
 
 def _bump(part: np.ndarray) -> float:

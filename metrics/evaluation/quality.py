@@ -17,6 +17,7 @@ from gen.datasets.cinc2011 import Graded, read_graded
 from gen.evaluations import Progress
 from gen.leads import LEADS_8, to_12
 from gen.quality import quality_report
+from gen.quality.electrodes import arms_reversed
 from gen.records import EcgRecord, InputError
 from gen.results import Data, Node, Results, Value
 from metrics.evaluation.settings import Quality as Settings
@@ -175,7 +176,12 @@ def _clinical(root: Path) -> dict[str, dict[str, Value]]:
     source = open_source(root)
     rows = source.split("train")[::5]
     reports = [quality_report(source[int(row)]) for row in rows]
+    ninth = [source[int(row)] for row in source.split("val")]
     return {
+        "fold 9, arms exchanged": {
+            "exchange suspected": Value.of(wilson([arms_reversed(_exchanged(r)) for r in ninth]), better="higher")
+        },
+        "fold 9, as recorded": {"exchange suspected": Value.of(wilson([arms_reversed(r) for r in ninth]), better="lower")},
         "read by cardiologists": {
             "refused": Value.of(wilson([not r.ok for r in reports]), better="lower"),
             "a lead called doubtful": Value.of(

@@ -41,6 +41,7 @@ class AcceptanceModel:
         above, below: (feature,) weight of a standard deviation above and below the mean.
         offset: of every lead.
         softness: of the maximum over leads.
+        accepted_from: probability that sorts best, by balanced accuracy in cross-validation on what it was made from.
         about: what it was made from.
     """
 
@@ -50,6 +51,7 @@ class AcceptanceModel:
     below: Array
     offset: float
     softness: float
+    accepted_from: float
     about: Mapping[str, Any]
 
     def leads(self, features: Array) -> Array:
@@ -72,6 +74,7 @@ class AcceptanceModel:
             },
             "offset": round(self.offset, 5),
             "softness": self.softness,
+            "accepted_from": self.accepted_from,
             "about": dict(self.about),
         }
 
@@ -87,9 +90,8 @@ def model_from(values: Mapping[str, Any]) -> AcceptanceModel:
     mean, scale, above, below = (
         np.array(values[name], dtype=np.float64) for name in ("mean", "scale", "above", "below")
     )
-    return AcceptanceModel(
-        mean, scale, above, below, float(values["offset"]), float(values["softness"]), values["about"]
-    )
+    offset, softness, accepted_from = (float(values[name]) for name in ("offset", "softness", "accepted_from"))
+    return AcceptanceModel(mean, scale, above, below, offset, softness, accepted_from, values["about"])
 
 
 @cache

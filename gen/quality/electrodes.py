@@ -60,7 +60,7 @@ def arms_reversed(record: EcgRecord) -> bool:
     """Whether the left and right arm electrodes look exchanged.
 
     An exchange turns lead I upside down (and makes aVR of aVL), but leaves the chest leads. So P, QRS and T of lead I
-    go against V6, which looks at the heart from the same side, and P is turned in I and in aVR. Mirror-image hearts turn
+    go against V6, which looks at the heart from the same side, and P is turned in I and aVR. Mirror-image hearts turn
     V6 as well and are not meant. False where the leads or clear waves are missing.
     """
     if "V6" not in record.leads or record.duration_s < 2:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gen.leads import LIMB_LEADS
-from gen.quality.acceptance import judge
+from gen.quality.acceptance import judge, shipped
 from gen.quality.electrodes import arms_reversed, breaks_law, limb_law
 from gen.quality.lead import (
     FLAT_SHARE,
@@ -56,6 +56,11 @@ class QualityReport:
         return (*(f"lead {name} {problem}" for name, problem in self.lead_reasons.items()), *self.record_reasons)
 
     @property
+    def accepted(self) -> bool:
+        """Whether readers would sooner accept the recording than not; True where it is too short to judge."""
+        return not self.acceptance < shipped().accepted_from
+
+    @property
     def ok(self) -> bool:
         """Whether the record can be used as it is."""
         return not self.reasons
@@ -101,6 +106,9 @@ def quality_report(record: EcgRecord, most_missing: float = MOSTLY_MISSING) -> Q
     warnings = _warnings(leads)
     if reversed_arms:
         warnings.append("left and right arm electrodes look exchanged")
+    probability = judged.probability if judged is not None else float("nan")
+    if probability < shipped().accepted_from:
+        warnings.append(f"readers would hardly accept this recording (probability {probability:.2f})")
     return QualityReport(
         record_id=record.record_id,
         duration_s=record.duration_s,
@@ -111,7 +119,7 @@ def quality_report(record: EcgRecord, most_missing: float = MOSTLY_MISSING) -> Q
         unit_suspected=unit,
         record_reasons=tuple(reasons),
         warnings=tuple(warnings),
-        acceptance=judged.probability if judged is not None else float("nan"),
+        acceptance=probability,
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from itertools import product
@@ -81,6 +81,7 @@ class _Quality(Fit[QualityRecipe]):
             "auroc_chosen_on": round(best, 4),
         }
         model = fit_model(features, bad, *chosen, about=about)
+        model = replace(model, accepted_from=working_point(features, bad, *chosen, seed=settings.seed))
         write_text(self.out, json.dumps(model.as_dict(), indent=1) + "\n")
         return {"model": str(self.out), **about}
 
@@ -112,7 +113,9 @@ def fit_model(
     inputs = np.concatenate([np.maximum(z, 0), np.maximum(-z, 0)], axis=-1)
 
     def model(theta: Array) -> AcceptanceModel:
-        return AcceptanceModel(mean, scale, theta[:width], theta[width:-1], float(theta[-1]), softness, about or {})
+        return AcceptanceModel(
+            mean, scale, theta[:width], theta[width:-1], float(theta[-1]), softness, 0.5, about or {}
+        )
 
     def loss(theta: Array) -> tuple[float, Array]:
         lead = inputs @ theta[:-1] + theta[-1]
@@ -126,6 +129,29 @@ def fit_model(
 
     found = minimize(loss, np.zeros(2 * width + 1), jac=True, method="L-BFGS-B", options={"maxiter": 1000})
     return model(found.x)
+
+
+def working_point(
+    features: Array, bad: npt.NDArray[np.bool_], variance: float, softness: float, *, seed: int, folds: int = 10
+) -> float:
+    """Probability of acceptance from which on a recording is best called accepted.
+
+    That of the greatest balanced accuracy where every recording is judged by a model of the others; the middle of
+    the recordings' probabilities on either side. Arguments as for `fit_model`; ``seed`` and ``folds`` of the parts.
+    """
+    rng = np.random.default_rng(seed)
+    part = np.zeros(len(bad), dtype=int)
+    for verdict in (False, True):
+        rows = np.flatnonzero(bad == verdict)
+        part[rng.permutation(rows)] = np.arange(len(rows)) % folds
+    accepted = np.zeros(len(bad))
+    for k in range(folds):
+        model = fit_model(features[part != k], bad[part != k], variance, softness)
+        accepted[part == k] = expit(-model.record(model.leads(features[part == k])))
+    edges = np.unique(np.clip(accepted, 0.01, 0.99))
+    points = (edges[1:] + edges[:-1]) / 2
+    balanced = [(accepted[bad] < point).mean() + (accepted[~bad] >= point).mean() for point in points]
+    return round(float(points[int(np.argmax(balanced))]), 3)
 
 
 def _auroc(scores: Array, bad: npt.NDArray[np.bool_]) -> float:

@@ -68,7 +68,7 @@ def test_agreement_of_beats():
 def model(softness: float = 1.0) -> AcceptanceModel:
     rng = np.random.default_rng(0)
     above, below = rng.standard_normal((2, WIDTH))
-    return AcceptanceModel(np.zeros(WIDTH), np.ones(WIDTH), above, below, -0.5, softness, {})
+    return AcceptanceModel(np.zeros(WIDTH), np.ones(WIDTH), above, below, -0.5, softness, 0.5, {})
 
 
 def test_a_recording_of_equal_leads_is_as_good_as_each_of_them():
@@ -108,6 +108,22 @@ def test_the_shipped_model_was_made_from_two_thirds():
     about = shipped().about
     assert "held out" in about["split"]
     assert about["records"] == {"accepted": 336, "not accepted": 58}
+    assert 0.5 < shipped().accepted_from < 0.95  # graders refused one in seven, so half would let most of those pass
+
+
+def test_the_working_point_lies_between_what_is_told_apart():
+    pytest.importorskip("torch")
+    from gen.training.quality import fit_model, working_point
+
+    rng = np.random.default_rng(1)
+    features = rng.standard_normal((200, 4, WIDTH))
+    bad = np.arange(200) < 20
+    features[bad, 0, 2] += 8.0
+    point = working_point(features, bad, 0.1, 0.5, seed=3)
+    model = fit_model(features, bad, 0.1, 0.5)
+    accepted = 1 / (1 + np.exp(model.record(model.leads(features))))
+    assert accepted[bad].max() < point < np.median(accepted[~bad])
+    assert point == working_point(features, bad, 0.1, 0.5, seed=3)
 
 
 def test_the_fit_finds_the_lead_that_decides():

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from gen.datasets import open_source
 from gen.leads import LEADS_8, LEADS_12, to_12
 from gen.quality import arms_reversed, bad_leads, quality_report
 from gen.records import EcgRecord
@@ -190,6 +191,13 @@ def test_reversed_arms_are_suspected_and_mirror_hearts_are_not():
     assert not arms_reversed(clean().select(["I", "II"]))
 
 
+def test_exchanged_arms_of_recorded_ecgs(data_dir):
+    source = open_source(data_dir("ptb-xl"))
+    records = [source[int(row)] for row in source.split("val")[:120]]
+    assert np.mean([arms_reversed(reverse_arms(record.to_12())) for record in records]) >= 0.9
+    assert np.mean([arms_reversed(record) for record in records]) <= 0.01
+
+
 @pytest.mark.parametrize("leads", [("I",), ("V1",), ("II", "V1", "V5"), ("I", "II")])
 def test_few_leads_are_judged_too(leads):
     report = quality_report(clean().select(leads))
@@ -217,7 +225,6 @@ def test_no_signal_makes_the_report_fail(signal, fs_hz):
 
 
 def test_ordinary_recordings_are_not_flagged(data_dir):
-    from gen.datasets import open_source
 
     source = open_source(data_dir("ptb-xl"))
     rows = source.split("train")[::20]
@@ -229,7 +236,6 @@ def test_ordinary_recordings_are_not_flagged(data_dir):
 
 
 def test_hand_held_strips_and_ludb_are_not_flagged(data_dir):
-    from gen.datasets import open_source
 
     strips = open_source(data_dir("alivecor"), fs_hz=None)
     assert sum(bool(bad_leads(strips[i])) for i in range(0, 300, 10)) == 0
@@ -268,7 +274,6 @@ def test_movement_is_named():
 
 
 def test_a_strip_that_is_mostly_movement_is_flagged(data_dir):
-    from gen.datasets import open_source
 
     strips = open_source(data_dir("alivecor"), fs_hz=None)
     names = list(strips.table["record_id"])

@@ -1,0 +1,97 @@
+"""``physiogen multimodal``: signal, picture, features and text of ECGs under one identifier."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from gen.commands.output import counted, finish
+from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
+from gen.commands.there import check_there
+from gen.progress import Progress
+from gen.records import InputError
+
+
+def multimodal(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="ECG files, globs, folders, record sets.")],
+    out: Annotated[Path, typer.Option(help="Folder of the set.")],
+    form: Annotated[
+        Literal["meeti", "grounding"],
+        typer.Option(help="meeti: a table for datasets; grounding: questions and answers."),
+    ] = "meeti",
+    layout: Annotated[str, typer.Option(help="Of the picture, see physiogen paper.")] = "3x4+1",
+    width: Annotated[int, typer.Option(min=600, max=8000, help="Of the picture, in pixels.")] = 1700,
+    seed: Annotated[int, typer.Option(min=0, help="Of the pictures' style and header.")] = 0,
+    per_shard: Annotated[int, typer.Option(min=1, help="ECGs of a Parquet shard.")] = 256,
+    leads: Leads = None,
+    fs: Rate = None,
+    unit: Unit = None,
+    columns: Columns = None,
+    resume: Resume = "if-possible",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a set in --out.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Hold signal, picture, beat features, report and findings of ECGs together, for language models that read ECGs.
+
+    Example: physiogen multimodal AF --out AF-MEETI, then datasets.load_dataset("AF-MEETI")
+
+    Twelve leads are needed, or leads that they follow from (physiogen reconstruct makes them). Every number in a text
+    is one that was measured on the signal. Not for diagnosis.
+    """
+    check_there(inputs)
+    from gen import __version__
+    from gen.files import check_output, commit_folder
+    from gen.io import expand_inputs
+    from gen.io.blocks import Inputs, in_record_blocks
+    from gen.io.common import library
+    from gen.io.unfinished import digest_of, unfinished
+    from gen.leads import parse_leads
+    from gen.paper import lay_out
+
+    mark = "README.md"
+    lay_out(layout, duration_s=float("inf"), width=width)
+    library("cv2", "paper")
+    check_output(out, overwrite=overwrite, mark=mark)
+    reading = {"fs_hz": fs, "unit": unit, "leads": None if leads is None else parse_leads(leads), "columns": columns}
+    files, bad = expand_inputs(inputs), []  # type: tuple[list[Path], list[str]]
+    # Heavy: after everything that a file can lack.
+    from metrics.measurement.delineation.delineator import shipped_digest
+    from metrics.multimodal.making import SetSettings, join_items, make_block, readme
+
+    settings = SetSettings(form, layout, width, seed)
+    records = Inputs(files, bad, hours=True, **reading)  # type: ignore[arg-type]
+    identity = {
+        "command": "multimodal",
+        "software": __version__,
+        "weights": shipped_digest(),
+        "inputs": digest_of(files),
+        "settings": {**vars(settings), **reading, "per_shard": per_shard},
+    }
+
+    def publish(folder: Path) -> None:
+        commit_folder(folder, out, overwrite=overwrite, mark=mark)
+
+    count = synthetic = number = 0
+    with unfinished(out, identity, publish=publish, resume=resume) as work, Progress("records", len(files)) as bar:
+        records.go_on(work.notes)
+        for note in work.notes:
+            count, synthetic, number = note["made"]
+        taken = 0
+        for block in in_record_blocks(records, per_shard):
+            names, faults = make_block(block, work.folder, number, settings)
+            taken += len(block)
+            bad += faults
+            count, number = count + len(names), number + 1
+            synthetic += sum(record.synthetic for record in block if record.record_id in set(names))
+            work.note({**records.note(taken), "made": [count, synthetic, number]})
+            bar.update(count)
+        if count:
+            if form == "grounding":
+                join_items(work.folder, number)
+            (work.folder / mark).write_text(readme(settings, count, synthetic), encoding="utf-8")
+        else:
+            work.drop()
+    if not count:
+        raise InputError("; ".join(bad[:3]) or "no ECG in the input; accepted: ECGs of twelve leads")
+    facts = {"out": str(out), "records": count, "form": form, "layout": layout}
+    finish([f"{counted(count, 'ECG')} with picture, features and findings in {out}"], facts, bad, json=json)

@@ -1,11 +1,8 @@
 """``physiogen paper``: ECGs as pictures of paper, with the truth of every pixel."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from math import isfinite
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +24,7 @@ _PRINTED = (
     ("axis_deg", "Axis", "°"),
 )
 
-#: Records measured together; a killed run loses the pictures of two such blocks.
+#: Records measured together; a killed run loses the pictures of such a block and of what was read ahead.
 _BLOCK = 16
 
 
@@ -115,46 +112,58 @@ def paper(
     finish([f"{counted(len(names), 'picture')} with truth in {out}"], facts, bad, json=json)
 
 
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """A picture to draw; without a record, the end of a block: how many records are done, and what was wrong."""
+
+    name: str
+    record: EcgRecord | None
+    k: int = 0
+    printed: Mapping[str, str] = field(default_factory=dict)
+    taken: int = 0
+    faults: tuple[str, ...] = ()
+
+
 def _drawn(
     records: Iterable[EcgRecord], folder: Path, settings: PictureSettings, workers: int, names: Sequence[str]
 ) -> Iterator[tuple[int, list[str], list[str]]]:
-    """Block by block how many records are done, the pictures of the block, and what was wrong with its records.
+    """Block by block how many records are done, the pictures of the block, and what was wrong with its records."""
+    from gen.engines import in_order
 
-    A block is drawn while the next one is read and measured.
-    """
+    def draw(task: _Task) -> str | None:
+        if task.record is None:
+            return None
+        return make_picture(task.record, folder, task.name, task.k, settings, task.printed)
+
+    made: list[str] = []
+    wrong: list[str] = []
+    for task, fault in in_order(draw, _tasks(records, settings.number, names), workers=workers):
+        if task.record is None:
+            yield task.taken, made, [*task.faults, *dict.fromkeys(wrong)]
+            made, wrong = [], []
+        elif fault is None:
+            made.append(task.name)
+        else:
+            wrong.append(fault)
+
+
+def _tasks(records: Iterable[EcgRecord], number: int, names: Sequence[str]) -> Iterator[_Task]:
     from gen.io.blocks import LONG_S, in_record_blocks
     from gen.io.webdataset import safe_name
 
     stems = {name.rpartition("-")[0] for name in names}
-    waiting: deque[tuple[int, list[tuple[str, Future[str | None]]], list[str]]] = deque()
     taken = 0
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for block in in_record_blocks(records, _BLOCK, most_s=LONG_S):
-            jobs: list[tuple[str, Future[str | None]]] = []
-            faults: list[str] = []
-            for record, printed in zip(block, _printed(block), strict=True):
-                stem = safe_name(record.record_id)
-                if stem in stems:
-                    faults.append(f"{record.record_id}: another record has this file name; accepted: each once")
-                    continue
-                stems.add(stem)
-                for k in range(settings.number):
-                    name = f"{stem}-{k}"
-                    jobs.append((name, pool.submit(make_picture, record, folder, name, k, settings, printed)))
-            taken += len(block)
-            waiting.append((taken, jobs, faults))
-            if len(waiting) > 1:
-                yield _result(*waiting.popleft())
-        while waiting:
-            yield _result(*waiting.popleft())
-
-
-def _result(
-    taken: int, jobs: Sequence[tuple[str, "Future[str | None]"]], faults: list[str]
-) -> tuple[int, list[str], list[str]]:
-    done = [(name, future.result()) for name, future in jobs]
-    found = [fault for _, fault in done if fault is not None]
-    return taken, [name for name, fault in done if fault is None], [*faults, *dict.fromkeys(found)]
+    for block in in_record_blocks(records, _BLOCK, most_s=LONG_S):
+        faults: list[str] = []
+        for record, printed in zip(block, _printed(block), strict=True):
+            stem = safe_name(record.record_id)
+            if stem in stems:
+                faults.append(f"{record.record_id}: another record has this file name; accepted: each once")
+                continue
+            stems.add(stem)
+            yield from (_Task(f"{stem}-{k}", record, k, printed) for k in range(number))
+        taken += len(block)
+        yield _Task("", None, taken=taken, faults=tuple(faults))
 
 
 def _printed(records: list[EcgRecord]) -> list[dict[str, str]]:

@@ -60,15 +60,15 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(run, folder, tmp_path, mon
         write([EcgRecord(signal, 500.0, LEADS_12, name)], given / f"{name}.hea")
     monkeypatch.setattr(command, "_BLOCK", 1)
     assert run(given, "--out", tmp_path / "whole").exit_code == 0
-    finished, calls = command._result, []
+    finished, calls = command.make_picture, []
 
-    def interrupted(*block):
-        calls.append(block)
+    def interrupted(*given):
+        calls.append(given)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return finished(*block)
+        return finished(*given)
 
-    monkeypatch.setattr(command, "_result", interrupted)
+    monkeypatch.setattr(command, "make_picture", interrupted)
     assert run(given, "--out", tmp_path / "out").exit_code == 130
     assert not (tmp_path / "out").exists()
     again = run(given, "--out", tmp_path / "out")
@@ -76,6 +76,13 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(run, folder, tmp_path, mon
     assert "going on where an earlier run stopped" in again.stderr
     assert len(calls) == 4  # the interrupted one, and two of three records
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_two_workers_draw_the_same_bytes(folder, tmp_path, capsys):
+    arguments = ["paper", str(folder / "long.hea"), "-n", "3", "--width", "700"]
+    for workers in ("1", "2"):
+        assert cli.run([*arguments, "--workers", workers, "--out", str(tmp_path / workers)]) == 0
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
 
 
 def test_a_short_record_is_named_and_the_others_are_drawn(run, folder, tmp_path):

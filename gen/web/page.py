@@ -6,10 +6,13 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from gen.records import InputError
+from gen.web.rooms.benchmark import Benchmark
 from gen.web.rooms.generate import Generate
+from gen.web.rooms.heart import Heart
 from gen.web.rooms.measure import Measure
 from gen.web.rooms.rebuild import Rebuild
 from gen.web.rooms.room import Order, Room
+from gen.web.rooms.twin import Twin
 from gen.web.shown import Shown
 from gen.web.visitors import Visitors, Work
 from gen.web.workshop import Job, Workshop
@@ -24,7 +27,7 @@ _CANCELLED = '<p class="quiet">Cancelled; nothing was kept.</p>'
 
 def rooms() -> list[Room]:
     """The rooms in the order of their tabs."""
-    return [Rebuild(), Generate(), Measure()]
+    return [Rebuild(), Generate(), Twin(), Heart(), Measure(), Benchmark()]
 
 
 def build(visitors: Visitors, workshop: Workshop, limit_bytes: int) -> "gr.Blocks":

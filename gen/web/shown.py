@@ -89,6 +89,11 @@ class Shown:
         parts += [f'<ul class="said">{"".join(f"<li>{escape(line)}</li>" for line in self.said)}</ul>'] * bool(
             self.said
         )
+        if self.frame is not None:
+            parts.append(
+                f'<iframe class="report" title="Report" src="/take/{token}/frame" sandbox="allow-same-origin '
+                'allow-popups"></iframe>'
+            )
         if self.papers:
             name = self.papers[0].record.record_id
             parts.append(paper(self.papers[0].svg(), source=f"/paper/{token}/0", name=f"ECG {name} on paper"))
@@ -96,11 +101,6 @@ class Shown:
             parts.append('<div class="gallery" role="group" aria-label="All ECGs: choose one to see it large">')
             parts += [_small(token, number, each.record.record_id) for number, each in enumerate(self.papers)]
             parts.append("</div>")
-        if self.frame is not None:
-            parts.append(
-                f'<iframe class="report" title="Report" src="/take/{token}/frame" sandbox="allow-same-origin '
-                'allow-popups"></iframe>'
-            )
         parts += [table(heading, columns, rows) for heading, (columns, rows) in self.tables.items()]
         parts.append(self._takes(token))
         parts.append(lines("The same on the command line", command_line(self.argv)))

@@ -84,10 +84,10 @@ class Guest:
         """The room that is shown."""
         return self.page.get_by_role("tabpanel").locator("visible=true").last
 
-    def give(self, *files: Path, place: int = 0) -> None:
-        """Upload files to the room's first (or another) place for files."""
-        field = self.panel().locator('input[type="file"]').nth(place)
-        field.set_input_files([str(file) for file in files])
+    def give(self, *files: Path, label: str = "") -> None:
+        """Upload files to the room's first place for files, or to that whose label begins so."""
+        place = self.panel().locator(".block").filter(has_text=label) if label else self.panel()
+        place.locator('input[type="file"]').first.set_input_files([str(file) for file in files])
         for file in files:
             self.panel().get_by_text(file.stem, exact=False).first.wait_for()
 

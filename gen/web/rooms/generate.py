@@ -7,8 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gen.records import InputError
-from gen.web.rooms.room import MOST_SHOWN, OUT, Order, number, option, python_call
+from gen.web.rooms.room import MOST_SHOWN, OUT, Order, check_most, number, option, python_call
 from gen.web.shown import Paper, Shown, set_takes
 
 if TYPE_CHECKING:
@@ -73,8 +72,8 @@ class Generate:
             option(argv, f"--{name.replace('_', '-')}", values.get(name))
         if values.get("seconds") != "10":
             option(argv, "--seconds", values.get("seconds"))
-        _check(values, "number", "-n", MOST)
-        _check(values, "seconds", "--seconds", LONGEST_S)
+        check_most(values, "number", "-n", MOST)
+        check_most(values, "seconds", "--seconds", LONGEST_S)
         option(argv, "-n", values.get("number"))
         option(argv, "--seed", values.get("seed"))
         argv += ["--workers", "1", "--out", OUT]
@@ -100,16 +99,6 @@ class Generate:
             tables["Measured, beside what was asked for"] = _measured(folder / _MEASURED, asked)
         papers = [Paper(record, notes=_asked(record.metadata)) for record in records]
         return Shown(order.argv, order.python, said, papers, tables, takes=set_takes(OUT))
-
-
-def _check(values: Mapping[str, Any], name: str, called: str, most: float) -> None:
-    """Refuse what would keep a page busy for long; what is no number is refused by the command."""
-    try:
-        value = float(values.get(name) or 0)
-    except ValueError:
-        return
-    if value > most:
-        raise InputError(f"{called} {value:g}: on the page up to {most:g}; the command line takes more")
 
 
 def _asked(facts: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gen.leads import parse_leads
-from gen.records import EcgRecord
+from gen.records import EcgRecord, InputError
 from gen.web.shown import Shown
 
 if TYPE_CHECKING:
@@ -73,6 +73,16 @@ def option(argv: list[str], name: str, value: Any) -> None:
         argv.append(name)
     elif isinstance(value, str) and value.strip():
         argv += [name, value.strip()]
+
+
+def check_most(values: Mapping[str, Any], name: str, called: str, most: float) -> None:
+    """Refuse what would keep a page busy for long; what is no number is refused by the command."""
+    try:
+        value = float(values.get(name) or 0)
+    except ValueError:
+        return
+    if value > most:
+        raise InputError(f"{called} {value:g}: on the page up to {most:g}; the command line takes more")
 
 
 def python_call(values: Mapping[str, Any]) -> str:

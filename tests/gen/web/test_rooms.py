@@ -1,5 +1,6 @@
 """The page in Chromium, with real files from upload to download: what is downloaded is what the command line gives."""
 
+import json
 import subprocess
 import sys
 import time
@@ -11,6 +12,9 @@ import pytest
 from browser import Guest, browsing, chromium, served
 
 from gen.io import read_set
+
+#: What axe-core may not find.
+SERIOUS = ("serious", "critical")
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +140,94 @@ def test_measure(guest, strip, tmp_path):
     done = commanded(guest.line(), tmp_path / "beside", strip)
     assert done.returncode == 0
     assert taken.read_bytes() == (tmp_path / "beside" / "PARAMS.csv").read_bytes()
+
+
+def fill_twin(guest, strip, sets):
+    guest.give(*strip)
+    guest.fill("Findings of the twin", "left bundle branch block")
+    guest.fill("Rate (bpm)", "95")
+    guest.fill("How many", "1")
+
+
+def fill_heart(guest, strip, sets):
+    guest.give(*strip)
+    guest.fill("Hearts drawn", "1")
+
+
+def fill_benchmark(guest, strip, sets):
+    for name, archive in sets.items():
+        guest.give(archive, label=f"{name} records")
+
+
+ROOMS = [
+    ("Twin", fill_twin, "path.overlay-V1", "WFDB", "OUT"),
+    ("Heart", fill_heart, "iframe.report", "Everything", "OUT"),
+    pytest.param("Benchmark", fill_benchmark, "iframe.report", "JSON", "REPORT", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Two sets of simulated ECGs as archives."""
+    from gen.io import write
+    from gen.simulate import simulate
+
+    folder = tmp_path_factory.mktemp("sets")
+    found = {}
+    for seed, name in enumerate(("Real", "Generated")):
+        write(simulate(range(12), seed=seed, noise="light").records(), folder / name)
+        with zipfile.ZipFile(folder / f"{name.lower()}.zip", "w") as archive:
+            for file in sorted((folder / name).rglob("*")):
+                archive.write(file, file.relative_to(folder))
+        found[name] = folder / f"{name.lower()}.zip"
+    return found
+
+
+@pytest.mark.parametrize(("room", "fill", "shown", "link", "made"), ROOMS, ids=["twin", "heart", "benchmark"])
+def test_further_rooms(guest, strip, sets, tmp_path, room, fill, shown, link, made):
+    guest.enter(room)
+    fill(guest, strip, sets)
+    guest.start()
+    guest.result().locator(shown).first.wait_for(state="attached", timeout=240_000)
+    taken = guest.take(link, tmp_path)
+    if room == "Benchmark":
+        assert json.loads(taken.read_text())["metrics"]
+        assert guest.line()[:3] == ["benchmark", "--real", "REAL/real/Real"]
+        report = guest.page.frame_locator("iframe.report")
+        report.get_by_role("heading", level=1).wait_for()
+        return
+    names = {Path(name).name for name in contents(taken)}
+    assert names >= ({"metadata.csv", "00001_hr.gif"} if room == "Heart" else {"metadata.csv", "README.md"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("room", "fill", "shown", "link", "made"), ROOMS[:2], ids=["twin", "heart"])
+def test_further_rooms_give_the_commands_bytes(guest, strip, sets, tmp_path, room, fill, shown, link, made):
+    guest.enter(room)
+    fill(guest, strip, sets)
+    guest.start()
+    guest.result().locator(shown).first.wait_for(state="attached", timeout=240_000)
+    taken = contents(guest.take(link, tmp_path))
+    done = commanded(guest.line(), tmp_path / "beside", strip)
+    assert done.returncode == 0, done.stderr
+    assert taken == below(tmp_path / "beside" / made)
+
+
+@pytest.mark.parametrize("room", ["Rebuild", "Generate", "Twin", "Heart", "Measure", "Benchmark"])
+def test_nothing_serious_for_screen_readers(guest, room):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    guest.enter(room)
+    if room == "Generate":
+        guest.fill("Findings", "atrial fibrillation, gibberish")
+        guest.fill("How many", "2")
+        guest.start()
+        guest.result().locator("table").wait_for()
+    guest.page.wait_for_timeout(300)
+    found = axe.Axe().run(guest.page).response["violations"]
+    serious = [
+        (each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found if each["impact"] in SERIOUS
+    ]
+    assert serious == []
 
 
 def test_calipers_and_layouts(guest, strip):

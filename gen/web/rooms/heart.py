@@ -1,0 +1,86 @@
+"""An ECG in, a beating heart out: the cine, its volume curve under the ECG, volumes with intervals."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gen.web.rooms.room import (
+    OUT,
+    Order,
+    add_reading,
+    check_most,
+    number,
+    option,
+    python_call,
+    reading,
+    reading_fields,
+    recordings,
+    upload,
+)
+from gen.web.shown import Paper, Shown, Take
+from gen.web.uploads import stage
+
+if TYPE_CHECKING:
+    from gradio.components import Component
+
+#: Hearts drawn of an ECG in one go.
+_MOST_SAMPLES = 32
+
+
+class Heart:
+    """See `gen.web.rooms.room.Room`."""
+
+    name = "Heart"
+    hint = "A cine loop of the heart that belongs to an ECG, in phase with it. Learned from simulated hearts."
+    button = "Make a heart"
+
+    def fields(self) -> "dict[str, Component]":
+        """See `Room`."""
+        import gradio as gr
+
+        found: dict[str, Any] = {"files": upload("Recording (WFDB, EDF, DICOM, CSV, ...)")}
+        with gr.Row():
+            found["age"] = number("Age (years)")
+            found["sex"] = gr.Dropdown(
+                [("as the file says", ""), ("female", "F"), ("male", "M")], value="", label="Sex"
+            )
+        with gr.Row():
+            found["height"] = number("Height (cm)")
+            found["weight"] = number("Weight (kg)")
+        with gr.Row():
+            found["samples"] = number("Hearts drawn", "8")
+            found["seed"] = number("Seed", "0")
+        found["allow_bad_leads"] = gr.Checkbox(label="Rebuild flat or saturated leads instead of refusing them")
+        return found | reading_fields()
+
+    def order(self, folder: Path, values: Mapping[str, Any], limit_bytes: int) -> Order:
+        """See `Room`."""
+        check_most(values, "samples", "--samples", _MOST_SAMPLES)
+        names = stage(values.get("files"), folder, limit_bytes, "a recording")
+        argv = ["cmr", *names]
+        for name in ("age", "sex", "height", "weight", "samples", "seed"):
+            option(argv, f"--{name}", values.get(name))
+        option(argv, "--allow-bad-leads", values.get("allow_bad_leads"))
+        add_reading(argv, values)
+        argv += ["--workers", "1", "--out", OUT]
+        facts = reading(values)
+        read = python_call({**facts, "leads": facts["leads"] and list(facts["leads"])})
+        asked = {"num_samples": values.get("samples"), "seed": values.get("seed")}
+        patient = {"age": values.get("age"), "sex": values.get("sex"), "height_cm": values.get("height")}
+        given = python_call({**patient, "weight_kg": values.get("weight")})
+        record = f"physiogen.read({names[0]!r}{f', {read}' if read else ''})"
+        python = "import physiogen\nfrom flow.pipeline import with_patient\n\n" if given else "import physiogen\n\n"
+        record = f"with_patient({record}, {given})" if given else record
+        python += f'heart = physiogen.load("cmr")({record}, {python_call(asked)})\nheart.volumes["ef_percent"]'
+        return Order(argv, python, given={"names": names, "reading": facts})
+
+    def shown(self, folder: Path, order: Order, said: Sequence[str]) -> Shown:
+        """See `Room`."""
+        papers = [Paper(record) for record in recordings(folder, order.given["names"], order.given["reading"])]
+        takes = {"all": Take("Everything (zip: NIfTI, GIF, table, page)", OUT)}
+        for path in sorted((folder / OUT).glob("*.gif"))[:4]:
+            takes[path.stem] = Take(path.name, f"{OUT}/{path.name}")
+        takes["table"] = Take("Volumes (CSV)", f"{OUT}/metadata.csv")
+        dicom = [word if word != OUT else "DICOM" for word in order.argv]
+        takes["dicom"] = Take("DICOM (zip)", "DICOM", [*dicom, "--format", "dicom"])
+        return Shown(order.argv, order.python, said, papers, frame=f"{OUT}/index.html", takes=takes)

@@ -1,0 +1,125 @@
+"""A person's recording and a change in, the ECGs that this person would show out, laid over what was recorded."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gen.web.rooms.generate import MOST, understood
+from gen.web.rooms.room import (
+    MOST_SHOWN,
+    OUT,
+    Order,
+    add_reading,
+    check_most,
+    number,
+    option,
+    python_call,
+    reading,
+    reading_fields,
+    recordings,
+    upload,
+)
+from gen.web.shown import Paper, Shown, set_takes
+from gen.web.uploads import stage
+
+if TYPE_CHECKING:
+    from gradio.components import Component
+
+_WORDS = ("text", "add", "remove")
+
+
+class Twin:
+    """See `gen.web.rooms.room.Room`."""
+
+    name = "Twin"
+    hint = "One person's ECG in another condition, over what was recorded, with how much of the person is kept."
+    button = "Make twins"
+
+    def fields(self) -> "dict[str, Component]":
+        """See `Room`."""
+        import gradio as gr
+
+        found: dict[str, Any] = {"files": upload("Recordings of one person")}
+        found["text"] = gr.Textbox(
+            label="Findings of the twin", placeholder="left bundle branch block", max_length=4000
+        )
+        self.understood = gr.HTML(understood(""))
+        with gr.Row():
+            found["add"] = gr.Textbox(label="Findings that come", min_width=90, max_length=4000)
+            found["remove"] = gr.Textbox(label="Findings that go", min_width=90, max_length=4000)
+        with gr.Row():
+            found["hr"] = number("Rate (bpm)")
+            found["age"] = number("Age (years)")
+            found["strength"] = number("Strength, 0 to 1", "1")
+        with gr.Row():
+            found["number"] = number("How many", "2")
+            found["seed"] = number("Seed", "0")
+        with gr.Accordion("More", open=False):
+            found["same"] = gr.Checkbox(label="Another recording in the person's own condition")
+            found["report"] = gr.Textbox(label="Findings of the recording", placeholder="its own report by default")
+            found["allow_unknown"] = gr.Checkbox(label="Go on where nothing was understood")
+            found["allow_contradictions"] = gr.Checkbox(label="Go on where findings exclude each other")
+        found |= reading_fields()
+        found["text"].change(
+            understood, found["text"], self.understood, queue=False, show_progress="hidden",
+            trigger_mode="always_last", api_visibility="private",
+        )  # fmt: skip
+        return found
+
+    def order(self, folder: Path, values: Mapping[str, Any], limit_bytes: int) -> Order:
+        """See `Room`."""
+        check_most(values, "number", "-n", MOST)
+        names = stage(values.get("files"), folder, limit_bytes, "a recording of the person")
+        argv = ["twin", *names]
+        for name in (*_WORDS, "hr", "age", "same", "report"):
+            option(argv, f"--{name}", values.get(name))
+        option(argv, "-n", values.get("number"))
+        for name in ("seed", "strength"):
+            option(argv, f"--{name}", values.get(name))
+        for name in ("allow_unknown", "allow_contradictions"):
+            option(argv, f"--{name.replace('_', '-')}", values.get(name))
+        add_reading(argv, values)
+        argv += ["--workers", "1", "--out", OUT]
+        asked = {"prompt": values.get("text"), "add": values.get("add"), "remove": values.get("remove")}
+        asked |= {
+            "age": values.get("age"),
+            "heart_rate": values.get("hr"),
+            "same": values.get("same"),
+            "num": values.get("number"),
+        }
+        asked |= {"seed": values.get("seed"), "strength": values.get("strength")}
+        facts = reading(values)
+        read = python_call({**facts, "leads": facts["leads"] and list(facts["leads"])})
+        files = ", ".join(f"physiogen.read({name!r}{f', {read}' if read else ''})" for name in names)
+        python = (
+            'import physiogen\n\npipe = physiogen.load("twin")\n'
+            f"person = pipe.prepare({files if len(names) == 1 else f'[{files}]'})\n"
+            f"twins = pipe(person, {python_call(asked)})"
+        )
+        return Order(argv, python, given={"names": names, "reading": facts})
+
+    def shown(self, folder: Path, order: Order, said: Sequence[str]) -> Shown:
+        """See `Room`."""
+        from gen.io import read_set
+
+        recorded = recordings(folder, order.given["names"], order.given["reading"])
+        papers, rows = [], []
+        for record in islice(read_set(folder / OUT), MOST_SHOWN):
+            facts = record.metadata.get("scores", {})
+            papers.append(Paper(record, overlay=recorded[0], overlay_label="recorded", notes=[_words(facts)]))
+            checks = facts.get("checks", {})
+            missed = ", ".join(name for name, met in checks.items() if not met)
+            met = f"{sum(checks.values())} of {len(checks)}" if checks else None
+            rows.append([record.record_id, facts.get("identity"), facts.get("identity_threshold"), met, missed])
+        columns = ["twin", "identity kept", "one person from", "change achieved", "missed"]
+        tables = {"Identity and change": (columns, rows)}
+        return Shown(order.argv, order.python, said, papers, tables, takes=set_takes(OUT))
+
+
+def _words(facts: Mapping[str, Any]) -> str:
+    """The scores in a line of the paper."""
+    checks = facts.get("checks", {})
+    parts = [f"identity kept {facts['identity']:.2f}"] if facts.get("identity") is not None else []
+    parts += [f"change achieved {sum(checks.values())} of {len(checks)}"] if checks else []
+    return "Twin: " + (", ".join(parts) or "no scores")

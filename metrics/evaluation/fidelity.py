@@ -56,7 +56,8 @@ def _by_set(reports: Mapping[str, Mapping[str, Any]], figures: list[str]) -> dic
 
 
 def _columns(name: str, entry: Mapping[str, Any], figure: str) -> dict[str, Value]:
-    at_floor = Value.of(entry.get("value_at_floor_n"), n=entry.get("floor_n"))
+    known = entry.get("value_at_floor_n")
+    at_floor = Value(None) if known is None else Value.of(known, n=entry.get("floor_n"))
     return {name: _value(entry, figure), f"{name}, at the floor's n": at_floor, _FLOOR: _floor(entry)}
 
 

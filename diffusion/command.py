@@ -81,7 +81,12 @@ def synthesize(
     literal: Annotated[
         bool, typer.Option("--literal", help="Leave numbers open that a finding implies, such as a long PR.")
     ] = False,
-    plot: Annotated[bool, typer.Option("--plot", help="Draw the first records on ECG paper into OUT/plots.")] = False,
+    plot: Annotated[
+        bool,
+        typer.Option(
+            "--plot", help="Draw the first records on ECG paper into OUT/plots, and all of these on one sheet."
+        ),
+    ] = False,
     unconditional: Annotated[bool, typer.Option("--unconditional", help="Ask for nothing.")] = False,
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="Go on where nothing in a text was understood.")
@@ -267,21 +272,22 @@ def _warn(asked: Mapping[str, Any], conditions: Path | None, like: Path | None) 
 def _plot(data: "DataSet", out: Path) -> int:
     """Draw the first records, as they are in the files; how many."""
     from gen.io import read_set
-    from gen.plot import plot_ecg, save
+    from gen.plot import contact_sheet, plot_ecg, save
     from gen.synthesis.shards import writing
 
     first = out / data.file(0)
     if not first.exists():
         return 0
-    drawn = 0
+    records = list(islice(read_set(first), _PLOTS))
     with writing(out):
         (out / "plots").mkdir(exist_ok=True)
-        for record in islice(read_set(first), _PLOTS):
+        for record in records:
             target = out / "plots" / f"{record.record_id}.png"
             if not target.is_file():
                 save(plot_ecg(record), target)
-            drawn += 1
-    return drawn
+        if len(records) > 1:
+            save(contact_sheet(records, columns=2), out / "plots" / "all.png")
+    return len(records)
 
 
 def _lines(out: Path, count: int, outcome: "Outcome", drawn: int, classes: Mapping[str, int]) -> list[str]:

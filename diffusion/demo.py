@@ -37,8 +37,8 @@ def section(page: "Page", hearts: Sequence[EcgRecord], seed: int) -> list[str]:
     measured = measure_records(records)
     page.heading("ECGs from text")
     page.text(
-        "A latent diffusion model, trained on PTB-XL's folds 1-8 and on simulated ECGs, was asked for the findings, "
-        "ages, sexes and rates below. The rates and intervals were measured on what it generated."
+        "Forms of beats and habits of recordings, learned from PTB-XL's folds 1-8 and from simulated ECGs, were asked "
+        "for the findings, ages, sexes and rates below. Rates and intervals were measured on what was generated."
     )
     rows = [
         (text, f"{age} {sex}", rate, _whole(p.hr_bpm), _whole(p.pr_ms), _whole(p.qrs_ms), _whole(p.qtcb_ms))

@@ -36,6 +36,7 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setattr(pipeline.LinearPredictor.__init__, "__defaults__", (tmp_path / "weights" / "linear",))
     monkeypatch.setattr(module, "COHORT", 3)
     monkeypatch.setattr(module, "DIAGNOSES", ("NORM", "AFIB"))
+    monkeypatch.setattr("metrics.demo.JUDGED", 50)
     monkeypatch.delenv("PHYSIOGEN_DATA", raising=False)
 
 
@@ -49,7 +50,9 @@ def test_the_demo_ends_with_figures_and_a_page(small, tmp_path, capsys):
     assert "8 ECGs" in said.out
     assert "rebuilding" in said.err  # progress stays out of the result
     page = (out / "index.html").read_text()
-    assert page.count("<img") == 6
+    assert page.count("<img") == 10
+    for line in ("twin      -> 2 twins", "cmr       -> a heart", "measure   -> 3 ECGs", "benchmark -> told from"):
+        assert line in said.out
     assert "http" not in page.replace("http-equiv", "")
     assert "Synthetic" in page
     figures = json.loads((out / "figures.json").read_text())
@@ -101,5 +104,5 @@ def test_a_recording_is_shown_where_the_data_is(small, tmp_path, capsys, monkeyp
     assert cli.run(["demo", "--out", str(tmp_path / "demo")]) == 0
     capsys.readouterr()
     page = (tmp_path / "demo" / "index.html").read_text()
-    assert page.count("<img") == 7
+    assert page.count("<img") == 11
     assert "test fold" in page

@@ -121,7 +121,7 @@ def twin(
     lines = [f"{counted(len(twins), 'synthetic ECG')} of one person in {out}"]
     lines += [f"{record.record_id}: {_words(found)}" for record, found in zip(twins, scores, strict=True)]
     _warn(twins)
-    lines += [f"plots over the reference in {out / 'plots'}"] if plot else []
+    lines += [f"plots beside the reference in {out / 'plots'}"] if plot else []
     finish(lines, _result(out, person, twins, scores, seed), json=json)
 
 
@@ -188,11 +188,23 @@ def _warn(twins: Sequence[EcgRecord]) -> None:
 
 
 def _plot(person: "Reference", twins: Sequence[EcgRecord], folder: Path) -> None:
+    """Each twin with the reference's beat at its own beats, and the median beats of both over each other."""
+    from diffusion.twin.overlay import aligned, as_beat, beats_of
     from gen.plot import plot_ecg, save
+    from gen.plot.beats import plot_beats
 
     folder.mkdir(exist_ok=True)
+    reference = beats_of(person.record)
     for record in twins[:_PLOTS]:
-        save(plot_ecg(record, overlay=person.record, overlay_label="reference"), folder / f"{record.record_id}.png")
+        own = beats_of(record)
+        overlay = aligned(record, reference, own)
+        save(
+            plot_ecg(record, overlay=overlay, overlay_label="the reference's median beat"),
+            folder / f"{record.record_id}.png",
+        )
+        beats = [beat for beat in (as_beat("reference", reference), as_beat("twin", own)) if beat is not None]
+        if beats:
+            save(plot_beats(beats, title=record.record_id), folder / f"{record.record_id}-beats.png")
 
 
 def _result(

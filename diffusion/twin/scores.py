@@ -56,6 +56,11 @@ def unmet(own: Condition, target: Condition, before: Parameters, after: Paramete
     return out + [code for code in gone if CRITERIA[code].met(after, target.sex)]
 
 
+#: Sinus rhythms whatever the rate.
+_SINUS = frozenset({"SR", "SARRH"})
+_RHYTHMS = rhythms("sinus", "main")
+
+
 @dataclass(frozen=True)
 class TwinScores:
     """Scores of one twin.
@@ -85,7 +90,8 @@ class TwinScores:
 def checks_of(own: Condition, target: Condition, measured: Parameters) -> dict[str, bool]:
     """Which of the changes from ``own`` to ``target`` the measured parameters show.
 
-    Statements in both conditions are no change and are not asked; a removed one is met when its criterion is not.
+    Statements in both conditions are no change and are not asked; a removed one is met when its criterion is not. A
+    sinus rhythm that is merely not named again goes on: only another rhythm ends it.
     """
     found: dict[str, bool] = {}
     if target.heart_rate is not None:
@@ -94,7 +100,8 @@ def checks_of(own: Condition, target: Condition, measured: Parameters) -> dict[s
     after, before = _codes(target), _codes(own)
     for code in sorted((after - before) & set(CRITERIA)):
         found[code] = bool(CRITERIA[code].met(measured, target.sex))
-    for code in sorted((before - after) & set(CRITERIA) - _WHOLE):
+    goes_on = _WHOLE if after & _RHYTHMS else _WHOLE | _SINUS
+    for code in sorted((before - after) & set(CRITERIA) - goes_on):
         found[f"no {code}"] = measured.failure is None and not CRITERIA[code].met(measured, target.sex)
     return found
 

@@ -22,6 +22,8 @@ COHORT = 24
 INPUT_SETS = (("I",), ("I", "II"), ("II", "V1", "V5"))
 METHODS = {"default": "the shipped model", "least-squares": "population least squares"}
 SCORED_HZ = 100.0
+#: Sections as a reader would have them; further ones follow.
+_ORDER = ("synthesize", "twin", "cmr", "measure", "benchmark")
 #: What the contact sheet shows; one heart each.
 DIAGNOSES = (
     *("NORM", "SBRAD", "STACH", "AFIB", "AFLT", "PVC"),
@@ -67,7 +69,7 @@ def demo(
         if real is not None:
             _show_real(page, real)
         lines += _figure_lines(figures["reconstruct"])
-    for name in registry.names("gen.demos"):
+    for name in sorted(registry.names("gen.demos"), key=lambda name: (_place(name), name)):
         _tell(name)
         lines += registry.get("gen.demos", name)(page, hearts, seed)
     _simulation(page, seed)
@@ -84,6 +86,10 @@ def demo(
     for line in lines:
         typer.echo(line)
     typer.echo(f"done in {time.perf_counter() - start:.0f} s; look at {target}")
+
+
+def _place(name: str) -> int:
+    return _ORDER.index(name) if name in _ORDER else len(_ORDER)
 
 
 def _cohort(seed: int) -> list[EcgRecord]:

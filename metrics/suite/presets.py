@@ -19,6 +19,7 @@ class Preset:
         max_records: larger sets are thinned to this number (seeded).
         distance_records: records behind the distances of spectra and amplitudes.
         map: ``pca`` or ``tsne``.
+        raw_network: also a network on the raw waveform, which takes minutes.
         thorough: also k = 3, MMD, aligned errors, a third extractor, and every panel of the page.
     """
 
@@ -29,6 +30,7 @@ class Preset:
     max_records: int = 10_000
     distance_records: int = 500
     map: str = "pca"
+    raw_network: bool = True
     thorough: bool = True
 
 

@@ -71,7 +71,8 @@ def waveform_section(job: Job) -> list[Entry]:
     out = [_entry(family, found.verdicts[family], size, found) for family in found]
     reasons = {**dict.fromkeys(FAMILIES, "the sets were resampled: no step is left"), **found.skipped}
     out += [skip(name_of(family), reasons[family], SECTION) for family in _LOOKS_AT if family not in found]
-    return [*out, _raw(job, rows), *_support_entries(job, real, fake, people)]
+    raw = _raw(job, rows) if job.preset.raw_network else skip("waveform_auroc_raw", "not part of this preset", SECTION)
+    return [*out, raw, *_support_entries(job, real, fake, people)]
 
 
 def robust(values: Array, real: Descriptors, columns: list[int]) -> Array:

@@ -11,6 +11,7 @@ from diffusion.twin.change import VOLTAGE, Change, edited, target_condition
 from diffusion.twin.scores import checks_of
 from gen.records import InputError
 from gen.text import read_text
+from metrics.measurement.parameters import Parameters
 
 OWN = Condition(text="atrial fibrillation, LVH", age=60, sex="F", heart_rate=90, qrs_ms=95, qt_ms=380, rms_mv=0.2)
 
@@ -102,3 +103,12 @@ def test_checks_follow_what_changed():
 
 
 # --- the base path
+
+
+def test_a_sinus_rhythm_goes_on_until_another_rhythm_comes():
+    shown = Parameters(qrs_ms=150.0, rr_cv=0.03, p_present=1.0)
+    before = replace(OWN, text=read_text("sinus rhythm"), heart_rate=None)
+    block = replace(before, text=read_text("left bundle branch block"))
+    assert set(checks_of(before, block, shown)) == {"CLBBB"}
+    fibrillation = replace(before, text=read_text("atrial fibrillation"))
+    assert set(checks_of(before, fibrillation, shown)) == {"AFIB", "no SR"}

@@ -194,3 +194,16 @@ class Robustness(Evaluation):
     files: tuple[Path, ...] = setting("also damage these files (or folders, searched through)", (), metavar="FILES")
     limit: float = setting("seconds a reader may take", 10.0, least=0)
     memory: float = setting("GiB that the process may take", 2.0, least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manners(Evaluation):
+    """How soon every command speaks, what a mistyped name costs, and what Ctrl-C gives."""
+
+    name = "manners"
+    function = "gen.evaluation.manners:run"
+    example = "--only measure"
+
+    only: tuple[str, ...] = setting("these commands; all by default", (), metavar="COMMAND")
+    seconds: float = setting("after which Ctrl-C is pressed", 15.0, least=1)
+    number: int = setting("simulated recordings to work on", 100, least=4, short="-n")

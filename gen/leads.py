@@ -115,15 +115,17 @@ def _without_lead_word(key: str) -> str:
 
 
 def canonical_leads(names: Sequence[str]) -> tuple[str, ...]:
-    """Standard names of several leads.
+    """Standard names of several leads; one text is read as names by comma.
 
     Raises:
         LeadError: a name is unknown, or two names mean the same lead.
     """
+    names = [part.strip() for part in names.split(",")] if isinstance(names, str) else names
     leads = tuple(canonical_lead(name) for name in names)
     for position, lead in enumerate(leads):
         if lead in leads[:position]:
-            raise LeadError(f"lead {lead} is given twice (as {names[leads.index(lead)]!r} and {names[position]!r})")
+            one, other = names[leads.index(lead)], names[position]
+            raise LeadError(f"lead {lead} is given twice" + ("" if one == other else f" (as {one!r} and {other!r})"))
     return leads
 
 

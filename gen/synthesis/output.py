@@ -191,7 +191,7 @@ def _check(data: DataSet, out: Path, overwrite: bool, resume: Resume, merge: boo
             raise InputError(f"{out}: holds the finished set; accepted with --resume never: --overwrite besides")
         return
     raise InputError(
-        f"{out}: holds a data set of another {_differences(stored, wanted)}; "
+        f"{out}: holds a data set made with other settings: {_differences(stored, wanted)}; "
         "it is not mixed with this one: choose another folder, or replace it with --overwrite"
     )
 

@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "teach": ("teach --out {out}", "teach"),
     "study": ("study make --real {set} --generated {other} --out {out}", "study make --real missing --generated x"),
     "paper": ("paper {set} --out {out}", "paper missing.hea --out {out}"),
+    "multimodal": ("multimodal {set} --out {out}", "multimodal missing.hea --out {out}"),
     "pack": ("", "pack missing {out}"),
 }
 

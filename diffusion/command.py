@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diffusion.bulk import Bulk
+from gen.commands.asked import check_asked
 from gen.commands.device import Device, moved
 from gen.commands.engine import Address, BlockLimit, Engine, Slurm, Workers, engine_of
 from gen.commands.output import counted, finish, say
@@ -126,15 +127,16 @@ def synthesize(
     check_there(conditions=conditions, labels=labels, measured=measured, checkpoint=checkpoint, continue_=goes_on)
     if number is not None and number < 1:
         raise InputError(f"-n {number}: expected at least 1")
+    values = {"text": text, "age": age, "sex": sex, "heart_rate": hr}
+    values |= {"pr_ms": pr, "qrs_ms": qrs, "qt_ms": qt, "axis_deg": axis}
+    asked = {name: value for name, value in values.items() if value is not None}
+    check_asked(asked)
     from diffusion.process.settings import LONGEST_S, requested_sampling
     from gen.synthesis import share_of
     from gen.synthesis import synthesize as make
     from gen.synthesis.wanted import Wanted
 
     workforce = engine_of(engine, workers, address, slurm, block_limit)
-    values = {"text": text, "age": age, "sex": sex, "heart_rate": hr}
-    values |= {"pr_ms": pr, "qrs_ms": qrs, "qt_ms": qt, "axis_deg": axis}
-    asked = {name: value for name, value in values.items() if value is not None}
     share = share_of(shard)
     if (overwrite or resume == "never") and share[1] > 1:
         option = "--overwrite" if overwrite else "--resume never"

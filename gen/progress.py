@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-FIRST_S, EVERY_S = 1.5, 10.0
+FIRST_S, EVERY_S = 1.2, 10.0
 #: When the last line was printed (`time.monotonic`); None before the first.
 _last: float | None = None
 #: Those that are telling by themselves: bars on a terminal, and lines.

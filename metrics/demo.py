@@ -55,7 +55,8 @@ def benchmark_section(page: "Page", hearts: Sequence[EcgRecord], seed: int) -> l
     noisy = [
         replace(each, signal_mv=each.signal_mv + NOISE_MV * rng.standard_normal(each.signal_mv.shape)) for each in other
     ]
-    rows, told = [], []
+    rows: list[tuple[object, ...]] = []
+    told: list[str] = []
     with tempfile.TemporaryDirectory() as place:
         write(real, Path(place) / "real", format="npz")
         for name, records in (("another cohort", other), (f"the same, {1000 * NOISE_MV:g} uV of noise added", noisy)):

@@ -12,6 +12,7 @@ from gen.results import Data, Node, Results, Value
 from gen.simulate import simulate
 from metrics.evaluation.settings import Measurement as Settings
 from metrics.measurement.records import measure_records
+from metrics.statistics.proportion import wilson
 
 #: Parameters that the simulation knows, with their units.
 KNOWN = {"hr_bpm": "bpm", "pr_ms": "ms", "qrs_ms": "ms", "qt_ms": "ms", "axis_deg": "degrees"}
@@ -52,6 +53,53 @@ def tachycardia_errors(count: int, seed: int, noise: str = "light") -> dict[str,
     return out
 
 
+#: Rhythms that are simulated -> heart rates asked for (None: the simulation's), and the statements that name them.
+RHYTHMS: Mapping[str, tuple[float | None, tuple[str, ...]]] = {
+    "SR": (72, ("SR", "SARRH")),
+    "SBRAD": (48, ("SBRAD",)),
+    "STACH": (115, ("STACH",)),
+    "AFIB": (90, ("AFIB",)),
+    "AFLT": (None, ("AFLT",)),
+    "2AVB": (None, ("2AVB",)),
+    "3AVB": (None, ("3AVB",)),
+    "PACE": (70, ("PACE",)),
+    "BIGU": (None, ("BIGU",)),
+    "TRIGU": (None, ("TRIGU",)),
+    "PVC": (72, ("SR", "SARRH")),
+    "PAC": (72, ("SR", "SARRH")),
+}
+#: Kinds of simulated beats -> what they are called when measured.
+KINDS = {"normal": "normal", "PVC": "ventricular", "PAC": "atrial", "paced": "paced"}
+#: Seconds between the beginnings of a true and a measured complex that are one.
+SAME_BEAT_S = 0.1
+
+
+def rhythm_rows(count: int, seed: int, noise: str = "light") -> tuple[dict[str, Node], dict[str, Node]]:
+    """Share of simulated rhythms named rightly, and sensitivity and precision of the kinds of their beats."""
+    rhythms: dict[str, Node] = {}
+    pairs: list[tuple[str, str]] = []
+    for code, (rate, names) in RHYTHMS.items():
+        wish = {"statements": [code]} | ({} if rate is None else {"heart_rate": rate})
+        batch = simulate(range(count), seed=seed, noise=noise, conditions=wish)
+        found = measure_records(batch.records())
+        rhythms[code] = {"named rightly": Value.of(wilson([p.rhythm.code in names for p in found]), better="higher")}
+        for truth, p in zip(batch.truth, found, strict=True):
+            onsets = np.array([onset for onset, _ in p.beat_kinds])
+            for beat in truth.beats:
+                near = np.abs(onsets - beat.qrs[0]) if beat.kind in KINDS else np.empty(0)
+                if near.size and near.min() <= SAME_BEAT_S:
+                    pairs.append((KINDS[beat.kind], p.beat_kinds[int(np.argmin(near))][1]))
+    true, called = np.array(pairs).T
+    kinds: dict[str, Node] = {
+        kind: {
+            "sensitivity": Value.of(wilson(called[true == kind] == kind), better="higher"),
+            "precision": Value.of(wilson(true[called == kind] == kind), better="higher"),
+        }
+        for kind in KINDS.values()
+    }
+    return rhythms, kinds
+
+
 def _errors(truth: npt.NDArray[np.float64], found: npt.NDArray[np.float64], *, circular: bool) -> dict[str, float]:
     error = found - truth
     if circular:
@@ -87,6 +135,9 @@ def run(settings: Settings, progress: Progress) -> Results:
     if settings.tachycardias:
         fast = tachycardia_errors(settings.tachycardias, settings.seed, settings.noise)
         values["sinus tachycardia, conducted one to one"] = _rows(fast)
+    if settings.rhythms:
+        rhythms, kinds = rhythm_rows(settings.rhythms, settings.seed, settings.noise)
+        values |= {"rhythms": rhythms, "kinds of beats": kinds}
     if settings.timed:
         values["speed"] = {"measured": Value(speed(settings.timed), unit="records/s", better="higher")}
     return settings.results(

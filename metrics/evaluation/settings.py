@@ -161,6 +161,9 @@ class Measurement(Evaluation):
     seed: int = setting("of the cohort; training used 0 and 1", 2024, least=0)
     noise: str = setting("none, light or wearable", "light")
     tachycardias: int = setting("simulated sinus tachycardias, for PR where P lies on T; 0 for none", 96, least=0)
+    rhythms: int = setting(
+        "simulated records of each rhythm, for statements and kinds of beats; 0 for none", 30, least=0
+    )
     timed: int = setting("records whose measuring is timed; 0 for none", 256, least=0)
 
 

@@ -22,6 +22,8 @@ NORMAL, VENTRICULAR, ATRIAL, PACED, UNKNOWN = "normal", "ventricular", "atrial",
 PREMATURE = 0.85
 #: Width in seconds from which a beat of another form counts as ventricular, and how much wider than usual it is.
 WIDE_S, WIDER_S = 0.12, 0.025
+#: Share of premature beats of another form below which, and of the others above one less it, the forms change places.
+TURNED = 0.25
 #: Least resemblance of a beat to the prevailing form.
 ALIKE = 0.8
 #: A pacing spike: higher than this (mV) within 4 ms, and this many times steeper than anything in the rest of the ECG.
@@ -30,6 +32,8 @@ SPIKE_MV, SPIKE_TIMES = 0.25, 3.0
 MORE_P, LONE_P = 1.25, 2
 #: PR intervals that vary by more are no conduction, seconds.
 UNSTEADY_S = 0.04
+#: Extrasystoles that make a bigeminy or trigeminy, and the share of their distances that are alike.
+GROUPS, GROUPED = 3, 0.75
 IRREGULAR_CV, FIBRILLATION_CV, ARRHYTHMIA_CV = 0.12, 0.1, 0.12
 
 
@@ -42,16 +46,20 @@ def beat_kinds(beats: Beats, like: Array, spikes: npt.NDArray[np.bool_]) -> list
         spikes: (beat,) whether a pacing spike comes just before it.
     """
     width = beats.qrs_off - beats.qrs_on
-    usual_width = float(np.median(width))
     rr = np.diff(beats.qrs_on, prepend=np.nan)
-    usual_rr = float(np.nanmedian(rr)) if len(rr) > 1 else np.nan
+    # Where short and long intervals take turns, the median may be a short one.
+    usual_rr = max(float(np.nanmedian(rr)), float(np.nanmean(rr))) if len(rr) > 1 else np.nan
+    others = like < min(ALIKE, float(np.median(like)))
+    soon = rr < PREMATURE * usual_rr
+    if soon.sum() >= 2 and others[soon].mean() < TURNED and others[~soon].mean() > 1 - TURNED:
+        others = ~others  # in bigeminy the form that prevails may be that of the extrasystoles
+    usual_width = float(np.median(width[~others]) if (~others).any() else np.median(width))
     irregular = (
         len(rr) > 4 and float(np.nanstd(rr) / np.nanmean(rr)) > IRREGULAR_CV and np.isnan(beats.p_on).mean() > 0.5
     )
     kinds = []
     for k in range(len(beats)):
-        early = bool(rr[k] < PREMATURE * usual_rr)
-        other = bool(like[k] < min(ALIKE, float(np.median(like))))
+        early, other = bool(soon[k]), bool(others[k])
         wide = bool(width[k] >= WIDE_S and width[k] > usual_width + WIDER_S)
         if spikes[k]:
             kinds.append(PACED)
@@ -102,6 +110,8 @@ def rhythm_of(p: Parameters, beats: Beats, p_waves: Segments, kinds: list[str]) 
         steady = np.isfinite(pr).sum() >= 2 and float(np.nanmedian(np.abs(pr - np.nanmedian(pr)))) < UNSTEADY_S / 2
         conducted = steady and np.isfinite(pr).mean() >= 0.75
         return _named("2AVB" if conducted else "3AVB", round(atrial_bpm, 1))
+    if (grouped := _grouped(kinds)) is not None:
+        return _named(grouped)
     if p.rr_cv >= FIBRILLATION_CV and p.p_present < 0.5 and len(own) >= 3:
         return Rhythm(None, "regular rhythm with pauses") if _dropped(beats) else _named("AFIB")
     if p.p_present >= 0.5:
@@ -113,6 +123,18 @@ def rhythm_of(p: Parameters, beats: Beats, p_waves: Segments, kinds: list[str]) 
     if p.hr_bpm >= _limit("SVTAC", low=True) and p.qrs_ms < 1e3 * WIDE_S:
         return _named("SVTAC")
     return Rhythm(None, "regular rhythm without P waves" if p.rr_cv < IRREGULAR_CV else "irregular rhythm")
+
+
+def _grouped(kinds: list[str]) -> str | None:
+    """Bigeminy or trigeminy: extrasystoles that come as every second or third beat, again and again."""
+    early = [k for k, kind in enumerate(kinds) if kind in (VENTRICULAR, ATRIAL)]
+    if len(early) < GROUPS:
+        return None
+    apart = np.diff(early)
+    for code, every in (("BIGU", 2), ("TRIGU", 3)):
+        if (apart == every).mean() >= GROUPED and len(early) * every >= GROUPED * len(kinds):
+            return code
+    return None
 
 
 def _dropped(beats: Beats) -> bool:

@@ -5,7 +5,7 @@ import pytest
 
 from gen.simulate import simulate
 from metrics.measurement.records import measure_records
-from metrics.measurement.rhythm import ATRIAL, PACED, VENTRICULAR
+from metrics.measurement.rhythm import ATRIAL, PACED, VENTRICULAR, _grouped
 
 
 def measured(code, rate=None, count=12, seed=21):
@@ -24,6 +24,7 @@ def measured(code, rate=None, count=12, seed=21):
         ("2AVB", None, {"2AVB", "3AVB"}, 5),
         ("3AVB", None, {"3AVB", "2AVB"}, 5),
         ("PACE", 70, {"PACE"}, 8),
+        ("BIGU", None, {"BIGU"}, 8),
     ],
 )
 def test_rhythms_are_named(code, rate, accepted, least):
@@ -41,6 +42,23 @@ def test_normal_beats_are_no_extrasystoles():
 def test_ventricular_extrasystoles_are_seen():
     _, found = measured("PVC", 72)
     assert sum(any(kind == VENTRICULAR for _, kind in p.beat_kinds) for p in found) >= 8
+
+
+@pytest.mark.parametrize(
+    ("kinds", "code"),
+    [
+        ("nvnvnvnvnv", "BIGU"),
+        ("nanananan", "BIGU"),
+        ("nnvnnvnnvnn", "TRIGU"),
+        ("nvnvnnnnnnnnnn", None),  # two extrasystoles are no bigeminy
+        ("nvnvnvnnnnnnnnnnnnnnnnnn", None),  # nor is a short spell of it the rhythm
+        ("vvvvvvvv", None),
+        ("nnnnnnnn", None),
+    ],
+)
+def test_extrasystoles_that_come_in_groups(kinds, code):
+    names = {"n": "normal", "v": VENTRICULAR, "a": ATRIAL}
+    assert _grouped([names[kind] for kind in kinds]) == code
 
 
 def test_a_block_has_a_rate_of_the_atria_too():

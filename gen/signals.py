@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 import scipy  # its parts load on first use: scipy.signal alone takes half a second
@@ -9,6 +10,7 @@ import scipy  # its parts load on first use: scipy.signal alone takes half a sec
 _MILLIVOLT_PER = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3, "nv": 1e-6}
 
 
+@lru_cache(maxsize=256)
 def millivolt_factor(unit: str) -> float:
     """What a value in ``unit`` is multiplied by to give millivolt.
 

@@ -87,7 +87,11 @@ def _physical(channel: EdfChannel, digital: np.ndarray) -> np.ndarray:
     """Values in the channel's unit: the header's digital limits are its physical limits."""
     low, high = channel.digital
     bottom, top = channel.physical
-    return (digital.astype(np.float64) - low) * ((top - bottom) / (high - low)) + bottom
+    signal = digital.astype(np.float64)
+    signal -= low
+    signal *= (top - bottom) / (high - low)
+    signal += bottom
+    return signal
 
 
 def _facts(path: Path, file: EdfFile, texts: list[str]) -> tuple[dict[str, Any], bool]:

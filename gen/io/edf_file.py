@@ -186,7 +186,10 @@ class EdfBlocks:
         channels = [i for i, channel in enumerate(self.file.channels) if channel.is_annotations]
         for block in range(len(self._data)):
             for number, channel in enumerate(channels):
-                for k, note in enumerate(bytes(self._raw(channel)[block]).split(b"\0")):
+                notes = bytes(self._raw(channel)[block]).rstrip(b"\0").split(b"\0")  # most of it is padding
+                for k, note in enumerate(notes):
+                    if k and not note:
+                        continue
                     parts = note.split(b"\x14")
                     if number == 0 and k == 0:
                         onsets.append(_number(parts[0].split(b"\x15")[0].decode("latin-1")))

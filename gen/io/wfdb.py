@@ -109,10 +109,12 @@ def _millivolt(path: Path, line: WfdbSignal, digital: np.ndarray, given: Given, 
     else:
         factor = given.factor(path, None)
         assumed.append(f"not calibrated: one unit is 1 {given.unit}, as given")
-    signal = (digital.astype(np.float64) - line.baseline) * factor
+    signal = digital.astype(np.float64)
+    signal -= line.baseline
+    signal *= factor
     invalid = invalid_value(line)
-    if invalid is not None:
-        signal[digital == invalid] = np.nan
+    if invalid is not None and (missing := digital == invalid).any():
+        signal[missing] = np.nan
     return signal
 
 

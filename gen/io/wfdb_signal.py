@@ -75,6 +75,9 @@ def _plain(header: WfdbHeader, group: list[int], wanted: list[int]) -> dict[int,
     count = header.num_samples if header.num_samples is not None else available
     with reading(file, "WFDB signal"):
         data = np.fromfile(file, dtype=dtype, count=count * width, offset=first.byte_offset).reshape(-1, width)
+    if width == len(group):  # one sample a frame: turned once, every signal is read in a row
+        turned = np.ascontiguousarray(data.T)
+        return {i: turned[group.index(i)] for i in wanted}
     starts = np.concatenate([[0], np.cumsum(per_frame)])
     return {i: data[:, starts[group.index(i)] : starts[group.index(i) + 1]].reshape(-1) for i in wanted}
 

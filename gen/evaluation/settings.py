@@ -207,3 +207,21 @@ class Manners(Evaluation):
     only: tuple[str, ...] = setting("these commands; all by default", (), metavar="COMMAND")
     seconds: float = setting("after which Ctrl-C is pressed", 15.0, least=1)
     number: int = setting("simulated recordings to work on", 100, least=4, short="-n")
+
+
+class Web(Evaluation):
+    """The page in a browser: first paint, an ECG after Generate, many visitors at once, pictures of its rooms.
+
+    Chromium opens `physiogen web` on this machine, whose models are loaded before anything is timed. Bounds are the
+    fastest and the slowest of the repeats.
+    """
+
+    name = "web"
+    function = "gen.evaluation.web:run"
+    needs = "Chromium and playwright"
+    example = "--visitors 2 --repeats 1"
+
+    repeats: int = setting("times that one visitor comes", 5, least=1)
+    visitors: int = setting("that ask at the same time; 0 for none", 20, least=0)
+    pictures: Path | None = setting("folder for a picture of every room", None, output=True, metavar="FOLDER")
+    recordings: tuple[Path, ...] = setting("files of a recording for the rooms that need one", (), metavar="FILES")

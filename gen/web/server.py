@@ -159,6 +159,10 @@ def _add_addresses(app: Any, visitors: Visitors, workshop: Workshop) -> None:
     def gone() -> Any:
         return PlainTextResponse("physiogen: this result is no longer there; run it again", status_code=404)
 
+    @app.get("/ready")
+    async def ready() -> dict[str, bool]:
+        return {"warm": workshop.warm.is_set()}
+
     @app.get("/paper/{token}/{number}")
     async def draw(token: str, number: int, layout: str = "3x4", small: int = 0) -> Any:
         work = visitors.find(token)

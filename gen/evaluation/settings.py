@@ -212,8 +212,7 @@ class Manners(Evaluation):
 class Web(Evaluation):
     """The page in a browser: first paint, an ECG after Generate, many visitors at once, pictures of its rooms.
 
-    Chromium opens `physiogen web` on this machine, whose models are loaded before anything is timed. Bounds are the
-    fastest and the slowest of the repeats.
+    Chromium opens `physiogen web` on this machine, whose models are loaded before anything is timed.
     """
 
     name = "web"

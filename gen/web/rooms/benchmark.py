@@ -27,7 +27,7 @@ class Benchmark:
 
         found: dict[str, Any] = {"real": upload("Real records: a zip, or files")}
         found["generated"] = upload("Generated records: a zip, or files")
-        found["train"] = upload("What the generator was trained on (optional)")
+        found["train"] = upload("Training records (optional)")
         presets = ["quick", "reconstruction", "generation", "twin", "full"]
         with gr.Row():
             found["preset"] = gr.Dropdown(presets, value="quick", label="Preset")

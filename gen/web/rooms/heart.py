@@ -38,7 +38,7 @@ class Heart:
         """See `Room`."""
         import gradio as gr
 
-        found: dict[str, Any] = {"files": upload("Recording (WFDB, EDF, DICOM, CSV, ...)")}
+        found: dict[str, Any] = {"files": upload("Recording")}
         with gr.Row():
             found["age"] = number("Age (years)")
             found["sex"] = gr.Dropdown(

@@ -26,7 +26,7 @@ class Measure:
 
     def fields(self) -> "dict[str, Component]":
         """See `Room`."""
-        return {"files": upload("Recordings (WFDB, EDF, DICOM, CSV, ... or a zip)"), **reading_fields()}
+        return {"files": upload("Recordings, or a zip of them"), **reading_fields()}
 
     def order(self, folder: Path, values: Mapping[str, Any], limit_bytes: int) -> Order:
         """See `Room`."""

@@ -42,9 +42,9 @@ class Rebuild:
         """See `Room`."""
         import gradio as gr
 
-        found: dict[str, Any] = {"files": upload("Recording (WFDB, EDF, DICOM, CSV, ... or a zip)")}
+        found: dict[str, Any] = {"files": upload("Recording, or a zip of several")}
         found["leads"] = gr.Textbox(label="Leads to use", placeholder="II,V1,V5; empty: all that the file has")
-        found["reference"] = upload("Earlier twelve-lead ECG of the same person (optional)")
+        found["reference"] = upload("Earlier ECG of this person (optional)")
         with gr.Row():
             found["samples"] = number("Draws", "0")
             found["seed"] = number("Seed", "0")

@@ -183,10 +183,10 @@ def _typical(hearts: Sequence[EcgRecord], results: Sequence[Any]) -> int:
     return int(np.argsort(error)[len(error) // 2])
 
 
-def _paper(truth: EcgRecord, result: Any) -> Any:
-    from gen.plot import plot_ecg
+def _paper(truth: EcgRecord, result: Any) -> str:
+    from gen.plot.svg import ecg_svg
 
-    return plot_ecg(
+    return ecg_svg(
         result.record,
         observed=result.observed,
         band=result.bands.get(90),

@@ -209,6 +209,7 @@ class Manners(Evaluation):
     number: int = setting("simulated recordings to work on", 100, least=4, short="-n")
 
 
+@dataclass(frozen=True, kw_only=True)
 class Web(Evaluation):
     """The page in a browser: first paint, an ECG after Generate, many visitors at once, pictures of its rooms.
 

@@ -41,9 +41,7 @@ class Heart:
         found: dict[str, Any] = {"files": upload("Recording")}
         with gr.Row():
             found["age"] = number("Age (years)")
-            found["sex"] = gr.Dropdown(
-                [("as the file says", ""), ("female", "F"), ("male", "M")], value="", label="Sex"
-            )
+            found["sex"] = gr.Dropdown([("from file", ""), ("female", "F"), ("male", "M")], value="", label="Sex")
         with gr.Row():
             found["height"] = number("Height (cm)")
             found["weight"] = number("Weight (kg)")

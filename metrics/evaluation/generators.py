@@ -18,11 +18,13 @@ from gen.leads import LEADS_8, LEADS_12
 from gen.quantities import MEASURED
 from gen.records import EcgRecord, InputError, Patient
 from gen.signals import fill_gaps
+from gen.synthesis.requests import digest_of
 from metrics.evaluation.settings import Leaderboard
 from metrics.suite.sets import open_set
 
 if TYPE_CHECKING:
     from gen.synthesis.like import LikeRequests
+    from gen.synthesis.requests import Request
 
 FS_HZ, SAMPLES = 500.0, 5000
 
@@ -43,10 +45,21 @@ class Work:
     measured: Path
     tell: Callable[[str], None]
 
-    @property
-    def identity(self) -> dict[str, Any]:
-        """JSON values that decide a set."""
-        return {"n": self.settings.number, "seed": self.settings.seed, "requests": self.requests.digest}
+    def identity(self, asked: Sequence[str] | None) -> dict[str, Any]:
+        """JSON values that decide a set.
+
+        Args:
+            asked: what of a request the generator is told; None for all.
+        """
+        told: Any = self.requests.digest
+        if asked is not None:
+            requests = (self.requests[k] for k in range(len(self.requests)))
+            told = digest_of([[_part(request, name) for name in asked] for request in requests])
+        return {"n": self.settings.number, "seed": self.settings.seed, "requests": told}
+
+
+def _part(request: "Request", name: str) -> Any:
+    return dict(request.statements or {}) if name == "statements" else request.values.get(name)
 
 
 @dataclass(frozen=True)
@@ -72,11 +85,13 @@ class Generator:
         asked: what it is told of each request.
         make: writes the set into a folder; returns a note and the processor time.
         needs: library of another maker: module, and name on PyPI.
+        parts: of a request that it is told; None for all.
     """
 
     asked: str
     make: Callable[[Work, Path], tuple[str, float | None]]
     needs: tuple[str, str] | None = None
+    parts: tuple[str, ...] | None = ()
 
 
 def made(name: str, work: Work, folder: Path) -> Made:
@@ -87,12 +102,13 @@ def made(name: str, work: Work, folder: Path) -> Made:
     """
     place, facts = folder / name, folder / f"{name}.json"
     known = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
-    if place.exists() and known.get("of") != work.identity:
+    identity = work.identity(GENERATORS[name].parts)
+    if place.exists() and known.get("of") != identity:
         raise InputError(f"{place}: made of other requests; remove it, or give another --folder")
     if not place.exists():
         work.tell(f"{name}: generating {len(work.requests)} ECGs")
         note, cpu_s = GENERATORS[name].make(work, place)
-        known = {"of": work.identity, "note": note, "cpu_s": cpu_s}
+        known = {"of": identity, "note": note, "cpu_s": cpu_s}
         write_json(facts, known)
     return Made(place, known["note"], known["cpu_s"])
 
@@ -248,10 +264,12 @@ def _record(
 
 
 GENERATORS: Mapping[str, Generator] = {
-    "physiogen": Generator("report, age, sex, rate, intervals, axis", _physiogen),
+    "physiogen": Generator("report, age, sex, rate, intervals, axis", _physiogen, parts=None),
     "simulated": Generator("nothing", _simulated),
-    "ecgen": Generator("superclasses, age, sex", _ecgen, ("ecgen", "ecgen and pytorch-lightning")),
-    "neurokit2": Generator("rate", _neurokit2, ("neurokit2", "neurokit2")),
+    "ecgen": Generator(
+        "superclasses, age, sex", _ecgen, ("ecgen", "ecgen and pytorch-lightning"), ("statements", "age", "sex")
+    ),
+    "neurokit2": Generator("rate", _neurokit2, ("neurokit2", "neurokit2"), ("heart_rate",)),
     "noise": Generator("nothing", _noise),
     "recorded": Generator("nothing", _recorded),
 }

@@ -71,7 +71,8 @@ class Environment:
 def test_code_alone_names_the_package_of_weights(wheels, tmp_path):
     env = Environment(tmp_path, [wheels[0]])
     found = env.run("synthesize", "--text", "AF", "--out", "OUT")
-    assert (found.returncode, len(found.stderr.splitlines())) == (2, 1), found.stderr
+    lines = [line for line in found.stderr.splitlines() if "at work" not in line]  # a slow machine says so
+    assert (found.returncode, len(lines)) == (2, 1), found.stderr
     assert "diffusion/weights/default: no weights there; accepted: physiogen-weights " in found.stderr
 
 

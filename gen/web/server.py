@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gen.files import replacing
 from gen.progress import resting
 from gen.records import InputError
 from gen.web.visitors import Visitors, Work
@@ -202,11 +203,9 @@ def _packed(work: Work, folder: Path) -> Path:
     place.mkdir(exist_ok=True)
     path = place / f"{re.sub(r'[^A-Za-z0-9_-]', '_', folder.name)}.zip"
     if not path.exists():
-        partial = path.with_suffix(".part")
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        with replacing(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(each for each in folder.rglob("*") if each.is_file()):
                 info = zipfile.ZipInfo(str(file.relative_to(folder.parent)), (1980, 1, 1, 0, 0, 0))
                 info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
                 archive.writestr(info, file.read_bytes())
-        partial.rename(path)
     return path

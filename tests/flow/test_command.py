@@ -127,7 +127,7 @@ def test_without_weights_it_says_so(
     assert run(files[0], "--out", tmp_path / "o") == 2
     line = capsys.readouterr().out.strip()
     assert line.count("\n") == 0
-    assert "--checkpoint" in line
+    assert "none: no model_index.json" in line
     assert not (tmp_path / "o").exists()
 
 

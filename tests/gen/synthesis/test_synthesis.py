@@ -188,12 +188,12 @@ def test_a_finished_set_is_left_alone(whole, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"seed": 4}, r"another seed \(3 there, 4 asked for\)"),
-        ({"model": {"denoiser": "b" * 64}}, "another model"),
-        ({"requests": PromptRequests({"age": 61.0}, 22)}, "another conditions"),
+        ({"seed": 4}, r"other settings: seed \(3 there, 4 asked for\)"),
+        ({"model": {"denoiser": "b" * 64}}, "other settings: model"),
+        ({"requests": PromptRequests({"age": 61.0}, 22)}, "other settings: conditions"),
         ({"requests": PromptRequests(VALUES, 23)}, r"samples \(22 there, 23 asked for\)"),
-        ({"settings": {"scheduler": "ddim", "steps": 4}}, "another settings"),
-        ({"format": "npz"}, "another records"),
+        ({"settings": {"scheduler": "ddim", "steps": 4}}, "other settings: settings"),
+        ({"format": "npz"}, "other settings: records"),
     ],
 )
 def test_sets_are_not_mixed(change, words, tmp_path):

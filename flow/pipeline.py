@@ -176,25 +176,22 @@ class ECGToCMRPipeline:
         packed = self._draw_slices(prepared, heights, num_samples, seeds, drawing)
         cines = tuple(self._cine(latents, prepared, record, seed, k, heights) for k, latents in enumerate(packed))
         volumes = summarise(volumes_of(cines), self.volumes, self.calibration)
-        warnings = prepared.warnings + (self._doubts(drawing, prepared.warnings) if num_samples > 1 else ())
+        warnings = prepared.warnings + (self._doubts(drawing, bool(prepared.rebuilt)) if num_samples > 1 else ())
         shown = cines[_nearest_to_median(cines)]
         found = (prepared.beats, prepared.ecg, warnings, self.calibration, prepared.read_from_s)
         return HeartResult(shown, cines, volumes, *found)
 
-    def _doubts(self, drawing: dict[str, Any], notes: tuple[str, ...]) -> tuple[str, ...]:
-        """What to say of the intervals."""
-        rebuilt = any(note.startswith("reconstructed leads") for note in notes)
-        if self.calibration is not None and rebuilt:
-            return (
-                "intervals were calibrated on whole ECGs; with rebuilt leads their coverage is unknown",
-                *self._doubts(drawing, ()),
-            )
+    def _doubts(self, drawing: dict[str, Any], rebuilt: bool) -> tuple[str, ...]:
+        """What to say of the intervals; ``rebuilt``: leads of the ECG were."""
         if self.calibration is None:
             return ("intervals are the samples' own spread: they are not calibrated (physiogen train flow/intervals)",)
+        doubts = []
+        if rebuilt:
+            doubts.append("intervals were calibrated on whole ECGs; with rebuilt leads their coverage is unknown")
         if drawing != self.calibration.drawn:
             known = "{steps} {solver} steps and guidance {guidance:g}".format(**self.calibration.drawn)
-            return (f"intervals were calibrated for {known}; with other settings their coverage is unknown",)
-        return ()
+            doubts.append(f"intervals were calibrated for {known}; with other settings their coverage is unknown")
+        return tuple(doubts)
 
     def slice_levels(self, levels: str) -> tuple[float, ...]:
         """Heights (0 base, 1 apex) of the slices that ``"mid"`` or ``"three"`` (basal, mid, apical) names.

@@ -1,6 +1,7 @@
-"""Reduced precision where a machine computes faster in it."""
+"""How torch computes for a while: in reduced precision where a machine is faster in it, in so many threads."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -17,3 +18,18 @@ def bfloat16_pays(device_type: str = "cpu") -> bool:
 def reduced_precision(device_type: str = "cpu", enabled: bool = True) -> AbstractContextManager:
     """Autocast to bfloat16 where wanted and where it pays; otherwise no autocast at all."""
     return torch.autocast(device_type, torch.bfloat16, enabled=enabled and bfloat16_pays(device_type))
+
+
+@contextmanager
+def in_threads(count: int | None) -> Iterator[None]:
+    """So many threads of torch on the CPU inside a block, afterwards as before; None leaves torch's choice.
+
+    Threads that are left behind cost whoever comes next: beside other work they wait for each other by spinning.
+    """
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

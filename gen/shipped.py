@@ -80,12 +80,13 @@ def check_installed(path: Path) -> None:
     Raises:
         InputError: another version, or the file was changed.
     """
-    found, name = _installed(), _belongs(path)
-    if found is None or name is None or not path.is_file():
+    found = _installed()
+    name = None if found is None else _belongs(path)
+    if name is None or not path.is_file():
         return
     if _digests().get(name, "") != hashlib.sha256(path.read_bytes()).hexdigest():
         why = f"of {PACKAGE} {found}" if found != made_with() else "changed since it was installed"
-        raise InputError(f"{path}: {why}; accepted: pip install --force-reinstall {PACKAGE}=={made_with()}")
+        raise InputError(f"{path}: {why}; accepted: {PACKAGE} {made_with()}, as `make wheels` builds it")
 
 
 def _has_weights(folder: Path) -> bool:

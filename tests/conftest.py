@@ -58,6 +58,18 @@ def rng() -> "np.random.Generator":
 
 
 @pytest.fixture(autouse=True)
+def _threads_stay_as_they_are() -> Iterator[None]:
+    """Whoever leaves torch with more threads slows all tests after it, most of all on a busy machine."""
+    import sys
+
+    yield
+    if "torch" in sys.modules and sys.modules["torch"].get_num_threads() != 1:
+        found = sys.modules["torch"].get_num_threads()
+        sys.modules["torch"].set_num_threads(1)
+        pytest.fail(f"left torch with {found} threads: gen.precision.in_threads puts them back")
+
+
+@pytest.fixture(autouse=True)
 def _quiet_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine a quick command may last until its first line of progress is due; tests count lines."""
     monkeypatch.setattr("gen.progress.FIRST_S", 3600.0)

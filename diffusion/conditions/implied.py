@@ -46,10 +46,13 @@ DEFINED: Mapping[tuple[str, str], tuple[float, float]] = {
     ("LPFB", "axis_deg"): (98.0, 125.0),
     ("LPFB", "qrs_ms"): (86.0, 112.0),
 }
-#: Findings that widen QRS without a number of their own: none is implied beside them.
-_WIDE = frozenset({"IVCD", "BIFB", "TRIFB", "IRBBB"})
 #: Without a P wave there is no PR.
 _NO_PR = touching("no_pr")
+#: Findings beside which a number is not implied: QRS is wide with those that have no number of their own.
+_NOT_BESIDE: Mapping[tuple[str, str], frozenset[str]] = {
+    ("WPW", "pr_ms"): _NO_PR,
+    ("LPFB", "qrs_ms"): frozenset({"IVCD", "BIFB", "TRIFB", "IRBBB"}),
+}
 #: Likelihood in percent from which on a finding counts as asked for.
 _CERTAIN = 80
 #: Levels of each row of the table, evenly spaced quantiles. Numbers are drawn between the first and the last.
@@ -94,8 +97,7 @@ def _completed(condition: Condition, draw: np.ndarray) -> Condition:
                 place = draw[names.index(name)] * (LEVELS - 1)
                 drawn.setdefault(name, float(np.interp(place, np.arange(LEVELS), table[code, name])))
     for (code, name), (low, high) in DEFINED.items():
-        silent = (name == "pr_ms" and certain & _NO_PR) or (code == "LPFB" and name == "qrs_ms" and certain & _WIDE)
-        if code in certain and getattr(condition, name) is None and not silent:
+        if code in certain and getattr(condition, name) is None and not certain & _NOT_BESIDE.get((code, name), set()):
             drawn.setdefault(name, low + (high - low) * float(draw[names.index(name)]))
     corrected = drawn.pop("qtc_ms", None)
     rate = condition.heart_rate or drawn.get("heart_rate")

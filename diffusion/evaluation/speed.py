@@ -15,6 +15,7 @@ from diffusion.pipeline import ECGPipeline
 from gen import registry
 from gen.evaluation.settings import Speed
 from gen.evaluations import Progress
+from gen.precision import in_threads
 from gen.results import Node, Value
 from gen.timing import median_seconds
 
@@ -47,7 +48,11 @@ def ours(pipeline: ECGPipeline, count: int, repeats: int, **settings: Any) -> fl
 
 def bench(settings: Speed, progress: Progress) -> dict[str, Node]:
     """Seconds per ECG of the shipped weights with several samplers, and of the published system."""
-    torch.set_num_threads(settings.threads)
+    with in_threads(settings.threads):
+        return _timed(settings, progress)
+
+
+def _timed(settings: Speed, progress: Progress) -> dict[str, Node]:
     pipeline = load()
     pipeline.set_progress_bar_config(disable=True)
     own, repeats = pipeline.sampling(), settings.repeats

@@ -26,7 +26,7 @@ def section(page: "Page", hearts: Sequence[EcgRecord], seed: int) -> list[str]:
     pipeline.set_progress_bar_config(disable=True)
     person = pipeline.prepare([heart])
     changes = [Change(text=text, heart_rate=rate) for text, rate in CHANGES]
-    twins = [pipeline(heart, text, heart_rate=rate, seed=seed)[0] for text, rate in CHANGES]
+    twins = [pipeline(person, text, heart_rate=rate, seed=seed)[0] for text, rate in CHANGES]
     scores = [pipeline.scores(person, [twin], change)[0] for twin, change in zip(twins, changes, strict=True)]
     page.heading("One person in another condition")
     page.text("A heart's own beats, rhythm and noise, and what the finding does to them. The same heart, two findings:")

@@ -29,6 +29,7 @@ class Prepared:
         beats: what was found within ``signal_mv``.
         warnings: what a reader should know.
         read_from_s: where ``signal_mv`` begins in ``ecg``.
+        rebuilt: leads that were not recorded and do not follow from others.
     """
 
     ecg: EcgRecord
@@ -38,6 +39,7 @@ class Prepared:
     beats: Beats
     warnings: tuple[str, ...]
     read_from_s: float = 0.0
+    rebuilt: tuple[str, ...] = ()
 
 
 def prepare(
@@ -82,7 +84,8 @@ def prepare(
     if start or cut_s:
         more = (*more, f"only {read_s:.0f} s from {cut_s + start / fs:.1f} s on are used")
     weights = beats.cycle_weights(encoder.token_times_s.numpy().astype(np.float64), FRAMES)
-    return Prepared(full, padded, beats.average(signal, fs), weights, beats, (*warnings, *more), start / fs)
+    beat, told = beats.average(signal, fs), (*warnings, *more)
+    return Prepared(full, padded, beat, weights, beats, told, start / fs, tuple(completed.rebuilt))
 
 
 def _start_s(record: EcgRecord, read_s: float) -> float:

@@ -1,12 +1,11 @@
 """What a large set costs, measured and by arithmetic: ``physiogen evaluate bulk --number 1000 --number 20000``."""
 
-import sys
 import tempfile
 from itertools import product
 from pathlib import Path
 
 from gen.engines import cores
-from gen.evaluation.cost import cost_of
+from gen.evaluation.cost import command, cost_of
 from gen.evaluation.settings import Bulk
 from gen.evaluations import Progress
 from gen.files import remove
@@ -42,12 +41,12 @@ def run(settings: Bulk, progress: Progress) -> Results:
             name = format if settings.engine == ("local",) else f"{format}, {engine}"
             for number in settings.number:
                 out = Path(place) / "set"
-                words = [sys.executable, "-m", "physiogen", "synthesize", "--conditions", str(table), "-n", str(number)]
+                words = ["synthesize", "--conditions", str(table), "-n", str(number)]
                 words += ["--engine", engine, "--workers", str(workers)]
                 words += ["--format", format, "--out", str(out)]
-                cost = cost_of(words)
+                cost = cost_of(command(*words))
                 if cost.status:
-                    raise InputError(f"{' '.join(words[2:])}: ended with status {cost.status}: {cost.said}")
+                    raise InputError(f"physiogen {' '.join(words)}: ended with status {cost.status}: {cost.said}")
                 size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
                 remove(out)
                 measured[f"{number:,} as {name}"] = {

@@ -6,7 +6,8 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,23 +48,37 @@ def cost_of(words: list[str]) -> Cost:
         launcher = subprocess.Popen(
             [sys.executable, "-c", _LAUNCHER, *words], stdout=subprocess.PIPE, stderr=log, text=True
         )
-        watched, ended = [0], threading.Event()
-
-        def watch() -> None:
-            while not ended.wait(_POLL_S):
-                watched.append(memory_below(launcher.pid))
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        told, _ = launcher.communicate()
-        ended.set()
-        watcher.join()
+        with watched(launcher.pid) as memory:
+            told, _ = launcher.communicate()
         seconds = time.perf_counter() - start
         log.seek(0)
         said = log.read().decode(errors="replace").strip()[-_SAID:]
     status, cpu_s, largest = json.loads(told)
     unit = 1 if sys.platform == "darwin" else 1024
-    return Cost(int(status), seconds, float(cpu_s), max(*watched, int(largest) * unit), said)
+    return Cost(int(status), seconds, float(cpu_s), max(*memory, int(largest) * unit), said)
+
+
+def command(*words: str) -> list[str]:
+    """``physiogen WORDS`` of this very suite, wherever it is run: what lies in the working folder is not imported."""
+    return [sys.executable, "-P", "-m", "physiogen", *words]
+
+
+@contextmanager
+def watched(process: int) -> Iterator[list[int]]:
+    """What `memory_below` tells again and again while the block lasts; a list that grows."""
+    found, ended = [memory_below(process)], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_POLL_S):
+            found.append(memory_below(process))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def memory_below(process: int) -> int:

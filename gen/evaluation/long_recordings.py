@@ -7,13 +7,12 @@ command again, and the result compared with that of an undisturbed run, byte by 
 
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
-from gen.evaluation.cost import cost_of
+from gen.evaluation.cost import command, cost_of
 from gen.evaluation.settings import LongRecordings
 from gen.evaluations import Progress
 from gen.io.stream import WfdbStream
@@ -45,8 +44,7 @@ def write_recording(path: Path, hours: float, *, lead: str, fs_hz: float, seed: 
 
 def command_of(name: str, file: Path, out: Path) -> list[str]:
     """The words of a command on a file."""
-    words = [word.format(file=file, out=out) for word in COMMANDS[name]]
-    return [sys.executable, "-m", "physiogen", *words]
+    return command(*(word.format(file=file, out=out) for word in COMMANDS[name]))
 
 
 def killed(words: list[str], folder: Path, *, notes: int = 1) -> bool:
@@ -101,7 +99,7 @@ def _whole(settings: LongRecordings, name: str, folder: Path, progress: Progress
     words = command_of(name, _recording(settings, folder, settings.hours), folder / name)
     cost = cost_of(words)
     if cost.status:
-        raise InputError(f"{name}: ended with status {cost.status} ({' '.join(words[2:])})")
+        raise InputError(f"{name}: ended with status {cost.status} ({' '.join(words[3:])})")
     progress(f"{name}: {cost.peak / _GIB:.2f} GiB, {cost.cpu_s:.0f} s of processor time")
     return {
         "peak memory": Value(cost.peak / _GIB, unit="GiB", better="lower"),
@@ -122,7 +120,7 @@ def _gone_on(settings: LongRecordings, name: str, folder: Path, progress: Progre
             raise InputError(f"{name}: ended before it could be killed; accepted: more --killed-hours")
         cost = cost_of(words)
         if cost.status:
-            raise InputError(f"{name}: ended with status {cost.status} ({' '.join(words[2:])})")
+            raise InputError(f"{name}: ended with status {cost.status} ({' '.join(words[3:])})")
         found.append((contents(room), cost))
     (again, rest), (whole, undisturbed) = found
     differing = sum(again.get(key) != whole.get(key) for key in {*again, *whole})

@@ -9,14 +9,13 @@ import itertools
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gen.evaluation.cost import cost_of
+from gen.evaluation.cost import command, cost_of
 from gen.evaluation.settings import Manners
 from gen.evaluations import Progress
 from gen.io import write
@@ -91,7 +90,7 @@ def listen(words: list[str], seconds: float, folder: Path) -> Heard:
     heard = Heard()
     start = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", "from gen.start import main; main()", *words],
+        command(*words),
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -162,7 +161,7 @@ def _row(name: str, words: dict[str, str], folder: Path, seconds: float) -> dict
         [word.format(out=folder / f"{name.replace(' ', '-')}-{kind}", **words) for word in line.split()]
         for kind, line in zip(("long", "short"), COMMANDS[name], strict=True)
     )
-    cost = cost_of([sys.executable, "-P", "-c", "from gen.start import main; main()", *failing])
+    cost = cost_of(command(*failing))
     row: dict[str, Node] = {
         "mistyped: processor time": Value(cost.cpu_s, unit="s", better="lower"),
         "mistyped: status": Value(cost.status),

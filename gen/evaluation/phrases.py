@@ -71,21 +71,29 @@ def score(table: Path) -> tuple[int, int, list[dict[str, str]]]:
     Raises:
         InputError: no such file, or no such columns in it.
     """
+    rows = _rows(table)
+    wrong = [row for row in rows if not as_expected(read_text(row["text"]), row["expected"])]
+    return len(rows), len(rows) - len(wrong), wrong
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
     if not table.is_file():
         raise InputError(f"{table}: not found; accepted: a CSV table with columns language, text, expected")
     with table.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     if not rows or not {"text", "expected"} <= set(rows[0]):
         raise InputError(f"{table}: columns text and expected are missing; accepted: language, text, expected")
-    wrong = [row for row in rows if not as_expected(read_text(row["text"]), row["expected"])]
-    return len(rows), len(rows) - len(wrong), wrong
+    return rows
 
 
-def rounds(table: Path) -> dict[str, tuple[int, int, int]]:
-    """For each round of a table: phrases, those right when first tried, those right now; {} without these columns."""
-    _, _, wrong = score(table)
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+def rounds(table: Path, wrong: list[dict[str, str]]) -> dict[str, tuple[int, int, int]]:
+    """For each round of a table: phrases, those right when first tried, those right now; {} without these columns.
+
+    Args:
+        table: as for `score`.
+        wrong: rows that `score` gave.
+    """
+    rows = _rows(table)
     if not {"round", "first"} <= set(rows[0]):
         return {}
     missed = {row["text"] for row in wrong}

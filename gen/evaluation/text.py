@@ -181,7 +181,7 @@ def run(settings: Text, progress: Progress) -> Results:
             shown[title]["micro-F1, classifier trained on folds 1-8"] = row["micro-F1"]
     if settings.phrases is not None:
         count, right, wrong = score(settings.phrases)
-        by_round = rounds(settings.phrases)
+        by_round = rounds(settings.phrases, wrong)
         values["phrases"] = {
             "all": {"right": _share(right, count)},
             **{

@@ -8,9 +8,7 @@ import io
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from gen.evaluation.cost import memory_below
+from gen.evaluation.cost import command, watched
 from gen.evaluation.settings import Web
 from gen.evaluations import Progress
 from gen.records import InputError
@@ -71,7 +69,7 @@ def run(settings: Web, progress: Progress) -> Results:
 def _served(folder: Path) -> Iterator[tuple[str, int]]:
     """Address and process of a page whose files lie in ``folder``."""
     environment = {**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
-    words = [sys.executable, "-m", "gen.cli", "web", "--port", "0"]
+    words = command("web", "--port", "0")
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment) as run:
         assert run.stdout is not None
         try:
@@ -140,28 +138,19 @@ def _crowd(settings: Web, browser: Any, address: str, server: int, progress: Pro
         _ask(page, 2, 100 + seed)
         pages.append(page)
     progress(f"{len(pages)} visitors are there")
-    watched, ended = [memory_below(server)], threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.5):
-            watched.append(memory_below(server))
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
     start, seconds, failed, mixed = time.perf_counter(), [], 0, 0
-    for page in pages:
-        page.locator("#start-generate").click()
-    for seed, page in enumerate(pages):
-        try:
-            page.locator("#result-generate table").wait_for()
-        except Exception:  # whatever the browser says, this visitor has no answer
-            failed += 1
-            continue
-        seconds.append(time.perf_counter() - start)
-        names = page.locator("#result-generate tbody th, #result-generate tbody td:first-child").all_inner_texts()
-        mixed += not all(name.startswith(f"s{100 + seed}_") for name in names)
-    ended.set()
-    watcher.join()
+    with watched(server) as memory:
+        for page in pages:
+            page.locator("#start-generate").click()
+        for seed, page in enumerate(pages):
+            try:
+                page.locator("#result-generate table").wait_for()
+            except Exception:  # whatever the browser says, this visitor has no answer
+                failed += 1
+                continue
+            seconds.append(time.perf_counter() - start)
+            names = page.locator("#result-generate tbody th, #result-generate tbody td:first-child").all_inner_texts()
+            mixed += not all(name.startswith(f"s{100 + seed}_") for name in names)
     for page in pages:
         page.context.close()
     progress(f"the last has an answer after {max(seconds, default=0):.1f} s; {failed} failed, {mixed} mixed up")
@@ -169,7 +158,7 @@ def _crowd(settings: Web, browser: Any, address: str, server: int, progress: Pro
         "answers that failed": Value(failed, n=len(pages), better="lower"),
         "answers mixed up": Value(mixed, n=len(pages), better="lower"),
         "the last has its ECGs after": Value(max(seconds, default=0.0), unit="s", better="lower"),
-        "peak memory": Value(max(watched) / _GIB, unit="GiB", better="lower"),
+        "peak memory": Value(max(memory) / _GIB, unit="GiB", better="lower"),
     }
 
 

@@ -1,15 +1,13 @@
 """One ECG on paper."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gen.leads import canonical_lead
 from gen.plot.files import house_style
 from gen.plot.header import draw_footer, draw_header
-from gen.plot.layout import Cell, PageLayout, page_layout
+from gen.plot.layout import Cell, PageLayout
 from gen.plot.paper import (
     OBSERVED,
     OVERLAY,
@@ -21,22 +19,9 @@ from gen.plot.paper import (
     draw_labels,
     ruled_sheet,
 )
-from gen.plot.traces import (
-    Band,
-    Observed,
-    checked_band,
-    draw_line,
-    leads_without_samples,
-    observed_mask,
-    positions,
-    reach,
-    sample_window,
-    split_trace,
-    to_page,
-    zero_levels,
-    zero_of,
-)
-from gen.records import EcgRecord, InputError
+from gen.plot.planned import planned
+from gen.plot.traces import Band, Observed, draw_line, positions, sample_window, split_trace, to_page
+from gen.records import EcgRecord
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -84,60 +69,31 @@ def plot_ecg(
         InputError: the record has no samples at ``start_s``.
         ValueError: an unknown layout or lead, or arrays that do not fit the record.
     """
-    shown_s = _shown_seconds(record, start_s, duration_s)
-    rhythm = None if rhythm is None else canonical_lead(rhythm)
-    if rhythm not in record.leads and len(record.leads) == 1:  # nothing else could stand in a row of ten seconds
-        rhythm = None if rhythm is None else record.leads[0]
-    strip_lead = rhythm or record.leads[0]
-    mask = observed_mask(record, observed)
-    band = checked_band(record, band)
-    end_s = start_s + shown_s
-    zeros = zero_levels(record, start_s, end_s)
-
-    def reached(cell: Cell) -> tuple[float, float, float]:
-        cell = _until(cell, end_s)
-        others = [] if overlay is None or cell.lead not in overlay.leads else [overlay]
-        level = zero_of(zeros, cell, overlay)
-        return reach(cell, [(each, level) for each in (record, *others)], band)
-
-    page = page_layout(
-        layout,
-        duration_s=shown_s,
-        start_s=start_s,
+    plan = planned(
+        record,
+        layout=layout,
         rhythm=rhythm,
-        strip_lead=strip_lead,
-        notes=len(notes),
-        room=lambda cell: reached(cell)[:2],
+        observed=observed,
+        band=band,
+        overlay=overlay,
+        start_s=start_s,
+        duration_s=duration_s,
+        notes=notes,
     )
+    page, mask, band = plan.page, plan.mask, plan.band
     with house_style():
         sheet = ruled_sheet(page)
         draw_calibration(sheet, page)
-        missing = leads_without_samples(record, [cell.lead for cell in page.cells])
-        draw_labels(sheet, page, missing, lambda cell: reached(cell)[2])
+        draw_labels(sheet, page, plan.missing, plan.name_height)
         for cell in page.cells:
-            visible = _until(cell, end_s)
+            visible = plan.visible(cell)
             if cell.lead in record.leads:
-                _draw_cell(sheet, visible, record, mask, band, zeros[cell.lead])
+                _draw_cell(sheet, visible, record, mask, band, plan.zeros[cell.lead])
             if overlay is not None and cell.lead in overlay.leads:
-                _draw_overlay(sheet, visible, overlay, zero_of(zeros, visible, overlay))
-        draw_header(sheet, page, record, title, _shown_text(record, page, start_s, end_s), notes)
+                _draw_overlay(sheet, visible, overlay, plan.zero(cell))
+        draw_header(sheet, page, record, title, _shown_text(record, page, start_s, plan.end_s), notes)
         draw_footer(sheet, page, record, _legend(mask, observed, band, band_label, overlay, overlay_label))
     return sheet.figure
-
-
-def _shown_seconds(record: EcgRecord, start_s: float, duration_s: float | None) -> float:
-    if record.num_samples == 0 or not 0 <= start_s < record.duration_s:
-        raise InputError(
-            f"{record.record_id}: nothing to draw at {start_s:g} s, the recording has {record.duration_s:g} s"
-        )
-    if duration_s is not None and not duration_s > 0:
-        raise ValueError(f"duration_s must be above 0, got {duration_s}")
-    left = record.duration_s - start_s
-    return left if duration_s is None else min(left, duration_s)
-
-
-def _until(cell: Cell, end_s: float) -> Cell:
-    return cell if cell.stop_s <= end_s else replace(cell, stop_s=max(cell.start_s, end_s))
 
 
 def _draw_cell(sheet: Sheet, cell: Cell, record: EcgRecord, mask: np.ndarray, band: Band, zero_mv: float) -> None:

@@ -7,14 +7,13 @@ Geometry, colours and words are those of `gen.plot.plot_ecg`. One unit of the pi
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 
-from gen.leads import canonical_lead
 from gen.plot.header import SYNTHETIC, finding_text, patient_text, settings_text
-from gen.plot.layout import LEAD_IN_MM, MM_PER_MV, MM_PER_S, Cell, PageLayout, page_layout
+from gen.plot.layout import LEAD_IN_MM, MM_PER_MV, MM_PER_S, Cell, PageLayout
 from gen.plot.paper import (
     CALIBRATION_MV,
     CALIBRATION_S,
@@ -27,21 +26,9 @@ from gen.plot.paper import (
     RECONSTRUCTED,
     WARNING,
 )
-from gen.plot.traces import (
-    Band,
-    Observed,
-    checked_band,
-    leads_without_samples,
-    observed_mask,
-    positions,
-    reach,
-    sample_window,
-    split_trace,
-    to_page,
-    zero_levels,
-    zero_of,
-)
-from gen.records import EcgRecord, InputError
+from gen.plot.planned import planned
+from gen.plot.traces import Band, Observed, positions, sample_window, split_trace, to_page
+from gen.records import EcgRecord
 
 _TRACE_MM, _THIN_MM = 0.3, 0.18
 _GREY = "#555555"
@@ -98,29 +85,18 @@ def ecg_svg(
         InputError: the record has no samples at ``start_s``.
         ValueError: an unknown layout or lead, or arrays that do not fit the record.
     """
-    if record.num_samples == 0 or not 0 <= start_s < record.duration_s:
-        raise InputError(f"{record.record_id}: nothing to draw at {start_s:g} s of {record.duration_s:g} s")
-    shown_s = record.duration_s - start_s
-    rhythm = None if rhythm is None else canonical_lead(rhythm)
-    if rhythm not in record.leads and len(record.leads) == 1:
-        rhythm = None if rhythm is None else record.leads[0]
-    mask, band = observed_mask(record, observed), checked_band(record, band)
-    zeros = zero_levels(record, start_s, record.duration_s)
-
-    def reached(cell: Cell) -> tuple[float, float, float]:
-        others = [] if overlay is None or cell.lead not in overlay.leads else [overlay]
-        level = zero_of(zeros, cell, overlay)
-        return reach(_until(cell, record), [(each, level) for each in (record, *others)], band)
-
-    page = page_layout(
-        layout,
-        duration_s=shown_s,
-        start_s=start_s,
+    plan = planned(
+        record,
+        layout=layout,
         rhythm=rhythm,
-        strip_lead=rhythm or record.leads[0],
-        notes=len(notes),
-        room=lambda cell: reached(cell)[:2],
+        observed=observed,
+        band=band,
+        overlay=overlay,
+        start_s=start_s,
+        duration_s=None,
+        notes=notes,
     )
+    page, mask, band = plan.page, plan.mask, plan.band
     sheet = _Sheet(page, every)
     legend = []
     if observed is not None and mask.any():
@@ -132,23 +108,19 @@ def ecg_svg(
     legend += [(_WAVES[kind], kind) for kind in _WAVES if any(wave.kind == kind for wave in waves)]
     parts = [_grid(page), sheet.begin()]
     for cell in page.cells:
-        visible = _until(cell, record)
+        visible = plan.visible(cell)
         if cell.lead in record.leads:
             parts.append(sheet.waves(visible, waves))
-            parts.append(sheet.record(visible, record, mask, band, zeros[cell.lead]))
+            parts.append(sheet.record(visible, record, mask, band, plan.zeros[cell.lead]))
         if overlay is not None and cell.lead in overlay.leads:
-            parts.append(sheet.overlay(visible, overlay, zero_of(zeros, visible, overlay)))
+            parts.append(sheet.overlay(visible, overlay, plan.zero(cell)))
     parts += [
         sheet.end(),
         _calibration(page),
-        _labels(page, leads_without_samples(record, [c.lead for c in page.cells]), lambda cell: reached(cell)[2]),
+        _labels(page, plan.missing, plan.name_height),
     ]
     parts += [_header(page, record, notes), _footer(page, record, legend)]
     return _skeleton(page, record, layout, "\n".join(part for part in parts if part))
-
-
-def _until(cell: Cell, record: EcgRecord) -> Cell:
-    return cell if cell.stop_s <= record.duration_s else replace(cell, stop_s=max(cell.start_s, record.duration_s))
 
 
 def _skeleton(page: PageLayout, record: EcgRecord, layout: str, body: str) -> str:

@@ -1,13 +1,17 @@
 """Exchanged leads and electrodes: what the limb-lead law and the shape of the beats tell."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
 from itertools import combinations
 
 import numpy as np
 from scipy import signal as sps
 from scipy.ndimage import uniform_filter1d
 
-from gen.leads import LIMB_LEADS, LeadError, derivation, limb_lead_residual
+from gen.leads import LIMB_LEADS, LeadError, derivation, limb_lead_residual, to_12
 from gen.records import EcgRecord
 from gen.signals import fill_gaps
 
@@ -48,12 +52,26 @@ def breaks_law(residual_mv: float, limb_mv: np.ndarray) -> bool:
     return residual_mv > RESIDUAL_MV and residual_mv > RESIDUAL_SHARE * scale
 
 
-#: Logistic regression on 700 recordings of PTB-XL's folds 1-8, as recorded and with the arms exchanged: how the P wave
-#: of I and of aVR stands (in `_P_MV`), and how QRS, T and P of lead I go with those of V6.
-_ARMS = np.array([-1.12, 0.57, -2.04, -1.46, -1.47])
+#: P waves of this height count as whole ones.
 _P_MV = 0.05
-#: Decision above which, with V6 upright, 97 % of the exchanged of those recordings lie, and 0.14 % of the others.
-_SUSPECTED = 1.5
+
+
+@cache
+def _arms() -> tuple[np.ndarray, float]:
+    """Weights of `arm_features`, and the decision above which arms are suspected; ``physiogen train gen/arms``."""
+    found = json.loads(files("gen.quality").joinpath("arms.json").read_text(encoding="utf-8"))
+    return np.array(found["weights"]), float(found["suspected"])
+
+
+def exchange_arms(record: EcgRecord) -> EcgRecord:
+    """The record as it would be with left and right arm electrodes exchanged.
+
+    Lead I turns over, II takes the place of III; the chest leads stay. It has twelve leads.
+    """
+    eight = record.to_8().signal_mv.copy()
+    eight[1] -= eight[0]
+    eight[0] *= -1
+    return replace(record.to_12(), signal_mv=to_12(eight))
 
 
 def arms_reversed(record: EcgRecord) -> bool:
@@ -63,22 +81,33 @@ def arms_reversed(record: EcgRecord) -> bool:
     go against V6, which looks at the heart from the same side, and P is turned in I and aVR. Mirror-image hearts turn
     V6 as well and are not meant. False where the leads or clear waves are missing.
     """
-    if "V6" not in record.leads or record.duration_s < 2:
+    found = arm_features(record)
+    if found is None:
         return False
+    weights, suspected = _arms()
+    return bool(found[1] and np.dot(weights, found[0]) > suspected)
+
+
+def arm_features(record: EcgRecord) -> tuple[np.ndarray, bool] | None:
+    """What the median beat tells of the arms: (5,), and whether V6 is upright; None without the leads or clear waves.
+
+    How the P wave of I and of aVR stands, from -1 to 1, and how QRS, T and P of lead I go with those of V6.
+    """
+    if "V6" not in record.leads or record.duration_s < 2:
+        return None
     try:
         signal = record.select(("I", "II", "V6")).signal_mv
     except LeadError:
-        return False
+        return None
     beat = _median_beat(fill_gaps(signal), record.fs_hz)
     if beat is None:
-        return False
+        return None
     lead_i, lead_ii, v6 = beat
     fs_hz = record.fs_hz
     p, qrs, t = slice(0, int(0.17 * fs_hz)), slice(int(0.2 * fs_hz), int(0.32 * fs_hz)), slice(int(0.35 * fs_hz), None)
     turned = np.tanh([_bump(lead_i[p]) / _P_MV, _bump(-(lead_i + lead_ii)[p] / 2) / _P_MV])
     alike = [_alike(lead_i[part], v6[part]) for part in (qrs, t, p)]
-    upright = v6[qrs].max() + v6[qrs].min() > 0
-    return bool(upright and np.dot(_ARMS, [*turned, *alike]) > _SUSPECTED)
+    return np.array([*turned, *alike]), bool(v6[qrs].max() + v6[qrs].min() > 0)
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> float:

@@ -26,6 +26,7 @@ import torch
 from gen.card import About, Source, source_of, training_card
 from gen.checkpoint import model_config
 from gen.files import remove
+from gen.precision import in_threads
 from gen.records import InputError
 from gen.training.config import TrainingConfig
 from gen.training.data import BatchSource
@@ -248,15 +249,14 @@ def run(
 
     if isinstance(work, Fit):
         return dict(work.fit(card())) if int(os.environ.get("RANK", "0")) == 0 else {}
-    return _train(work, card, identity, resume=resume, overwrite=overwrite)
+    with in_threads(work.settings.training.threads):  # data are prepared in as many as well
+        return _train(work, card, identity, resume=resume, overwrite=overwrite)
 
 
 def _train(
     job: Job[Any], card: Callable[[], dict[str, Any]], identity: Mapping[str, Any], *, resume: bool, overwrite: bool
 ) -> dict[str, Any]:
     config: TrainingConfig = job.settings.training
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
     processes = join_processes(config)
     with processes.main_process_first():
         if processes.is_main_process and overwrite:

@@ -12,6 +12,7 @@ import torch
 from gen.card import NAMELESS, with_run
 from gen.checkpoint import model_config as config_of
 from gen.checkpoint import save_checkpoint
+from gen.precision import in_threads
 from gen.progress import Progress as ProgressLine
 from gen.progress import format_seconds
 from gen.records import InputError
@@ -95,10 +96,9 @@ def train(
     """
     out = Path(out)
     settings = dict(model_config) if model_config is not None else config_of(model)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
     check_run_folder(out, config, settings, identity, resume=resume, overwrite=overwrite)
-    return _Run(model, source, config, out, settings, validate, card or NAMELESS, identity).run(log, overwrite)
+    with in_threads(config.threads):
+        return _Run(model, source, config, out, settings, validate, card or NAMELESS, identity).run(log, overwrite)
 
 
 class _Run:

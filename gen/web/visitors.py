@@ -6,7 +6,6 @@ A visitor is one open page. Results are reached by addresses that nobody can gue
 import asyncio
 import secrets
 import shutil
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +48,6 @@ class Visitor:
     folder: Path
     work: dict[str, Work] = field(default_factory=dict)
     uploads: set[Path] = field(default_factory=set)
-    seen: float = field(default_factory=time.monotonic)
 
 
 class Visitors:
@@ -72,9 +70,7 @@ class Visitors:
             folder = self.folder / secrets.token_urlsafe(12)
             folder.mkdir(mode=0o700)
             self._there[name] = Visitor(name, folder)
-        found = self._there[name]
-        found.seen = time.monotonic()
-        return found
+        return self._there[name]
 
     def begin(self, visitor: Visitor, room: str) -> Work:
         """A place for new work in a room; what was there is removed."""

@@ -45,6 +45,7 @@ def multimodal(
     from gen.io.blocks import Inputs, in_record_blocks
     from gen.io.common import library
     from gen.io.unfinished import digest_of, unfinished
+    from gen.io.webdataset import safe_name
     from gen.leads import parse_leads
     from gen.paper import lay_out
 
@@ -74,15 +75,17 @@ def multimodal(
     count = synthetic = number = 0
     with unfinished(out, identity, publish=publish, resume=resume) as work, Progress("records", len(files)) as bar:
         records.go_on(work.notes)
+        stems: set[str] = set()
         for note in work.notes:
             count, synthetic, number = note["made"]
+            stems |= {safe_name(name) for _, name in note["names"]}
         taken = 0
         for block in in_record_blocks(records, per_shard):
-            names, faults = make_block(block, work.folder, number, settings)
+            made, faults = make_block(block, work.folder, number, settings, stems)
             taken += len(block)
             bad += faults
-            count, number = count + len(names), number + 1
-            synthetic += sum(record.synthetic for record in block if record.record_id in set(names))
+            count, number = count + len(made), number + 1
+            synthetic += sum(record.synthetic for record in made)
             work.note({**records.note(taken), "made": [count, synthetic, number]})
             bar.update(count)
         if count:

@@ -1,7 +1,6 @@
 """The sets of `physiogen evaluate leaderboard`: each generator is asked for the same ECGs, and what it made is kept."""
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gen.evaluation.cost import cost_of
+from gen.evaluation.cost import command, cost_of
 from gen.files import write_json
 from gen.io import write
 from gen.leads import LEADS_8, LEADS_12
@@ -144,7 +143,7 @@ def write_measured(location: str, path: Path) -> None:
 
 def _command(words: Sequence[str]) -> float:
     """Run a command of the suite; returns its processor time."""
-    cost = cost_of([sys.executable, "-P", "-m", "gen.cli", *words])
+    cost = cost_of(command(*words))
     if cost.status:
         raise InputError(f"physiogen {' '.join(words)}: ended with status {cost.status}: {cost.said}")
     return cost.cpu_s

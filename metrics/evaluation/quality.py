@@ -15,11 +15,10 @@ from gen.datasets import open_source
 from gen.datasets.alivecor import NOISY
 from gen.datasets.cinc2011 import Graded, read_graded
 from gen.evaluations import Progress
-from gen.leads import LEADS_8, to_12
 from gen.quality import quality_report
 from gen.quality.acceptance import shipped
-from gen.quality.electrodes import arms_reversed
-from gen.records import EcgRecord, InputError
+from gen.quality.electrodes import arms_reversed, exchange_arms
+from gen.records import InputError
 from gen.results import Data, Node, Results, Value
 from metrics.evaluation.settings import Quality as Settings
 from metrics.measurement.records import measure_records
@@ -139,7 +138,7 @@ def _faults(graded: list[Graded], seed: int) -> dict[str, dict[str, Value]]:
             "found": Value.of(wilson(found), better="higher"),
             "named rightly": Value.of(wilson(named), better="higher"),
         }
-    reversed_arms = [quality_report(_exchanged(record)).arms_reversed for record in clean]
+    reversed_arms = [quality_report(exchange_arms(record)).arms_reversed for record in clean]
     before = [quality_report(record).arms_reversed for record in clean]
     rows["exchanged arms"] = {
         "found": Value.of(wilson(reversed_arms), better="higher"),
@@ -147,14 +146,6 @@ def _faults(graded: list[Graded], seed: int) -> dict[str, dict[str, Value]]:
     }
     rows["none"] = {"exchanged arms suspected": Value.of(wilson(before), better="lower")}
     return rows
-
-
-def _exchanged(record: EcgRecord) -> EcgRecord:
-    """Left and right arm electrodes exchanged: I turns over, and II takes the place of III."""
-    eight = record.select(LEADS_8).signal_mv.copy()
-    eight[1] -= eight[0]
-    eight[0] *= -1
-    return replace(record.to_12(), signal_mv=to_12(eight))
 
 
 def _strips(root: Path) -> dict[str, dict[str, Value]]:
@@ -181,7 +172,7 @@ def _clinical(root: Path) -> dict[str, dict[str, Value]]:
     ninth = [source[int(row)] for row in source.split("val")]
     return {
         "fold 9, arms exchanged": {
-            "exchange suspected": Value.of(wilson([arms_reversed(_exchanged(r)) for r in ninth]), better="higher")
+            "exchange suspected": Value.of(wilson([arms_reversed(exchange_arms(r)) for r in ninth]), better="higher")
         },
         "fold 9, as recorded": {
             "exchange suspected": Value.of(wilson([arms_reversed(r) for r in ninth]), better="lower")

@@ -51,14 +51,26 @@ def png(record: EcgRecord, settings: SetSettings) -> bytes:
 
 
 def make_block(
-    records: Sequence[EcgRecord], folder: Path, number: int, settings: SetSettings
-) -> tuple[list[str], list[str]]:
-    """Make a block and write it into ``folder``; names of the ECGs in it, and a line for each that could not be.
+    records: Sequence[EcgRecord], folder: Path, number: int, settings: SetSettings, stems: set[str]
+) -> tuple[list[EcgRecord], list[str]]:
+    """Make a block and write it into ``folder``; the ECGs in it, and a line for each that could not be.
 
     ``meeti``: one shard. ``grounding``: WFDB files, pictures, and the block's items, which `join_items` puts together.
+
+    Args:
+        records: of the block.
+        folder: of the set.
+        number: of the block.
+        settings: of the set.
+        stems: names of files that are taken; those of the block are added.
     """
     whole, faults = [], []
     for record in records:
+        stem = safe_name(record.record_id)
+        if stem in stems:
+            faults.append(f"{record.record_id}: another record has this file name; accepted: each once")
+            continue
+        stems.add(stem)
         try:
             full = record.to_12()
             whole.append((full, png(full, settings)))
@@ -85,7 +97,7 @@ def make_block(
         write_rows(folder / DATA / f"train-{number:05d}.parquet", rows)
     if answers:
         write_json(folder / part(number), {"items": answers})
-    return [record.record_id for record, _ in whole], faults
+    return [record for record, _ in whole], faults
 
 
 def part(number: int) -> str:

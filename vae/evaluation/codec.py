@@ -17,6 +17,7 @@ from gen.datasets.cache import SignalCache
 from gen.evaluations import Progress, data_of
 from gen.io import RecordSetWriter
 from gen.leads import LEADS_8
+from gen.precision import in_threads
 from gen.results import Results, Value
 from gen.timing import median_seconds
 from metrics.measurement.parameters import Parameters
@@ -101,14 +102,12 @@ def latent_statistics(model: EcgCodec, signal_mv: np.ndarray, noise: float = 0.0
 @torch.no_grad()
 def speed(model: EcgCodec, threads: int = 2, repeats: int = 9) -> dict[str, float]:
     """Ten-second records per second of encode and decode at batch 32, median over repeats."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
     signal = torch.randn(BATCH, 8, round(10 * model.fs_hz), generator=torch.Generator().manual_seed(0))
     latent = model.encode(signal)
     found = {"threads": float(threads), "batch": float(BATCH)}
-    found["encode_per_s"] = BATCH / median_seconds(lambda: model.encode(signal), repeats)
-    found["decode_per_s"] = BATCH / median_seconds(lambda: model.decode(latent), repeats)
-    torch.set_num_threads(before)
+    with in_threads(threads):
+        found["encode_per_s"] = BATCH / median_seconds(lambda: model.encode(signal), repeats)
+        found["decode_per_s"] = BATCH / median_seconds(lambda: model.decode(latent), repeats)
     return found
 
 

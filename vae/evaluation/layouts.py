@@ -113,10 +113,12 @@ def run(settings: Layouts, progress: Progress) -> Results:
     if _AF in classifier.classes["all"]:
         questions["atrial fibrillation, AUROC"] = ("all", [classifier.classes["all"].index(_AF)])
     values: dict[str, dict[str, dict[str, Value]]] = {name: {} for name in questions}
-    shares = {}
+    complete = {
+        name: _area(whole[level][:, columns], labels[level][:, columns], patients)
+        for name, (level, columns) in questions.items()
+    }
     for layout in settings.layouts:
         shown = [visible(layout, record, settings.seed, k) for k, record in enumerate(records)]
-        shares[layout] = float(np.mean(shown))
         cut = [with_holes(record, each) for record, each in zip(records, shown, strict=True)]
         said = {
             "holes as zeros": read(np.stack([zeros(record) for record in cut])),
@@ -125,7 +127,7 @@ def run(settings: Layouts, progress: Progress) -> Results:
         }
         for name, (level, columns) in questions.items():
             truth = labels[level][:, columns]
-            row = {"complete": _area(whole[level][:, columns], truth, patients)}
+            row = {"complete": complete[name]}
             row |= {way: _area(p[level][:, columns], truth, patients) for way, p in said.items()}
             change = macro_difference(
                 whole[level][:, columns], said["filled"][level][:, columns], truth, groups=patients
@@ -133,7 +135,7 @@ def run(settings: Layouts, progress: Progress) -> Results:
             row["filled minus complete"] = Value.of(change.interval, n=len(records), better="higher")
             share = _ratio(row["filled"], row["complete"])
             row["filled, share of complete"] = Value(share, n=len(records), better="higher")
-            row["samples shown"] = Value(shares[layout])
+            row["samples shown"] = Value(float(np.mean(shown)))
             values[name][layout] = row
         progress(f"{layout}: done")
     return settings.results(

@@ -12,6 +12,7 @@ import torch
 
 from gen.evaluation.settings import Speed
 from gen.evaluations import Progress
+from gen.precision import in_threads
 from gen.results import Node, Value
 from gen.simulate import simulate
 from gen.timing import median_seconds
@@ -39,7 +40,11 @@ def _published(model: WearECG, x: torch.Tensor, mask: torch.Tensor) -> Decoded:
 
 def bench(settings: Speed, progress: Progress) -> dict[str, Node]:
     """Milliseconds per record of every method at each batch size."""
-    torch.set_num_threads(settings.threads)
+    with in_threads(settings.threads):
+        return _timed(settings, progress)
+
+
+def _timed(settings: Speed, progress: Progress) -> dict[str, Node]:
     default = load().predictor
     assert isinstance(default, NetworkPredictor)
     published, linear = WearECG(fs_hz=500.0).eval(), LinearPredictor("least-squares")

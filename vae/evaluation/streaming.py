@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from gen.datasets.cache import SignalCache
 from gen.evaluations import Progress, data_of
 from gen.leads import LEADS_8, LEADS_12, parse_leads
+from gen.precision import in_threads
 from gen.records import EcgRecord
 from gen.results import Results, Value
 from gen.signals import pearson, resample
@@ -84,15 +84,15 @@ def run(settings: Streaming, progress: Progress) -> Results:
     cache = SignalCache.open(settings.data)
     records = records_of(cache, settings.split, settings.limit)
     pipeline = load(settings.checkpoint)
-    torch.set_num_threads(settings.threads)
     pipeline.batch_size = 1  # one record at a time on both sides
-    found = scores(lambda r: pipeline(r, leads=leads).record.signal_mv, records, leads)
-    rows = {"whole record": row(*found, None)}
-    progress("whole record: done")
-    for each in choices:
-        found = scores(lambda r, each=each: streamed(pipeline, r, leads, each), records, leads)  # type: ignore[misc]
-        rows[f"every {each.hop_s:g} s"] = row(*found, each.latency_s)
-        progress(f"every {each.hop_s:g} s: done")
+    with in_threads(settings.threads):
+        found = scores(lambda r: pipeline(r, leads=leads).record.signal_mv, records, leads)
+        rows = {"whole record": row(*found, None)}
+        progress("whole record: done")
+        for each in choices:
+            found = scores(lambda r, each=each: streamed(pipeline, r, leads, each), records, leads)  # type: ignore[misc]
+            rows[f"every {each.hop_s:g} s"] = row(*found, each.latency_s)
+            progress(f"every {each.hop_s:g} s: done")
     return settings.results(
         {"windows": rows},
         data=[data_of(cache, settings.split)],

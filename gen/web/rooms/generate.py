@@ -2,12 +2,12 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from html import escape
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gen.web.rooms.room import MOST_SHOWN, OUT, Order, check_most, number, option, python_call
+from gen.web.rooms.prompt import watched
+from gen.web.rooms.room import MOST_SHOWN, OUT, Order, check_most, is_number, number, option, python_call
 from gen.web.shown import Paper, Shown, set_takes
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ _MEASURED = "MEASURED.csv"
 _NUMBERS = {"hr": "Rate (bpm)", "pr": "PR (ms)", "qrs": "QRS (ms)", "qt": "QT (ms)", "axis": "Axis (°)"}
 #: Names of the same in Python.
 _PYTHON = {"hr": "heart_rate", "pr": "pr_ms", "qrs": "qrs_ms", "qt": "qt_ms", "axis": "axis_deg"}
-_UNITS = {"heart_rate": "bpm", "axis_deg": "degrees", "age": "years"}
 #: More than this in one go, and longer ones, are for the command line.
 MOST, LONGEST_S = 64, 60
 
@@ -37,7 +36,7 @@ class Generate:
         found["text"] = gr.Textbox(
             label="Findings", lines=2, placeholder="atrial fibrillation, left bundle branch block", max_length=4000
         )
-        self.understood = gr.HTML(understood(""), elem_id="understood")
+        watched(found["text"], "understood")
         with gr.Row():
             found["age"] = number("Age (years)")
             found["sex"] = gr.Dropdown([("any", ""), ("female", "F"), ("male", "M")], value="", label="Sex")
@@ -57,10 +56,6 @@ class Generate:
             found["unconditional"] = gr.Checkbox(label="Ask for nothing")
             found["allow_unknown"] = gr.Checkbox(label="Go on where nothing was understood")
             found["allow_contradictions"] = gr.Checkbox(label="Go on where findings exclude each other")
-        found["text"].change(
-            understood, found["text"], self.understood, queue=False, show_progress="hidden",
-            trigger_mode="always_last", api_visibility="private",
-        )  # fmt: skip
         return found
 
     def order(self, folder: Path, values: Mapping[str, Any], limit_bytes: int) -> Order:
@@ -79,7 +74,11 @@ class Generate:
         argv += ["--workers", "1", "--out", OUT]
         asked = {"age": values.get("age"), "sex": values.get("sex")}
         asked |= {_PYTHON[name]: values.get(name) for name in _NUMBERS}
-        asked |= {"negative": values.get("negative"), "num": values.get("number"), "seed": values.get("seed")}
+        asked |= {"negative_prompt": values.get("negative"), "guidance_scale": _scales(values.get("guidance") or "")}
+        asked |= {"num": values.get("number"), "seed": values.get("seed")}
+        asked |= {name: values.get(name) for name in ("literal", "unconditional", "allow_unknown")}
+        if values.get("seconds") != "10":
+            asked["duration_s"] = values.get("seconds")
         python = (
             "import physiogen\n\n"
             f'ecgs = physiogen.load("synthesize")({(values.get("text") or "").strip()!r}, {python_call(asked)})\n'
@@ -99,6 +98,12 @@ class Generate:
             tables["Measured, beside what was asked for"] = _measured(folder / _MEASURED, asked)
         papers = [Paper(record, notes=_asked(record.metadata)) for record in records]
         return Shown(order.argv, order.python, said, papers, tables, takes=set_takes(OUT))
+
+
+def _scales(text: str) -> Any:
+    """Guidance as Python takes it: a number, or one for each group."""
+    pairs = [part.partition("=")[::2] for part in text.split(",") if "=" in part]
+    return {name.strip(): float(value) for name, value in pairs if is_number(value)} if pairs else text
 
 
 def _asked(facts: Mapping[str, Any]) -> list[str]:
@@ -134,24 +139,3 @@ def _measured(path: Path, asked: Mapping[str, Mapping[str, Any]]) -> tuple[list[
                     cells.append(None if value is None else f"{value:.0f}")
             rows.append([*cells, row["rhythm"] or row["failure"]])
     return columns, rows
-
-
-def understood(text: str) -> str:
-    """What a prompt is read as: statements, numbers, words that mean nothing here, contradictions."""
-    from gen.text import contradictions, read_text, statements
-
-    if not (text or "").strip():
-        return '<div class="understood"><p class="quiet">Understood as: nothing yet</p></div>'
-    read, known = read_text(text), statements()
-    rows = []
-    for each in read.statements:
-        polarity = "no " if each.negated else "possible " if each.certainty == "possible" else ""
-        marks = ", ".join(mark for mark in (each.acuity, each.location) if mark)
-        words = f"{polarity}{known[each.code].description}" + (f" ({marks})" if marks else "")
-        rows.append((each.code, escape(words)))
-    rows += [(name, f"{value:g} {_UNITS.get(name, 'ms')}") for name, value in read.numbers.items()]
-    if read.unknown:
-        rows.append(("not understood", f'<span class="unknown">{escape(", ".join(read.unknown))}</span>'))
-    rows += [("contradiction", f'<span class="unknown">{escape(line)}</span>') for line in contradictions(read)]
-    body = "".join(f"<dt>{escape(name)}</dt><dd>{words}</dd>" for name, words in rows)
-    return f'<div class="understood"><p class="quiet">Understood as</p><dl>{body}</dl></div>'

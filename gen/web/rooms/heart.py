@@ -12,6 +12,7 @@ from gen.web.rooms.room import (
     number,
     option,
     python_call,
+    python_read,
     reading,
     reading_fields,
     recordings,
@@ -62,11 +63,10 @@ class Heart:
         add_reading(argv, values)
         argv += ["--workers", "1", "--out", OUT]
         facts = reading(values)
-        read = python_call({**facts, "leads": facts["leads"] and list(facts["leads"])})
         asked = {"num_samples": values.get("samples"), "seed": values.get("seed")}
         patient = {"age": values.get("age"), "sex": values.get("sex"), "height_cm": values.get("height")}
         given = python_call({**patient, "weight_kg": values.get("weight")})
-        record = f"physiogen.read({names[0]!r}{f', {read}' if read else ''})"
+        record = python_read(names[0], facts)
         python = "import physiogen\nfrom flow.pipeline import with_patient\n\n" if given else "import physiogen\n\n"
         record = f"with_patient({record}, {given})" if given else record
         python += f'heart = physiogen.load("cmr")({record}, {python_call(asked)})\nheart.volumes["ef_percent"]'

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gen.plot.svg import Wave
 from gen.records import EcgRecord
-from gen.web.rooms.room import Order, add_reading, reading, reading_fields, recordings, upload
+from gen.web.rooms.room import Order, add_reading, python_read, reading, reading_fields, recordings, upload
 from gen.web.shown import Paper, Shown, Take
 from gen.web.uploads import stage
 
@@ -33,12 +33,13 @@ class Measure:
         names = stage(values.get("files"), folder, limit_bytes, "a recording")
         argv = ["measure", *names, "--out", _TABLE, "--beats", _BEATS]
         add_reading(argv, values)
+        facts = reading(values)
         python = (
             "import physiogen\nfrom metrics.measurement.records import measure_records\n\n"
-            f"measure_records([physiogen.read({names[0]!r})])[0]"
+            f"measure_records([{', '.join(python_read(name, facts) for name in names)}])"
         )
         argv += ["--workers", "1"]
-        return Order(argv, python, _TABLE, given={"names": names, "reading": reading(values)})
+        return Order(argv, python, _TABLE, given={"names": names, "reading": facts})
 
     def shown(self, folder: Path, order: Order, said: Sequence[str]) -> Shown:
         """See `Room`."""

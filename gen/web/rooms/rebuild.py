@@ -16,6 +16,7 @@ from gen.web.rooms.room import (
     number,
     option,
     python_call,
+    python_read,
     reading,
     reading_fields,
     recordings,
@@ -73,13 +74,12 @@ class Rebuild:
         facts = reading(values)
         asked = {"leads": facts["leads"] and list(facts["leads"]), "num_samples": draws.get("samples")}
         asked |= {"seed": draws.get("seed")}
-        asked |= {"allow_bad_leads": values.get("allow_bad_leads")}
+        asked |= {name: values.get(name) for name in ("allow_bad_leads", "trust_reference")}
         given = python_call(asked) + (f", reference=physiogen.read({references[0]!r})" if references else "")
-        read = python_call({"fs_hz": facts["fs_hz"], "unit": facts["unit"], "columns": facts["columns"]})
-        file = f"{names[0]!r}" + (f", {read}" if read else "")
+        record = python_read(names[0], {**facts, "leads": None})
         python = (
             "import physiogen\n\n"
-            f'full = physiogen.load("reconstruct")(physiogen.read({file}){f", {given}" if given else ""})\n'
+            f'full = physiogen.load("reconstruct")({record}{f", {given}" if given else ""})\n'
             "full.record.signal_mv, full.bands[90]"
         )
         return Order(argv, python, given={"names": names, "reading": {**facts, "leads": None}})

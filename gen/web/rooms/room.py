@@ -91,9 +91,19 @@ def python_call(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={_literal(value)}" for name, value in given.items())
 
 
+def python_read(name: str, facts: Mapping[str, Any]) -> str:
+    """How a file is read with what it does not say itself, see `reading`."""
+    given = python_call({**facts, "leads": facts["leads"] and list(facts["leads"])})
+    return f"physiogen.read({name!r}{f', {given}' if given else ''})"
+
+
 def _literal(value: Any) -> str:
-    text = value.strip() if isinstance(value, str) else ""
-    return text if re.fullmatch(r"-?\d+(\.\d+)?", text) else repr(value)
+    return value.strip() if isinstance(value, str) and is_number(value) else repr(value)
+
+
+def is_number(text: str) -> bool:
+    """Whether a word is written as a number is in Python."""
+    return re.fullmatch(r"-?\d+(\.\d+)?", text.strip()) is not None
 
 
 def number(label: str, value: str = "") -> "Component":

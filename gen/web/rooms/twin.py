@@ -5,7 +5,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gen.web.rooms.generate import MOST, understood
+from gen.web.rooms.generate import MOST
+from gen.web.rooms.prompt import watched
 from gen.web.rooms.room import (
     MOST_SHOWN,
     OUT,
@@ -15,6 +16,7 @@ from gen.web.rooms.room import (
     number,
     option,
     python_call,
+    python_read,
     reading,
     reading_fields,
     recordings,
@@ -44,7 +46,7 @@ class Twin:
         found["text"] = gr.Textbox(
             label="Findings of the twin", placeholder="left bundle branch block", max_length=4000
         )
-        self.understood = gr.HTML(understood(""))
+        watched(found["text"])
         with gr.Row():
             found["add"] = gr.Textbox(label="Findings that come", min_width=90, max_length=4000)
             found["remove"] = gr.Textbox(label="Findings that go", min_width=90, max_length=4000)
@@ -61,10 +63,6 @@ class Twin:
             found["allow_unknown"] = gr.Checkbox(label="Go on where nothing was understood")
             found["allow_contradictions"] = gr.Checkbox(label="Go on where findings exclude each other")
         found |= reading_fields()
-        found["text"].change(
-            understood, found["text"], self.understood, queue=False, show_progress="hidden",
-            trigger_mode="always_last", api_visibility="private",
-        )  # fmt: skip
         return found
 
     def order(self, folder: Path, values: Mapping[str, Any], limit_bytes: int) -> Order:
@@ -88,13 +86,13 @@ class Twin:
             "same": values.get("same"),
             "num": values.get("number"),
         }
-        asked |= {"seed": values.get("seed"), "strength": values.get("strength")}
+        asked |= {name: values.get(name) for name in ("seed", "strength", "allow_unknown")}
         facts = reading(values)
-        read = python_call({**facts, "leads": facts["leads"] and list(facts["leads"])})
-        files = ", ".join(f"physiogen.read({name!r}{f', {read}' if read else ''})" for name in names)
+        report = python_call({"report": values.get("report")})
+        files = ", ".join(python_read(name, facts) for name in names)
         python = (
             'import physiogen\n\npipe = physiogen.load("twin")\n'
-            f"person = pipe.prepare({files if len(names) == 1 else f'[{files}]'})\n"
+            f"person = pipe.prepare({files if len(names) == 1 else f'[{files}]'}{report and f', {report}'})\n"
             f"twins = pipe(person, {python_call(asked)})"
         )
         return Order(argv, python, given={"names": names, "reading": facts})

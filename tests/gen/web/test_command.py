@@ -1,6 +1,8 @@
 """What ``physiogen web`` refuses, in one line; what is unpacked of an archive; the forge and its jobs."""
 
+import ast
 import asyncio
+import inspect
 import socket
 import sys
 import time
@@ -10,8 +12,8 @@ import pytest
 
 from gen import cli
 from gen.records import InputError
-from gen.web.page import _share
-from gen.web.rooms.generate import understood
+from gen.web.page import _share, rooms
+from gen.web.rooms.prompt import understood
 from gen.web.rooms.room import python_call
 from gen.web.uploads import one_folder, stage
 from gen.web.visitors import Visitors
@@ -205,3 +207,53 @@ def test_a_forge_that_dies_is_replaced(tmp_path, cold):
     lost, again = run_in_workshop(tmp_path, scenario)
     assert "memory may have run out" in lost.fault()
     assert again.status == 0
+
+
+#: What a visitor may fill in, everything at once.
+FILLED = {
+    "text": "AF", "age": "70", "sex": "F", "hr": "90", "pr": "160", "qrs": "90", "qt": "380", "axis": "20",
+    "negative": "LVH", "guidance": "text=2,rate=1.5", "literal": True, "unconditional": True, "allow_unknown": True,
+    "allow_contradictions": True, "seconds": "8", "number": "2", "seed": "3", "add": "LVH", "remove": "AF",
+    "same": True, "report": "sinus rhythm", "strength": "0.5", "height": "180", "weight": "80", "samples": "4",
+    "allow_bad_leads": True, "trust_reference": True, "leads": "I,II", "fs": "500", "unit": "mV",
+    "columns": "time,I,II", "preset": "quick",
+}  # fmt: skip
+
+
+def test_python_lines_name_arguments_that_there_are(tmp_path):
+    from diffusion.beat_pipeline import BeatPipeline
+    from diffusion.twin.pipeline import ECGTwinPipeline
+    from flow.pipeline import ECGToCMRPipeline
+    from gen.io import read
+    from gen.records import Patient
+    from metrics.measurement.records import measure_records
+    from metrics.suite import benchmark
+    from vae.pipeline import ReconstructionPipeline
+
+    given = tmp_path / "one.hea"
+    given.write_text("one")
+    known = {
+        "synthesize": BeatPipeline.__call__,
+        "reconstruct": ReconstructionPipeline.__call__,
+        "cmr": ECGToCMRPipeline.__call__,
+        "pipe": ECGTwinPipeline.__call__,
+        "prepare": ECGTwinPipeline.prepare,
+        "read": read,
+        "benchmark": benchmark,
+        "measure_records": measure_records,
+        "with_patient": Patient,  # whose fields it replaces
+    }
+    seen = set()
+    for room in rooms():
+        folder = tmp_path / room.name
+        folder.mkdir()
+        files = {key: [str(given)] for key in ("files", "reference", "real", "generated", "train")}
+        tree = ast.parse(room.order(folder, {**FILLED, **files}, 10_000).python)
+        for call in ast.walk(tree):
+            if not (isinstance(call, ast.Call) and call.keywords):
+                continue
+            name = getattr(call.func, "id", None) or getattr(call.func, "attr", None) or call.func.args[0].value
+            accepted = set(inspect.signature(known[name]).parameters)
+            assert {each.arg for each in call.keywords} <= accepted, (room.name, name)
+            seen.add(name)
+    assert seen >= {"synthesize", "reconstruct", "cmr", "pipe", "prepare", "read", "benchmark", "with_patient"}

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -135,6 +136,20 @@ def test_items_with_their_files(folder, records, tmp_path):
     ecg = read(out / f"{found[0]['ecg']}.hea")
     np.testing.assert_allclose(ecg.signal_mv, records[0].to_12().signal_mv, atol=2e-3)
     assert Image.open(io.BytesIO((out / found[0]["image"]).read_bytes())).size[0] == 700
+
+
+@pytest.mark.parametrize("per_shard", ["1", "2"])
+def test_a_second_record_of_a_file_name_is_told_and_nothing_is_overwritten(tmp_path, capsys, per_shard):
+    first, second = simulate(range(2), seed=9, fs_hz=500).records()
+    write([replace(first, record_id="a b")], tmp_path / "a b.csv")
+    write([replace(second, record_id="a_b")], tmp_path / "a_b.csv")
+    out = tmp_path / "out"
+    files = [str(tmp_path / "a b.csv"), str(tmp_path / "a_b.csv")]
+    arguments = ["multimodal", *files, "--out", str(out), "--form", "grounding", "--width", "700"]
+    assert cli.run([*arguments, "--per-shard", per_shard]) == 2
+    assert "a_b: another record has this file name" in capsys.readouterr().err
+    assert {item["id"].rpartition("-")[0] for item in json.loads((out / "grounding.json").read_text())} == {"a b"}
+    assert len(list((out / "images").iterdir())) == 1
 
 
 def test_bad_input_is_one_line_and_leaves_nothing(folder, tmp_path, capsys):

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from metrics.measurement.beats import MIN_BEATS, Beats, associate, connected, in
 from metrics.measurement.delineation.delineator import FLAT_MV, MARGIN_S, Delineation, delineate
 from metrics.measurement.delineation.segments import supported
 from metrics.measurement.delineation.waves import WAVES
+from metrics.measurement.flutter import flutter_waves
 from metrics.measurement.missing import Stretch, composite, crossed, filled_in, holes, whole_leads
 from metrics.measurement.parameters import Parameters
 from metrics.measurement.rhythm import beat_kinds, pacing_spikes, rhythm_of
@@ -138,7 +140,9 @@ def _measure(
     failure = None if np.isfinite(values["hr_bpm"]) else "missing"
     parameters = Parameters(quality=quality, alike=alike, axis_deg=axis(area), failure=failure, **values)
     kinds = beat_kinds(beats, np.nan_to_num(like, nan=1.0), pacing_spikes(filled, fs_hz, beats))
-    rhythm = rhythm_of(parameters, beats, waves.consensus[0], kinds)
+    rhythm = rhythm_of(
+        parameters, beats, waves.consensus[0], kinds, partial(flutter_waves, filled, fs_hz, leads, beats)
+    )
     return replace(parameters, rhythm=rhythm, beat_kinds=tuple(zip(beats.qrs_on.tolist(), kinds, strict=True)))
 
 

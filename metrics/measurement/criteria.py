@@ -112,6 +112,11 @@ CRITERIA: Mapping[str, Criterion] = {
         lambda p, sex: p.qrs_ms < 120 and p.pr_ms < 220 and p.p_present > 0.5,
     ),
     "WPW": Criterion("PR < 120 ms and QRS >= 110 ms", lambda p, sex: p.pr_ms < 120 and p.qrs_ms >= 110),
+    "AFLT": Criterion("flutter waves of one rate of 240 to 360 per minute", lambda p, sex: p.rhythm.code == "AFLT"),
+    "2AVB": Criterion(
+        "P waves on time that are not conducted, the others at a steady or growing PR",
+        lambda p, sex: p.rhythm.code == "2AVB",
+    ),
     "3AVB": Criterion("at most 55 bpm, no steady PR", lambda p, sex: p.hr_bpm <= 55 and np.isnan(p.pr_ms)),
     "ILBBB": Criterion("QRS 100 to 119 ms", lambda p, sex: 100 <= p.qrs_ms < 120),
     # Successive differences are twice the spread where intervals alternate, and 1.4 times where they follow no order.

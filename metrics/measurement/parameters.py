@@ -33,7 +33,7 @@ class Rhythm:
     Attributes:
         code: SCP-ECG statement of PTB-XL, or None where it cannot be named.
         words: the same in words.
-        atrial_bpm: rate of the P waves where it differs from that of the complexes; else None.
+        atrial_bpm: rate of P or flutter waves where it differs from that of the complexes; else None.
     """
 
     code: str | None

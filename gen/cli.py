@@ -10,6 +10,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from gen import registry
-from gen.interrupts import interrupted, leave
+from gen.interrupts import all_done, interrupted, leave
 from gen.progress import Heartbeat
 
 #: Order in which ``--help`` lists the jobs; whatever else is installed follows alphabetically.
@@ -137,9 +138,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        with Heartbeat(next((word for word in words if not word.startswith("-")), "physiogen")):
-            status = run(arguments)
+        name = next((word for word in words if not word.startswith("-")), "physiogen")
+        status = run(arguments, Heartbeat(name))
         sys.stdout.flush()
+        all_done()
     except BrokenPipeError:
         status = _PIPE_CLOSED
     except (Exception, KeyboardInterrupt) as error:
@@ -160,10 +162,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(status)
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status, raises only on a fault of ours."""
+def run(arguments: Sequence[str] | None = None, heartbeat: AbstractContextManager[object] | None = None) -> int:
+    """Run the command line; returns the exit status, raises only on a fault of ours.
+
+    Args:
+        arguments: words of the command line; those of the process by default.
+        heartbeat: is at work beside the command, and silent when its last line is said.
+    """
+    words = None if arguments is None else list(arguments)
     try:
-        status = app(args=None if arguments is None else list(arguments), prog_name="physiogen", standalone_mode=False)
+        with heartbeat or nullcontext():
+            status = app(args=words, prog_name="physiogen", standalone_mode=False)
     except typer.Exit as stop:
         return stop.exit_code
     except (KeyboardInterrupt, typer.Abort):

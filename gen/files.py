@@ -206,7 +206,9 @@ def check_output(path: Path, *, overwrite: bool, mark: str = "metadata.csv") -> 
         return
     if not overwrite:
         raise InputError(f"{path}: exists; use --overwrite")
-    if path.is_dir() and not (path / mark).is_file():
+    if not path.is_dir():
+        raise InputError(f"{path}: is a file; accepted: a folder")
+    if not (path / mark).is_file():
         kind = "record set" if mark == "metadata.csv" else "earlier output of this command"
         raise InputError(f"{path}: exists and is no {kind} (no {mark}); will not replace it")
 

@@ -20,6 +20,16 @@ def raise_and_remember() -> None:
     _handle(_raise)
 
 
+def all_done() -> None:
+    """From here on Ctrl-C does nothing: the work is done, and its status stands.
+
+    While Python puts itself away it would end the process by the signal, without a line. Whoever embeds the command
+    keeps the signals.
+    """
+    if signal.getsignal(signal.SIGINT) is _raise:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def interrupted() -> bool:
     """Whether Ctrl-C was pressed."""
     return _interrupted

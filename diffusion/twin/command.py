@@ -10,7 +10,7 @@ import typer
 from gen.commands.device import Device, moved
 from gen.commands.engine import Workers
 from gen.commands.output import counted, finish, say
-from gen.commands.reading import Columns, Leads, Rate, Unit
+from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
 from gen.commands.there import check_there
 from gen.leads import parse_leads
 from gen.progress import Progress
@@ -18,12 +18,10 @@ from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
     from diffusion.twin.change import Change
+    from diffusion.twin.making import MadeTwin
     from diffusion.twin.pipeline import ECGTwinPipeline
     from diffusion.twin.reference import Reference
     from diffusion.twin.scores import TwinScores
-
-#: Twins drawn by --plot, and twins that are made together.
-_PLOTS, _BLOCK = 16, 8
 
 
 def twin(
@@ -67,6 +65,7 @@ def twin(
     workers: Workers = None,
     device: Device = "cpu",
     float32: Annotated[bool, typer.Option("--float32", help="Of latent weights: compute in float32, slower.")] = False,
+    resume: Resume = "if-possible",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -82,9 +81,11 @@ def twin(
     from diffusion.conditions.condition import Condition
     from diffusion.process.settings import requested_sampling
     from diffusion.twin.change import Change
-    from gen.engines import in_order
-    from gen.io import RecordSetWriter
+    from gen import __version__
+    from gen.files import check_output
+    from gen.io import expand_inputs
     from gen.io.formats import writable
+    from gen.io.unfinished import digest_of
     from gen.synthesis.contradictory import refuse
 
     writable(format)
@@ -92,37 +93,42 @@ def twin(
     Condition(age=age, heart_rate=hr)  # refuses numbers out of range before anything is loaded
     if not allow_contradictions:
         refuse({"text": text, "heart_rate": hr} if hr is not None else {"text": text})
-    settings = requested_sampling(
-        steps=steps, sampler=sampler, guidance=guidance, negative=negative, float32=float32, duration_s=seconds
+    drawing = {"steps": steps, "sampler": sampler, "guidance": guidance, "negative": negative, "float32": float32}
+    settings = requested_sampling(**drawing, duration_s=seconds)  # type: ignore[arg-type]
+    reading = {"fs_hz": fs, "unit": unit, "leads": None if leads is None else parse_leads(leads), "columns": columns}
+    files = expand_inputs(list(reference))
+    records = _read(files, reading)
+    check_output(out, overwrite=overwrite)
+    # Heavy: after everything that can be asked for in vain.
+    from diffusion.twin.making import TwinJob, write_twins
+
+    pipeline, sampling = _pipeline(checkpoint, device, settings)
+    pipeline.set_progress_bar_config(disable=True)
+    person = pipeline.prepare(records, report=report)
+    _tell(person, change)
+    identity = {
+        "command": "twin",
+        "software": __version__,
+        "inputs": digest_of(files),
+        "weights": pipeline.digests,
+        "change": vars(change),
+        "settings": {**reading, **drawing, "report": report, "strength": strength, "seconds": seconds},
+        "number": number,
+        "seed": seed,
+        "format": format,
+        "plot": plot,
+    }
+    processes = workers if device == "cpu" else 1
+    job = TwinJob(
+        pipeline, person, change, number, seed, sampling, strength, format, plot, processes, identity=identity
     )
-    records = _read(reference, fs, unit, leads, columns)
-    with RecordSetWriter(out, format=format, overwrite=overwrite) as writer:
-        pipeline, sampling = _pipeline(checkpoint, device, settings)
-        pipeline.set_progress_bar_config(disable=True)
-        person = pipeline.prepare(records, report=report)
-        _tell(person, change)
-        twins: list[EcgRecord] = []
-        scores: list[TwinScores] = []
-
-        def block(numbers: range) -> "tuple[list[EcgRecord], list[TwinScores]]":
-            many = len(numbers)
-            made = pipeline.group([person] * many, [change] * many, numbers, seed, sampling, strength)
-            return made, pipeline.scores(person, made, change)
-
-        blocks = (range(start, min(start + _BLOCK, number)) for start in range(0, number, _BLOCK))
-        with Progress("ECGs", number) as bar:
-            for _, (made, found) in in_order(block, blocks, workers=workers if device == "cpu" else 1):
-                for record, score in zip(made, found, strict=True):
-                    writer.add(replace(record, metadata={**record.metadata, "scores": score.as_dict()}))
-                twins, scores = twins + made, scores + found
-                bar.update(len(twins))
-        if plot:
-            _plot(person, twins, writer.folder / "plots")
+    with Progress("ECGs", number) as bar:
+        twins = write_twins(job, out, overwrite=overwrite, resume=resume, progress=bar.update)
     lines = [f"{counted(len(twins), 'synthetic ECG')} of one person in {out}"]
-    lines += [f"{record.record_id}: {_words(found)}" for record, found in zip(twins, scores, strict=True)]
+    lines += [f"{made.record}: {_words(made.scores)}" for made in twins]
     _warn(twins)
     lines += [f"plots beside the reference in {out / 'plots'}"] if plot else []
-    finish(lines, _result(out, person, twins, scores, seed), json=json)
+    finish(lines, _result(out, person, twins, seed), json=json)
 
 
 def _check(number: int, strength: float, sampler: str | None) -> None:
@@ -134,18 +140,13 @@ def _check(number: int, strength: float, sampler: str | None) -> None:
         raise InputError("--sampler: an edit (--strength below 1) has its own, deterministic one")
 
 
-def _read(
-    paths: Sequence[Path], fs: float | None, unit: str | None, leads: str | None, columns: str | None
-) -> list[EcgRecord]:
+def _read(files: Sequence[Path], reading: Mapping[str, Any]) -> list[EcgRecord]:
     """Recordings of all files; every one has to be readable and of the same person."""
     from diffusion.twin.change import one_person
-    from gen.io import expand_inputs
     from gen.io.blocks import Inputs
 
     bad: list[str] = []
-    wanted = None if leads is None else parse_leads(leads)
-    files = expand_inputs(list(paths))
-    records = list(Inputs(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns))
+    records = list(Inputs(files, bad, **reading))
     if bad:
         raise InputError(bad[0])
     one_person(records)
@@ -175,48 +176,25 @@ def _tell(person: "Reference", change: "Change") -> None:
         say(f"warning: not understood: {', '.join(unknown[:20])}")
 
 
-def _warn(twins: Sequence[EcgRecord]) -> None:
+def _warn(twins: "Sequence[MadeTwin]") -> None:
     """Say on stderr what is unusual about twins, as their metadata do."""
-    for record in twins:
-        facts = record.metadata
-        for line in facts.get("outside", ()):
-            say(f"warning: {record.record_id}: {line}")
-        if facts.get("not_shown"):
-            say(f"warning: {record.record_id}: not to be seen by its criterion: {', '.join(facts['not_shown'])}")
-    for code in sorted({code for record in twins for code in record.metadata.get("not_learned", ())}):
+    for made in twins:
+        for line in made.unusual.get("outside", ()):
+            say(f"warning: {made.record}: {line}")
+        if "not_shown" in made.unusual:
+            say(f"warning: {made.record}: not to be seen by its criterion: {', '.join(made.unusual['not_shown'])}")
+    for code in sorted({code for made in twins for code in made.unusual.get("not_learned", ())}):
         say(f"warning: {code}: what it does to a beat is not learned; rhythm and numbers alone follow it")
 
 
-def _plot(person: "Reference", twins: Sequence[EcgRecord], folder: Path) -> None:
-    """Each twin with the reference's beat at its own beats, and the median beats of both over each other."""
-    from diffusion.twin.overlay import aligned, as_beat, beats_of
-    from gen.plot import plot_ecg, save
-    from gen.plot.beats import plot_beats
-
-    folder.mkdir(exist_ok=True)
-    reference = beats_of(person.record)
-    for record in twins[:_PLOTS]:
-        own = beats_of(record)
-        overlay = aligned(record, reference, own)
-        save(
-            plot_ecg(record, overlay=overlay, overlay_label="the reference's median beat"),
-            folder / f"{record.record_id}.png",
-        )
-        beats = [beat for beat in (as_beat("reference", reference), as_beat("twin", own)) if beat is not None]
-        if beats:
-            save(plot_beats(beats, title=record.record_id), folder / f"{record.record_id}-beats.png")
-
-
-def _result(
-    out: Path, person: "Reference", twins: Sequence[EcgRecord], scores: "Sequence[TwinScores]", seed: int
-) -> dict[str, Any]:
+def _result(out: Path, person: "Reference", twins: "Sequence[MadeTwin]", seed: int) -> dict[str, Any]:
     from diffusion.conditions.request import request_of
 
     return {
         "out": str(out),
         "seed": seed,
         "reference": {"condition": request_of(person.condition), "notes": list(person.notes)},
-        "twins": [{"record": r.record_id, **s.as_dict()} for r, s in zip(twins, scores, strict=True)],
+        "twins": [{"record": made.record, **made.scores.as_dict()} for made in twins],
     }
 
 

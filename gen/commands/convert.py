@@ -10,7 +10,8 @@ import typer
 
 from gen import registry
 from gen.commands.output import counted, finish
-from gen.commands.reading import Columns, Leads, Rate, Unit
+from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
+from gen.commands.there import check_there
 from gen.progress import Progress
 from gen.records import EcgRecord, InputError, Patient
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Entry points of what writes a record to be looked at, by its ending.
 SHEETS = "gen.sheets"
+#: Records between two notes of what is done.
+_BLOCK = 64
 #: Columns of a patient table beside the record's name.
 PATIENT_COLUMNS = ("patient_id", "age", "sex", "height_cm", "weight_kg")
 
@@ -43,6 +46,7 @@ def convert(
     fs: Rate = None,
     unit: Unit = None,
     columns: Columns = None,
+    resume: Resume = "if-possible",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record set in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -50,31 +54,54 @@ def convert(
 
     Example: physiogen data convert recordings/ --format fhir --attach wfdb,edf,dicom --out SET
 
-    The README of the set says what its format cannot hold.
+    The README of the set says what its format cannot hold. A run that was killed goes on where it was when the same
+    command is given again.
     """
+    check_there(inputs, patients=patients)
+    from gen import __version__
+    from gen.files import check_output, commit_folder
     from gen.io import RecordSetWriter, expand_inputs
     from gen.io.blocks import Inputs
     from gen.io.formats import writable
+    from gen.io.unfinished import digest_of, unfinished
     from gen.leads import parse_leads
 
     writable(format)
     companions = _companions(format, attach)
     writers = _writers(companions)
     known = None if patients is None else read_patients(patients)
+    check_output(out, overwrite=overwrite)
     bad: list[str] = []
     files = expand_inputs(inputs)
-    wanted = None if leads is None else parse_leads(leads)
-    records = Inputs(files, bad, fs_hz=fs, unit=unit, leads=wanted, columns=columns)
-    with RecordSetWriter(out, format=format, overwrite=overwrite) as writer, Progress("records", len(files)) as bar:
-        for record in records:
-            named = record if known is None else with_patient(record, known)
-            try:
-                _add(writer, named, writers)
-            except InputError as error:
-                bad.append(str(error))
-            bar.update(writer.count)
-        if not writer.count:
-            raise InputError("; ".join(bad[:3]))
+    reading = {"fs_hz": fs, "unit": unit, "leads": None if leads is None else parse_leads(leads), "columns": columns}
+    identity = {
+        "command": "data convert",
+        "software": __version__,
+        "inputs": digest_of(files),
+        "settings": {**reading, "format": format, "attach": companions},
+        "patients": None if patients is None else digest_of([patients]),
+    }
+
+    def publish(folder: Path) -> None:
+        commit_folder(folder, out, overwrite=overwrite)
+
+    with unfinished(out, identity, publish=publish, resume=resume) as work, Progress("records", len(files)) as bar:
+        records = Inputs(files, bad, **reading)  # type: ignore[arg-type]
+        records.go_on(work.notes)
+        with RecordSetWriter(out, format=format, place=work.folder, state=work.last.get("set")) as writer:
+            for taken, record in enumerate(records, 1):
+                named = record if known is None else with_patient(record, known)
+                try:
+                    _add(writer, named, writers)
+                except InputError as error:
+                    if isinstance(error.__cause__, OSError):
+                        raise
+                    bad.append(str(error))
+                bar.update(writer.count)
+                if taken % _BLOCK == 0 and (state := writer.settle(_BLOCK)) is not None:
+                    work.note({**records.note(taken), "set": state})
+            if not writer.count:
+                raise InputError("; ".join(bad[:3]))
     lines = [f"{counted(writer.count, 'record')} in {out}, format {format}"]
     facts = {"out": str(out), "records": writer.count, "format": format, "attached": list(companions)}
     finish(lines, facts, bad, json=json)

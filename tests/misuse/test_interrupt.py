@@ -33,7 +33,7 @@ def test_a_library_that_turns_it_into_another_error_changes_nothing(tmp_path):
     script = """
 import os, signal, sys
 from gen import cli, start
-def run(arguments=None):
+def run(arguments=None, heartbeat=None):
     try:
         os.kill(os.getpid(), signal.SIGINT)
     except KeyboardInterrupt as error:
@@ -43,3 +43,34 @@ start.main()
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, "physiogen: interrupted\n")
+
+
+def test_an_interrupt_after_the_work_is_done_changes_nothing(tmp_path):
+    script = """
+import os, signal, sys
+from gen import start
+class Last:  # taken apart when Python has given its signal handlers up already
+    kill, me, number = os.kill, os.getpid(), signal.SIGINT
+    def __del__(self):
+        Last.kill(self.me, self.number)
+last = Last()
+start.main()
+"""
+    done = subprocess.run([sys.executable, "-c", script, "text", "AF"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "AFIB" in done.stdout
+
+
+def test_nothing_is_said_after_the_last_line(tmp_path):
+    script = """
+import sys, time
+from gen import cli, progress, start
+cli.app = lambda **given: time.sleep(0.5) or (_ for _ in ()).throw(KeyboardInterrupt)
+progress.Heartbeat.__init__.__defaults__ = (None, 0.01, 0.0)  # speaks all the time
+start.main()
+"""
+    done = subprocess.run([sys.executable, "-c", script, "text"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stderr.splitlines().count("physiogen: interrupted") == 1
+    assert done.stderr.splitlines()[-1] == "physiogen: interrupted"
+    assert "text: at work" in done.stderr

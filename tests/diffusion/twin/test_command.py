@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from stopping import contents, goes_on
 
 import gen
-from diffusion.twin import command
+from diffusion.twin import making
 from gen import cli
 from gen.io import read_set
 from gen.simulate import simulate
@@ -46,7 +47,7 @@ def test_the_example_of_the_help(run, tmp_path):
 
 
 def test_workers_make_the_same_twins(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "_BLOCK", 1)
+    monkeypatch.setattr(making, "BLOCK", 1)
     found = []
     for workers in (1, 2):
         status, out, _ = run("--hr", 95, "-n", 3, "--workers", workers, "--overwrite")
@@ -98,3 +99,15 @@ def test_without_weights_one_clear_line(run, tmp_path, monkeypatch):
     assert (status, out, len(err)) == (2, "", 1)
     assert "ships no weights for twins" in err[0]
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("format", ["wfdb", "npz"])
+def test_a_run_that_was_stopped_ends_with_the_same_bytes(twin_folder, record, tmp_path, monkeypatch, capsys, format):
+    monkeypatch.setattr(making, "BLOCK", 1)
+    source = tmp_path / "reference.npz"
+    gen.write(record, source)
+    words = ["twin", str(source), "--hr", "95", "-n", "3", "--steps", "2", "--checkpoint", str(twin_folder), "--plot"]
+    given = [*words, "--format", format, "--workers", "1"]
+    whole, out = goes_on(monkeypatch, capsys, lambda place: [*given, "--out", str(place)], tmp_path)
+    assert len(list((out / "plots").glob("*.png"))) == 6
+    assert contents(out) == contents(whole)

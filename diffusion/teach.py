@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from gen.commands.reading import Resume
+from gen.commands.there import check_there
+from gen.progress import Progress
 from gen.records import InputError
 
 
@@ -21,6 +24,7 @@ def teach(
     seed: Annotated[int, typer.Option(help="Names the samples and their order.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Sampling steps; default: the weights' own.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Weights of your own instead of the shipped ones.")] = None,
+    resume: Resume = "if-possible",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record set in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -37,6 +41,12 @@ def teach(
     """
     if (out is None) == (score is None):
         raise InputError(f"--out, --score: {'both are' if out else 'neither is'} given; accepted: one of them")
+    check_there(score=score, conditions=conditions, checkpoint=checkpoint)
+    if out is not None:
+        from gen.files import check_output
+
+        check_output(out, overwrite=overwrite)
+    # Heavy: after everything that can be asked for in vain.
     from diffusion import teaching
 
     if score is not None:
@@ -44,14 +54,22 @@ def teach(
         typer.echo(json_library.dumps({"score": lines}) if json else "\n".join(lines))
         return
     from diffusion.beat_pipeline import load
-    from gen.io import RecordSetWriter
 
     assert out is not None
     requests = teaching.requests_of(conditions or teaching.CONDITIONS, number)
-    writer = RecordSetWriter(out, overwrite=overwrite)
-    teaching.teach(load(checkpoint), requests, writer, seed, steps)
-    page = writer.path / teaching.PAGE
+    with Progress("cases", len(requests)) as bar:
+        teaching.teach(
+            load(checkpoint),
+            requests,
+            out,
+            seed=seed,
+            steps=steps,
+            overwrite=overwrite,
+            resume=resume,
+            progress=bar.update,
+        )
+    page = out / teaching.PAGE
     if json:
-        typer.echo(json_library.dumps({"out": str(writer.path), "cases": len(requests), "page": str(page)}))
+        typer.echo(json_library.dumps({"out": str(out), "cases": len(requests), "page": str(page)}))
     else:
         typer.echo(f"{len(requests)} synthetic cases; open {page}")

@@ -10,7 +10,7 @@ in the training recordings. Cases are shuffled; neither order nor names tell any
 finding that they are said to have, and how many others do (for common ones: ``physiogen evaluate adherence``).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from html import escape
@@ -22,9 +22,12 @@ import numpy as np
 from diffusion.conditions.condition import Condition
 from diffusion.conditions.request import check_request, statements_of
 from diffusion.pipeline import ECGPipeline
+from gen import __version__
 from gen.card import data_digest
 from gen.datasets import open_source
+from gen.files import commit_folder, read_json, write_json
 from gen.io import RecordSetWriter
+from gen.io.unfinished import Resume, unfinished
 from gen.page import Page
 from gen.plot import plot_ecg, render, save
 from gen.plot.header import patient_text
@@ -39,7 +42,8 @@ from metrics.measurement.records import measure_records
 
 CONDITIONS = Path(__file__).with_name("requests_rare.csv")
 PAGE, PICTURES = "teaching.html", "plots"
-_BLOCK = 32
+#: Cases that are made together; a killed run loses no more than these.
+BLOCK = 16
 #: Findings whose criteria `--score` reports on.
 RARE = ("WPW", "3AVB", "SVTAC", "ILBBB", "BIGU", "LPFB", "RVH", "RAO/RAE", "PMI", "STE_")
 #: How many of the 2,330 training recordings (folds 1-8 of this copy of PTB-XL) name a statement, in report or codes.
@@ -102,20 +106,25 @@ def _check(values: Mapping[str, Any]) -> None:
         raise InputError(f"text {values.get('text', '')!r} names no finding; accepted: such as 'atrial flutter'")
 
 
-def make_cases(pipeline: ECGPipeline, requests: TableRequests, *, seed: int, steps: int | None) -> list[EcgRecord]:
-    """One ECG for each request, shuffled by the seed and named by the place after that."""
+def case_blocks(
+    pipeline: ECGPipeline, requests: TableRequests, *, seed: int, steps: int | None, first: int = 0
+) -> Iterator[list[EcgRecord]]:
+    """One ECG for each request, shuffled by the seed and named by the place after that; block by block from ``first``.
+
+    Raises:
+        InputError: a setting out of range.
+    """
     if seed < 0:
         raise InputError(f"--seed {seed}: expected 0 or more")
     settings = pipeline.sampling(num_inference_steps=steps)
     pipeline.set_progress_bar_config(disable=True)
-    asked = [requests[k] for k in range(len(requests))]
-    made: list[EcgRecord] = []
-    for start in range(0, len(asked), _BLOCK):
-        block = asked[start : start + _BLOCK]
-        conditions = [Condition(**request.values) for request in block]
-        made += pipeline.generate(conditions, [request.number for request in block], seed, settings)
-    order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(Purpose.TEACHING,))).permutation(len(made))
-    return [replace(made[old], record_id=f"case_{new:03d}") for new, old in enumerate(order, 1)]
+    shuffling = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(Purpose.TEACHING,)))
+    places = shuffling.permutation(len(requests))
+    for start in range(first, len(requests), BLOCK):
+        asked = [requests[int(old)] for old in places[start : start + BLOCK]]
+        conditions = [Condition(**request.values) for request in asked]
+        made = pipeline.generate(conditions, [request.number for request in asked], seed, settings)
+        yield [replace(record, record_id=f"case_{start + k:03d}") for k, record in enumerate(made, 1)]
 
 
 def unlabelled(record: EcgRecord) -> EcgRecord:
@@ -123,9 +132,9 @@ def unlabelled(record: EcgRecord) -> EcgRecord:
     return replace(record, report=None, statements={}, metadata={})
 
 
-def make_page(cases: Sequence[EcgRecord], measured: Sequence[Any], pictures: Iterable[bytes], counted: bool) -> Page:
-    """The page; ``counted``: `RECORDINGS` are those that the weights were trained on."""
-    page = TeachingPage("What does this ECG show?", subtitle=f"{len(cases)} generated cases", synthetic=True)
+def begin_page(count: int, counted: bool) -> TeachingPage:
+    """The page without its cases; ``counted``: `RECORDINGS` are those that the weights were trained on."""
+    page = TeachingPage("What does this ECG show?", subtitle=f"{count} generated cases", synthetic=True)
     page.text(
         "Every ECG was generated from a written request. Read it, then open its answer. A generated ECG need not show "
         "what was asked for, rare findings least of all: the answer says what was measured."
@@ -134,12 +143,14 @@ def make_page(cases: Sequence[EcgRecord], measured: Sequence[Any], pictures: Ite
         page.note(
             "How rare a finding is in the recordings is not known here; rare ones are learned from simulated ECGs."
         )
-    for number, (record, parameters, picture) in enumerate(zip(cases, measured, pictures, strict=True), 1):
-        page.heading(f"Case {number}")
-        page.figure(picture, f"Case {number}: {patient_text(record)}. 25 mm/s, 10 mm/mV. Synthetic, not for diagnosis.")
-        with page.hidden("Show the answer"):
-            _answer(page, record, parameters, counted)
     return page
+
+
+def _add_case(page: TeachingPage, number: int, record: EcgRecord, p: Parameters, picture: bytes, counted: bool) -> None:
+    page.heading(f"Case {number}")
+    page.figure(picture, f"Case {number}: {patient_text(record)}. 25 mm/s, 10 mm/mV. Synthetic, not for diagnosis.")
+    with page.hidden("Show the answer"):
+        _answer(page, record, p, counted)
 
 
 def _answer(page: Page, record: EcgRecord, p: Parameters, counted: bool) -> None:
@@ -196,27 +207,64 @@ def score(location: Path) -> list[str]:
 
 
 def teach(
-    pipeline: ECGPipeline, requests: TableRequests, writer: RecordSetWriter, seed: int, steps: int | None
+    pipeline: ECGPipeline,
+    requests: TableRequests,
+    out: Path,
+    *,
+    seed: int,
+    steps: int | None,
+    overwrite: bool = False,
+    resume: Resume = "if-possible",
+    progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Write the whole folder, or nothing.
+    """Write the whole folder, or nothing; a run that was killed is gone on with.
+
+    Args:
+        pipeline: makes the ECGs.
+        requests: a case each.
+        out: folder of the record set.
+        seed, steps: of sampling; the seed shuffles the cases, too.
+        overwrite: replace a record set that is there.
+        resume: see `gen.io.unfinished.unfinished`.
+        progress: told how many cases are done.
 
     Raises:
         InputError: a setting out of range, or the folder cannot be written.
     """
-    cases = make_cases(pipeline, requests, seed=seed, steps=steps)
-    measured = measure_records(cases)
-    pictures = []
-    try:
-        with writer as out:
-            for record in cases:
-                out.add(record)
-                figure = plot_ecg(unlabelled(record))
-                save(figure, out.folder / PICTURES / f"{record.record_id}.png")
-                pictures.append(render(figure, dpi=127))
-            counted = data_digest(pipeline.card) == COUNTED
-            make_page(cases, measured, pictures, counted).write(out.folder / PAGE)
-    except OSError as error:
-        raise InputError(f"{writer.path}: cannot write ({error.strerror})") from error
+    counted = data_digest(pipeline.card) == COUNTED
+    identity = {
+        "command": "teach",
+        "software": __version__,
+        "weights": pipeline.digests,
+        "requests": requests.digest,
+        "seed": seed,
+        "steps": steps,
+    }
+
+    def publish(folder: Path) -> None:
+        commit_folder(folder, out, overwrite=overwrite)
+
+    with unfinished(out, identity, publish=publish, resume=resume) as work:
+        done = work.last.get("cases", 0)
+        parts = [work.folder / f"cases-{k:05d}.json" for k in range(-(-len(requests) // BLOCK))]
+        with RecordSetWriter(out, place=work.folder, state=work.last.get("set")) as writer:
+            for cases in case_blocks(pipeline, requests, seed=seed, steps=steps, first=done):
+                page = TeachingPage("")
+                for record, p in zip(cases, measure_records(cases), strict=True):
+                    writer.add(record)
+                    figure = plot_ecg(unlabelled(record))
+                    save(figure, work.folder / PICTURES / f"{record.record_id}.png")
+                    _add_case(page, writer.count, record, p, render(figure, dpi=127), counted)
+                write_json(parts[done // BLOCK], page.saved())
+                done += len(cases)
+                work.note({"set": writer.settle(BLOCK), "cases": done})
+                progress(done)
+        whole = begin_page(len(requests), counted)
+        for part in parts:
+            whole.add_saved(read_json(part))
+        whole.write(work.folder / PAGE)
+        for part in parts:
+            part.unlink()
 
 
 def _shown(value: float | None) -> float | int | None:

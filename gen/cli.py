@@ -6,7 +6,6 @@ Exit status: 0 done, 2 bad input, 1 a fault of ours.
 """
 
 import ast
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -219,11 +218,11 @@ def explain(error: Exception) -> str | None:
 
 
 def _explain_os(error: OSError) -> str | None:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            f"disk full while writing {error.filename or 'the output'}; finished parts are complete, "
-            "free some space and run the same command again"
-        )
+    from gen.files import is_disk_full
+
+    if is_disk_full(error):
+        where = error.filename or "the output"
+        return f"disk full while writing {where}; free some space and run the same command again"
     if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError | IsADirectoryError):
         return f"{error.filename or 'a file'}: {(error.strerror or 'cannot be read').lower()}"
     return None

@@ -182,6 +182,11 @@ def folder_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def is_disk_full(error: OSError) -> bool:
+    """Whether there is no room left, on the disk or in a quota."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def one_line(error: BaseException) -> str:
     """An exception's message without line breaks, at most 200 characters."""
     text = " ".join(str(error).split()) or type(error).__name__

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from gen.files import PARTIAL, discard, makes_inside, one_line, remove
+from gen.files import PARTIAL, discard, is_disk_full, makes_inside, one_line, remove
 from gen.records import InputError
 
 Resume = Literal["if-possible", "always", "never"]
@@ -101,6 +101,11 @@ def unfinished(
             bad_input = isinstance(error, ValueError) and not isinstance(error.__cause__, OSError)
             if bad_input or not work.kept:
                 discard(folder)
+            if _is_full(error):
+                what = "what is finished is kept" if work.kept else "nothing was finished yet"
+                raise InputError(
+                    f"{target}: disk full; {what}: free some space and run the same command again"
+                ) from error
             raise
     if not work.published:
         discard(folder)
@@ -110,6 +115,11 @@ def unfinished(
         publish(folder)
     finally:
         discard(folder)
+
+
+def _is_full(error: BaseException) -> bool:
+    """Whether a disk without room is behind an error."""
+    return any(isinstance(each, OSError) and is_disk_full(each) for each in (error, error.__cause__))
 
 
 def _place(target: Path) -> Path:

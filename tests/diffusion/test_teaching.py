@@ -4,10 +4,12 @@ import json
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from stopping import contents, goes_on
 
 from diffusion import teaching
 from diffusion.pipeline import load
@@ -65,8 +67,8 @@ def _rhythm(rr_ms):
     return {"rr_cv": sd / np.mean(rr_ms), "rr_sd_ms": sd, "rmssd_ms": np.sqrt(np.mean(np.diff(rr_ms) ** 2))}
 
 
-def contents(folder):
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+def made_cases(pipeline, requests, seed):
+    return [case for block in teaching.case_blocks(pipeline, requests, seed=seed, steps=1) for case in block]
 
 
 @pytest.fixture
@@ -119,6 +121,15 @@ def test_the_same_seed_gives_the_same_bytes(made, run, tmp_path):
     assert page.read_bytes() != (made / "teaching.html").read_bytes()
 
 
+def test_a_run_that_was_stopped_ends_with_the_same_bytes(pipeline_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(teaching, "BLOCK", 1)
+    (tmp_path / "table.csv").write_text(TABLE, encoding="utf-8")
+    words = ["teach", "--conditions", str(tmp_path / "table.csv"), "--steps", "1", "--checkpoint", str(pipeline_folder)]
+    whole, out = goes_on(monkeypatch, capsys, lambda place: [*words, "--out", str(place)], tmp_path)
+    assert contents(out) == contents(whole)
+    assert not list(out.glob("cases-*"))
+
+
 def test_only_the_answers_tell(made):
     page = Visible((made / "teaching.html").read_text(encoding="utf-8"))
     records = list(read_set(made))
@@ -155,7 +166,7 @@ def test_the_order_follows_the_seed_and_not_the_table(pipeline_folder, tmp_path)
     texts = [f"atrial fibrillation, HR {rate}" for rate in range(60, 140, 10)]
     (tmp_path / "table.csv").write_text("\n".join(["text", *(f'"{text}"' for text in texts)]), encoding="utf-8")
     requests, pipeline = teaching.requests_of(tmp_path / "table.csv"), load(pipeline_folder)
-    cases = [teaching.make_cases(pipeline, requests, seed=seed, steps=1) for seed in (0, 1)]
+    cases = [made_cases(pipeline, requests, seed) for seed in (0, 1)]
     orders = [[case.report for case in some] for some in cases]
     assert sorted(orders[0]) == sorted(orders[1]) == sorted(texts)
     assert orders[0] != orders[1]
@@ -168,7 +179,7 @@ def test_the_order_follows_the_seed_and_not_the_table(pipeline_folder, tmp_path)
 def test_several_of_each(pipeline_folder, tmp_path):
     (tmp_path / "table.csv").write_text(TABLE, encoding="utf-8")
     requests = teaching.requests_of(tmp_path / "table.csv", 2)
-    records = teaching.make_cases(load(pipeline_folder), requests, seed=0, steps=1)
+    records = made_cases(load(pipeline_folder), requests, 0)
     assert set(Counter(r.report for r in records).values()) == {2}
     assert len({r.signal_mv.tobytes() for r in records}) == len(records) == 6
 
@@ -262,7 +273,7 @@ def test_scores_of_a_set(tmp_path, capsys):
         (["-n", "0"], TABLE, "-n 0: expected at least 1"),
         (["--seed", "-1"], TABLE, "--seed -1: expected 0 or more"),
         (["--steps", "0"], TABLE, "0 sampling steps: expected 1 to 1000"),
-        (["--checkpoint", "none"], TABLE, "none: no such checkpoint folder"),
+        (["--checkpoint", "none"], TABLE, "--checkpoint none: not found"),
     ],
 )
 def test_bad_input_gets_one_line_and_no_folder(run, tmp_path, arguments, table, words):
@@ -278,7 +289,7 @@ def test_what_is_there_is_kept(run, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").write_text("mine")
     assert [run(*arguments)[0] for arguments in ((), ("--overwrite",))] == [2, 2]
-    assert contents(tmp_path / "out") == {"notes.txt": b"mine"}
+    assert contents(tmp_path / "out") == {Path("notes.txt"): b"mine"}
 
 
 def test_a_set_is_replaced_only_when_told_to(run, tmp_path):
@@ -296,7 +307,8 @@ def test_a_failure_half_way_leaves_nothing(run, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(teaching, "save", full)
+    words = "disk full; nothing was finished yet: free some space and run the same command again"
     before = sorted(tmp_path.iterdir())
     status, _, err = run()
-    assert (status, err) == (2, [f"physiogen: {tmp_path / 'out'}: cannot write (No space left on device)"])
+    assert (status, err) == (2, [f"physiogen: {tmp_path / 'out'}: {words}"])
     assert sorted(tmp_path.iterdir()) == before

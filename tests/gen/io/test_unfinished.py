@@ -74,19 +74,20 @@ def test_other_settings_start_anew_and_say_so(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("fault", "kept"),
+    ("fault", "kept", "words"),
     [
-        (InputError("bad"), False),
-        (OSError(28, "full"), True),
-        (RuntimeError("ours"), True),
-        (KeyboardInterrupt(), True),
+        (InputError("bad"), False, ("bad", "bad")),
+        (OSError(28, "full"), True, ("disk full; what is finished is kept", "disk full; nothing was finished yet")),
+        (OSError(5, "input/output error"), True, ("output error", "output error")),
+        (RuntimeError("ours"), True, ("ours", "ours")),
+        (KeyboardInterrupt(), True, ("", "")),
     ],
 )
-def test_bad_input_leaves_nothing(tmp_path, fault, kept):
-    with pytest.raises(type(fault)):
+def test_bad_input_leaves_nothing(tmp_path, fault, kept, words):
+    with pytest.raises((type(fault), InputError), match=words[0]):
         count_to(tmp_path / "out", 10, fail_at=4, fault=fault)
     assert bool(list(tmp_path.iterdir())) is kept
-    with pytest.raises(type(fault)):
+    with pytest.raises((type(fault), InputError), match=words[1]):
         count_to(tmp_path / "none", 10, fail_at=0, fault=fault)  # before the first note there is nothing to keep
     assert not [path for path in tmp_path.iterdir() if "none" in path.name]
 

@@ -33,3 +33,17 @@ def check_there(inputs: Iterable[Path] = (), **options: Path | None) -> None:
         if place is not None and not place.exists():
             accepted = f"; accepted: {_TABLES[name]}" if name in _TABLES else ""
             raise InputError(f"--{name.strip('_').replace('_', '-')} {place}: not found{accepted}")
+
+
+def check_sets(*places: str | None) -> None:
+    """Refuse sets, ``FOLDER`` or ``FOLDER:SPLIT``, that are not there; a folder may have a colon in its name.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    for place in places:
+        if place is not None and not any(Path(part).exists() for part in (place, place.rpartition(":")[0] or place)):
+            raise InputError(
+                f"{place}: no such folder; accepted: a record set, a PTB-XL or MIMIC-IV-ECG tree, a prepared cache or "
+                "a folder of ECG files, each with :SPLIT"
+            )

@@ -1,17 +1,23 @@
 """``physiogen augment``: what a synthetic set adds to the training of a classifier, beside the usual means."""
 
+import hashlib
 import json as json_library
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gen.commands.output import say
+from gen.commands.reading import Resume
 from gen.progress import Progress
 from gen.records import InputError
 
 if TYPE_CHECKING:
     from gen.datasets.indexed import EcgDataset
+    from gen.io.kept import Kept
     from gen.results import Results
     from metrics.utility.downstream import LabelledSet
 
@@ -33,6 +39,7 @@ def augment(
     controls: Annotated[bool, typer.Option(help="Also class weights, oversampling, variation and mixup.")] = True,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each kind.")] = 3,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of each training; 300 by default.")] = None,
+    resume: Resume = "if-possible",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -43,6 +50,8 @@ def augment(
     A small network is trained the same number of steps in every way on the training patients, thresholds are chosen on
     the validation patients, and all are tested on the same test patients. A gain counts where the 95 % interval of the
     paired difference lies above 0, and it should also be larger than that of the controls, which cost nothing.
+
+    With `--out`, a run that was killed goes on with the trainings that are left when the same command is given again.
     """
     parts = _shares(shares)
     for folder, option in ((real, "--real"), (synthetic, "--synthetic")):
@@ -56,12 +65,24 @@ def augment(
         raise InputError(f"{there[0]}: exists; use --overwrite")
     if ratio is not None and not ratio > 0:
         raise InputError(f"--ratio {ratio:g}: expected above 0")
-    with Progress("trainings") as bar:
+    if out is None and resume != "if-possible":
+        raise InputError(f"--resume {resume}: goes with --out, beside which an unfinished run is kept")
+    with Progress("trainings") as bar, ExitStack() as stack:
         bar.noted("reading the sets")
-        results = _run(real, synthetic, classes, parts, ratio, controls, seeds, steps, bar)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        _write(out, results)
+
+        def keep(identity: Mapping[str, Any]) -> "Kept":
+            """Of a run with an output: at its end, `_write` has written it."""
+            from gen.io.kept import Kept
+            from gen.io.unfinished import unfinished
+
+            if out is None:
+                return Kept()
+            return Kept(stack.enter_context(unfinished(out, identity, publish=lambda folder: None, resume=resume)))
+
+        results = _run(real, synthetic, classes, parts, ratio, controls, seeds, steps, bar, keep)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            _write(out, results)
     if json:
         typer.echo(json_library.dumps(results.as_dict()))
         return
@@ -93,7 +114,9 @@ def _run(
     seeds: int,
     steps: int | None,
     bar: Progress,
+    keep: "Callable[[Mapping[str, Any]], Kept]",
 ) -> "Results":
+    from gen import __version__
     from gen.datasets.indexed import dataset
     from gen.evaluations import data_at
     from gen.leads import LEADS_8
@@ -114,6 +137,13 @@ def _run(
     times = min(1.0, len(added) / most) if ratio is None else ratio
     ways = standard_settings(shares=shares, ratios=(times,), controls=CONTROLS if controls else ())  # type: ignore[arg-type]
     ways = tuple(way for way in ways if way.name != "TRTS")
+    config = FitConfig() if steps is None else FitConfig(steps=steps)
+    identity = {
+        "command": "augment",
+        "software": __version__,
+        "sets": {part: _digest(each) for part, each in loaded.items()},
+        "settings": {"classes": names, "ways": [asdict(way) for way in ways], "seeds": seeds, **asdict(config)},
+    }
     bar.update(0, total=len(ways) * seeds)
     done = iter(range(1, len(ways) * seeds + 1))
     results = utility(
@@ -124,8 +154,9 @@ def _run(
         classes=names,
         settings=ways,
         seeds=range(seeds),
-        config=FitConfig() if steps is None else FitConfig(steps=steps),
+        config=config,
         progress=lambda line: bar.update(next(done), line.partition(" (")[0]),
+        kept=keep(identity),
     )
     shown = {_said(name): row for name, row in table(results).items()}
     shown_at = [str(folder) if not folder.is_absolute() else folder.name for folder in (real, synthetic)]
@@ -191,6 +222,15 @@ def _labelled(data: "EcgDataset", bar: Progress) -> "LabelledSet":
         out[start : start + len(items)] = [item["signal"] for item in items]
         bar.update(0, f"reading, {start + len(items)} of {len(data)} records")
     return LabelledSet(out, data.fs_hz, data.labels.astype(bool), data.table["patient_id"].to_numpy())
+
+
+def _digest(each: "LabelledSet") -> str:
+    """SHA-256 of signals, labels and patients, as the network takes them."""
+    digest = hashlib.sha256()
+    for array in vars(each.prepared).values():
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def _said(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gen.commands.there import check_sets
 from gen.progress import Progress
 from gen.records import InputError
 
@@ -54,15 +55,7 @@ def benchmark(
         raise InputError(f"{', '.join(missing)} missing; accepted: --real DIR --generated DIR --out DIR, or --compare")
     if seconds is not None and not 1 <= seconds < float("inf"):
         raise InputError(f"--seconds {seconds:g}: accepted: 1 or more")
-    for place in (real, generated, train):
-        # FOLDER or FOLDER:SPLIT; a device's folder may have a colon in its name.
-        if place is not None and not any(
-            Path(part).exists() for part in (str(place), str(place).rpartition(":")[0] or place)
-        ):
-            raise InputError(
-                f"{place}: no such folder; accepted: a record set, a PTB-XL or MIMIC-IV-ECG tree, a prepared cache or "
-                "a folder of ECG files, each with :SPLIT"
-            )
+    check_sets(real, generated, train)
     from gen.leads import parse_leads
     from metrics.suite import benchmark as run
 

@@ -7,6 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from gen.commands.reading import Resume
+from gen.commands.there import check_sets, check_there
+from gen.progress import Progress
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -26,15 +30,20 @@ def make(
         Path | None, typer.Option(help="File of the truth; by default beside the folder, KIT.key.json.")
     ] = None,
     cine: Annotated[bool, typer.Option("--cine", help="The sets are folders of cine loops (NPZ, NIfTI).")] = False,
+    resume: Resume = "if-possible",
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Write a kit of pictures with an answer sheet, and its key beside it.
 
     Example: physiogen study make --real .data/ptb-xl:test --generated GEN -n 40 --out KIT
     """
+    check_sets(real, generated)
     from metrics.reader_study.kit import key_of, make_kit
 
-    cases = make_kit(real, generated, count=number, seed=seed, out=out, key=key, cine=cine)
+    with Progress("pictures", number) as bar:
+        cases = make_kit(
+            real, generated, count=number, seed=seed, out=out, key=key, cine=cine, resume=resume, progress=bar.update
+        )
     place = key or key_of(out)
     if json:
         typer.echo(json_library.dumps({"out": str(out), "pictures": len(cases), "key": str(place)}))
@@ -55,6 +64,7 @@ def score(
 
     Example: physiogen study score KIT answers-1.csv answers-2.csv --out FIGURES.json
     """
+    check_there(answers, key=key)
     from gen.files import write_json
     from metrics.reader_study.answers import read_answers, read_key
     from metrics.reader_study.answers import score as scored

@@ -7,14 +7,16 @@ both reports by the same reader), metadata and names of the files, and their ord
 
 import csv
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gen.files import replace_folder, write_json
+from gen import __version__
+from gen.files import commit_folder, write_json
+from gen.io.unfinished import Resume, unfinished
 from gen.leads import LeadError
 from gen.records import EcgRecord, InputError, Patient
 from metrics.suite.sets import EcgSet, open_set
@@ -69,8 +71,10 @@ def make_kit(
     out: str | Path,
     key: str | Path | None = None,
     cine: bool = False,
+    resume: Resume = "if-possible",
+    progress: Callable[[int], None] = lambda done: None,
 ) -> list[Case]:
-    """Write a kit of ``count`` pictures, half of each group, and its key.
+    """Write a kit of ``count`` pictures, half of each group, and its key; a run that was killed is gone on with.
 
     Args:
         real, generated: record sets as for ``physiogen benchmark``; with ``cine``, folders of loops (NPZ, NIfTI).
@@ -79,6 +83,8 @@ def make_kit(
         out: folder for the readers, a new one.
         key: file of the truth; beside the folder by default.
         cine: loops instead of ECGs, as GIF.
+        resume: see `gen.io.unfinished.unfinished`.
+        progress: told how many pictures are drawn.
 
     Returns:
         The cases in the readers' order.
@@ -103,15 +109,34 @@ def make_kit(
     # Names of two kits differ, so that answers to one cannot be scored with the key of the other.
     code = hashlib.sha256(repr([(pool[k][0], pool[k][1].record_id) for k in order]).encode()).hexdigest()[:4]
     cases = [Case(f"{code}-{place:03d}", pool[k][0], pool[k][1].record_id) for place, k in enumerate(order, 1)]
-    with replace_folder(folder) as temporary:
-        for case, k in zip(cases, order, strict=True):
-            (_draw_loop if cine else _draw_page)(pool[k][1], case.name, temporary)
-        _write_sheet(temporary / SHEET, cases)
-        (temporary / GUIDE).write_text(_WORDS.format(count=count), encoding="utf-8")
-        facts = {"real": str(real), "generated": str(generated), "seed": seed, "kind": "cine" if cine else "ecg"}
+    facts = {"real": str(real), "generated": str(generated), "seed": seed, "kind": "cine" if cine else "ecg"}
+    truth = facts | {"cases": {c.name: {"truth": c.truth, "record": c.record} for c in cases}}
+
+    def publish(finished: Path) -> None:
+        # First the key: pictures without one are of no use.
         key.parent.mkdir(parents=True, exist_ok=True)
-        write_json(key, facts | {"cases": {c.name: {"truth": c.truth, "record": c.record} for c in cases}})
+        write_json(key, truth)
+        commit_folder(finished, folder, overwrite=False, mark=SHEET)
+
+    identity = {"command": "study make", "software": __version__, **truth, "signals": _digest(pool)}
+    with unfinished(folder, identity, publish=publish, resume=resume) as work:
+        done = len(work.notes)
+        for number, (case, k) in enumerate(zip(cases, order, strict=True), 1):
+            if number > done:
+                (_draw_loop if cine else _draw_page)(pool[k][1], case.name, work.folder)
+                work.note({"picture": case.name})
+            progress(number)
+        _write_sheet(work.folder / SHEET, cases)
+        (work.folder / GUIDE).write_text(_WORDS.format(count=count), encoding="utf-8")
     return cases
+
+
+def _digest(pool: Sequence[tuple[str, Any]]) -> str:
+    """SHA-256 of the signals that are drawn."""
+    digest = hashlib.sha256()
+    for _, record in pool:
+        digest.update(np.ascontiguousarray(getattr(record, "signal_mv", getattr(record, "frames", None))).tobytes())
+    return digest.hexdigest()
 
 
 def _check(folder: Path, key: Path, count: int, seed: int) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from gen.io.kept import Kept
 from gen.records import InputError
 from metrics.judges.classifier.scores import (
     Scores,
@@ -130,6 +131,7 @@ def utility(
     config: FitConfig | None = None,
     replicates: int = 1000,
     progress: Callable[[str], None] = lambda line: None,
+    kept: Kept | None = None,
 ) -> dict[str, Result]:
     """Run all settings.
 
@@ -142,6 +144,7 @@ def utility(
         config: of the small classifier.
         replicates: bootstrap draws.
         progress: called with a line after every training.
+        kept: what a run before this one has trained already.
 
     Returns:
         Name of the setting -> result.
@@ -158,10 +161,18 @@ def utility(
         tested = test if setting.test == "real" else synthetic
         runs, cuts, sizes, began = [], [], (0, 0), time.perf_counter()
         for number, seed in enumerate(seeds):
-            model, used = _train(setting, train.prepared, synthetic.prepared, config, seed)
-            sizes = sizes if number else used
-            cuts.append(choose_thresholds(predict(model, validation.prepared), validation.labels))
-            runs.append(predict(model, tested.prepared))
+
+            def trained(
+                setting: Setting = setting, tested: LabelledSet = tested, seed: int = seed
+            ) -> Mapping[str, Any]:
+                model, used = _train(setting, train.prepared, synthetic.prepared, config, seed)
+                cut = choose_thresholds(predict(model, validation.prepared), validation.labels)
+                return {"run": predict(model, tested.prepared), "cut": cut, "used": np.array(used)}
+
+            found = (kept or Kept()).arrays(f"{setting.name}, seed {seed}", trained)
+            sizes = sizes if number else (int(found["used"][0]), int(found["used"][1]))
+            cuts.append(found["cut"])
+            runs.append(found["run"])
             progress(
                 f"{setting.name}: seed {seed} ({len(results) * len(seeds) + number + 1}/{len(chosen) * len(seeds)})"
             )

@@ -80,7 +80,7 @@ def test_other_settings_start_anew_and_say_so(tmp_path, capsys):
         (OSError(28, "full"), True, ("disk full; what is finished is kept", "disk full; nothing was finished yet")),
         (OSError(5, "input/output error"), True, ("output error", "output error")),
         (RuntimeError("ours"), True, ("ours", "ours")),
-        (KeyboardInterrupt(), True, ("", "")),
+        (KeyboardInterrupt(), True, (None, None)),
     ],
 )
 def test_bad_input_leaves_nothing(tmp_path, fault, kept, words):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from stopping import contents, goes_on
 
 from gen import cli
 from gen.io import write
@@ -111,3 +112,11 @@ def test_what_is_refused(sets, tmp_path, capsys):
         status, out, err = run(capsys, *arguments)
         assert (status, out) == (2, ""), arguments
         assert words in err[-1], err
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_bytes(sets, tmp_path, monkeypatch, capsys):
+    sides = ["--real", str(sets / "real"), "--synthetic", str(sets / "aug")]
+    words = ["augment", *sides, "--seeds", "1", "--steps", "1", "--no-controls", "--json"]
+    whole, out = goes_on(monkeypatch, capsys, lambda place: [*words, "--out", str(place)], tmp_path, after=2)
+    assert contents(out) == contents(whole)
+    assert {path.name for path in contents(out)} == {"gain.csv", "gain.json", "gain.md"}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.stats import binomtest, norm
+from stopping import contents, goes_on
 
 from gen.cine import CineRecord
 from gen.cli import run
@@ -151,6 +152,13 @@ def test_the_same_seed_makes_the_same_kit(sets, kit, tmp_path):
     assert key_of(tmp_path / "again").read_bytes() == key_of(kit).read_bytes()
     other = make_kit(sets / "real", sets / "made", count=2, seed=1, out=tmp_path / "other")
     assert not {case.name for case in other} & set(read_key(kit))
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_bytes(sets, tmp_path, monkeypatch, capsys):
+    words = ["study", "make", "--real", str(sets / "real"), "--generated", str(sets / "made"), "-n", "4"]
+    whole, out = goes_on(monkeypatch, capsys, lambda place: [*words, "--out", str(place)], tmp_path)
+    assert contents(out.parent) == contents(whole.parent), "the kit, and the key beside it"
+    assert sorted(path.name for path in out.parent.iterdir()) == ["OUT", "OUT.key.json"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gen.commands.reading import Resume
 from gen.commands.there import check_sets
 from gen.progress import Progress
 from gen.records import InputError
@@ -36,12 +37,15 @@ def benchmark(
     compare: Annotated[
         tuple[Path, Path] | None, typer.Option(help="Compare two report.json (or their folders) instead.")
     ] = None,
+    resume: Resume = "if-possible",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Score generated records against real ones: fidelity, diversity, physics, conditioning, privacy.
 
     Example: physiogen benchmark --real .data/ptb-xl:test --generated GEN --train .data/ptb-xl:train --out R
+
+    A run that was killed goes on with the sections that are left when the same command is given again.
 
     Two reports of the same real set are compared with: physiogen benchmark --compare A/report.json B/report.json
     """
@@ -72,6 +76,7 @@ def benchmark(
             seed=seed,
             overwrite=overwrite,
             progress=bar.callback(),
+            resume=resume,
         )
     for warning in report.warnings:
         print(f"warning: {warning}", file=sys.stderr)

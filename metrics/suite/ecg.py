@@ -3,7 +3,7 @@
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,17 @@ import numpy as np
 
 import metrics.distribution.ecg_parameters
 import metrics.judges.classifier  # noqa: F401  (both register the extractors that they have)
+from gen import __version__
 from gen.datasets.scp import SUPERCLASSES
+from gen.io.kept import Kept
 from gen.leads import LEADS_8
 from gen.records import InputError
 from metrics.definitions import VERSION
 from metrics.distribution.extractors import Extractor, extractor, extractor_names
 from metrics.report.entries import CONTRACT, BenchmarkReport, Entry, Picture, skip
 from metrics.suite.aligned import AlignedSet, align_set, choose_target
-from metrics.suite.job import Job, draw
+from metrics.suite.job import Job, Section, draw
+from metrics.suite.kept import digest_of_set, kept_section
 from metrics.suite.pairing import find_pairs, with_patients_of
 from metrics.suite.presets import Preset
 from metrics.suite.progress import Progress, Report
@@ -73,6 +76,7 @@ def ecg_benchmark(
     seed: int,
     draw_pictures: bool,
     report: Report | None,
+    keep: Callable[[Mapping[str, Any]], Kept] = lambda identity: Kept(),
 ) -> BenchmarkReport:
     """Score generated ECGs; see `metrics.suite.benchmark` for the arguments.
 
@@ -82,6 +86,7 @@ def ecg_benchmark(
         extractors, leads, seconds, seed: as asked for.
         draw_pictures: for the page.
         report: told of the progress.
+        keep: given what decides the figures, what a run before this one has worked out.
 
     Raises:
         InputError: the sets cannot be compared.
@@ -124,6 +129,16 @@ def ecg_benchmark(
         seed=seed,
         progress=progress,
         warnings=warnings,
+        kept=keep(
+            {
+                "command": "benchmark",
+                "software": f"{__version__} {VERSION}",
+                "sets": {key: digest_of_set(each) for key, each in aligned.items()},
+                "extractors": {each.name: each.digest for each in made},
+                "preset": asdict(chosen),
+                "seed": seed,
+            }
+        ),
     )
     _warn_of_dimension(job)
     _warn_of_class_mix(job)
@@ -161,8 +176,8 @@ def _run_sections(job: Job, chosen: Preset) -> list[Entry]:
     for name in chosen.sections:
         module, function = SECTIONS[name]
         with job.progress.step(name):
-            run: Callable[[Job], list[Entry]] = getattr(import_module(f"metrics.suite.sections.{module}"), function)
-            entries += run(job)
+            run: Section = getattr(import_module(f"metrics.suite.sections.{module}"), function)
+            entries += kept_section(job, name, run)
     return entries
 
 
@@ -303,7 +318,6 @@ def _settings(
     skipped: Mapping[str, str],
     wall_s: float,
 ) -> dict[str, Any]:
-    from gen import __version__
     from metrics.distribution.extractors import digest_of_data
 
     def about(key: str, each: AlignedSet) -> dict[str, Any]:

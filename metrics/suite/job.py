@@ -8,10 +8,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from gen.io.kept import Kept
 from gen.leads import LEADS_8
 from gen.records import InputError
 from gen.signals import resample
 from metrics.distribution.extractors import Extractor
+from metrics.report.entries import Entry
 from metrics.statistics.arrays import Array
 from metrics.suite.aligned import AlignedSet, blocks
 from metrics.suite.halves import Halving, halvings
@@ -55,6 +57,7 @@ class Job:
         progress: steps and wall times.
         warnings: what the report must say; sections append.
         drawn: what pictures are drawn from; sections fill it.
+        kept: what a run before this one has worked out.
     """
 
     real: AlignedSet
@@ -68,6 +71,7 @@ class Job:
     progress: Progress
     warnings: list[str] = field(default_factory=list)
     drawn: Drawn = field(default_factory=Drawn)
+    kept: Kept = field(default_factory=Kept)
     _parameters: dict[str, Measured | str] = field(default_factory=dict)
     _features: dict[tuple[str, str], Array] = field(default_factory=dict)
 
@@ -79,7 +83,10 @@ class Job:
         """
         key = (extractor.name, which)
         if key not in self._features:
-            self._features[key] = np.concatenate([extractor(x, self.real.fs_hz) for x in self._blocks(which)])
+            self._features[key] = self.kept.arrays(
+                f"features of {which} by {extractor.name}",
+                lambda: {"x": np.concatenate([extractor(x, self.real.fs_hz) for x in self._blocks(which)])},
+            )["x"]
         return self._features[key]
 
     def parameters(self, which: Literal["real", "generated"]) -> Measured | str:
@@ -87,7 +94,7 @@ class Job:
         if which not in self._parameters:
             each = {"real": self.real, "generated": self.generated}[which]
             try:
-                self._parameters[which] = measure_set(each)
+                self._parameters[which] = measure_set(each, which, self.kept)
             except (InputError, ImportError) as error:
                 self._parameters[which] = f"no delineation: {' '.join(str(error).split())}"
         return self._parameters[which]
@@ -181,4 +188,4 @@ def draw(count: int, size: int, seed: tuple[int, ...]) -> npt.NDArray[np.int64]:
     return np.sort(np.random.default_rng(np.random.SeedSequence(seed)).choice(count, size, replace=False))
 
 
-Section = Callable[[Job], list]
+Section = Callable[[Job], list[Entry]]

@@ -1,8 +1,12 @@
 """The door of the benchmark: two sets in, one report out, of ECGs or of cines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+from gen.io.kept import Kept
+from gen.io.unfinished import Resume, unfinished
 from metrics.report.entries import BenchmarkReport
 from metrics.suite.presets import Preset
 from metrics.suite.presets import preset as preset_of
@@ -23,6 +27,7 @@ def benchmark(
     seed: int = 0,
     overwrite: bool = False,
     progress: Report | None = None,
+    resume: Resume = "if-possible",
 ) -> BenchmarkReport:
     """Score generated ECGs against real ones.
 
@@ -42,6 +47,7 @@ def benchmark(
         seed: of everything drawn at random.
         overwrite: replace a report in ``out``.
         progress: called with (done, total, step).
+        resume: see `gen.io.unfinished.unfinished`; with ``out``, a run that was killed goes on with the same figures.
 
     Raises:
         InputError: the sets cannot be compared; the message says why, and what is accepted.
@@ -58,13 +64,24 @@ def benchmark(
     else:
         from metrics.suite.ecg import ecg_benchmark
 
+        def keep(identity: Mapping[str, Any]) -> Kept:
+            """Until the report is written."""
+            if out is None:
+                return Kept()
+            nothing = unfinished(Path(out), identity, publish=lambda folder: None, resume=resume)
+            return Kept(stack.enter_context(nothing))
+
         neural = bool(NEURAL & set(chosen.sections)) or extractors is None or set(extractors) != {"random-conv"}
-        with one_thread(neural=neural):
-            report = ecg_benchmark(
-                real, generated, train, chosen, extractors, leads, seconds, seed, out is not None, progress
-            )
-    if out is None:
-        return report
+        with ExitStack() as stack:
+            with one_thread(neural=neural):
+                report = ecg_benchmark(
+                    real, generated, train, chosen, extractors, leads, seconds, seed, out is not None, progress, keep
+                )
+            return report if out is None else _written(report, Path(out), overwrite=overwrite)
+    return report if out is None else _written(report, Path(out), overwrite=overwrite)
+
+
+def _written(report: BenchmarkReport, out: Path, *, overwrite: bool) -> BenchmarkReport:
     from metrics.report.write import write_report
 
-    return write_report(report, Path(out), overwrite=overwrite)
+    return write_report(report, out, overwrite=overwrite)

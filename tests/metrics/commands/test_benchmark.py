@@ -1,9 +1,12 @@
 """`physiogen benchmark`."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import typer
+from stopping import contents, goes_on
 from typer.testing import CliRunner
 
 from gen.io import write
@@ -23,7 +26,7 @@ def _run(*arguments):
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory):
     root = tmp_path_factory.mktemp("command")
-    for name, seed in (("real", 0), ("fake", 1)):
+    for name, seed in (("real", 0), ("fake", 1), ("train", 2)):
         write(iter_cohort(16, seed, 1, fs_hz=100, duration_s=5), root / name, format="wfdb")
     return root
 
@@ -87,3 +90,24 @@ def test_the_python_door_takes_the_same_words(sets):
     assert report.settings["leads"] == ["II", "V1"]
     assert report.settings["seconds"] == 4
     assert "8 independent" in report["kid"].skipped
+
+
+def _dateless(folder):
+    """Every file; of the report all but when it was made and how long it took."""
+    found = contents(folder)
+    report = json.loads(found.pop(Path("report.json")))
+    created = report["settings"].pop("created")
+    report["settings"].pop("wall_s")
+    texts = {path: found[path].decode().replace(created, "") for path in list(found) if path.suffix in (".md", ".html")}
+    texts = {path: re.sub(r'"wall_s".*?\}', "", text, flags=re.DOTALL) for path, text in texts.items()}
+    return report, {**found, **texts}
+
+
+@pytest.mark.parametrize("after", [1, 5])
+def test_a_run_that_was_stopped_gives_the_same_report(sets, tmp_path, monkeypatch, capsys, after):
+    given = ["--real", str(sets / "real"), "--generated", str(sets / "fake"), "--train", str(sets / "train")]
+    words = ["benchmark", *given, "--extractor", "random-conv"]
+    whole, out = goes_on(monkeypatch, capsys, lambda place: [*words, "--out", str(place)], tmp_path, after=after)
+    assert _dateless(out)[0] == _dateless(whole)[0]
+    assert _dateless(out)[1] == _dateless(whole)[1]
+    assert [path.name for path in out.parent.iterdir()] == ["OUT"]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from gen.card import trained_on
 from gen.commands.device import moved
-from gen.records import EcgRecord
 
 if TYPE_CHECKING:
     from diffusion.pipeline import ECGPipeline
     from diffusion.process.settings import Sampling
     from gen.engines import Task
+    from gen.records import EcgRecord
     from gen.synthesis import DataSet, Refusal, Request, Requests
     from gen.synthesis.shards import Generate, Shards
     from gen.synthesis.wanted import Wanted
@@ -144,6 +144,7 @@ def _generator(pipeline: "ECGPipeline", settings: "Sampling", seed: int) -> "Gen
 
 def _noted(made: "EcgRecord | Refusal", values: Mapping[str, Any]) -> "EcgRecord | Refusal":
     """The record with what contradicts itself in its request."""
+    from gen.records import EcgRecord
     from gen.synthesis.contradictory import lines
 
     found = lines(values) if isinstance(made, EcgRecord) else []

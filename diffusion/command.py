@@ -15,8 +15,9 @@ from gen.commands.engine import Address, BlockLimit, Engine, Slurm, Workers, eng
 from gen.commands.output import counted, finish, say
 from gen.commands.reading import Resume
 from gen.commands.there import check_there
+from gen.errors import InputError
 from gen.progress import Progress
-from gen.records import InputError
+from gen.quantities import NOTHING_ASKED
 
 if TYPE_CHECKING:
     from gen.synthesis import DataSet, Outcome, Requests
@@ -131,7 +132,8 @@ def synthesize(
     values |= {"pr_ms": pr, "qrs_ms": qrs, "qt_ms": qt, "axis_deg": axis}
     asked = {name: value for name, value in values.items() if value is not None}
     check_asked(asked)
-    from diffusion.process.settings import LONGEST_S, requested_sampling
+    if not (asked or unconditional or conditions or like or labels or goes_on):
+        raise InputError(NOTHING_ASKED)
     from gen.synthesis import share_of
     from gen.synthesis import synthesize as make
     from gen.synthesis.wanted import Wanted
@@ -143,6 +145,13 @@ def synthesize(
         raise InputError(f"{option} with several processes would remove what the others wrote; remove --out first")
     if shard is not None and engine != "local":
         raise InputError(f"--shard {shard}: --engine {engine} hands out all parts by itself; give one of the two")
+    wanted = Wanted(
+        asked, number, seed, conditions, like, labels, _names(only), per_class, balance, split, measured,
+        reports_as_recorded,
+    )  # fmt: skip
+    # Heavy: after everything that can be asked for in vain.
+    from diffusion.process.settings import LONGEST_S, requested_sampling
+
     chosen = requested_sampling(
         steps=steps,
         sampler=sampler,
@@ -161,10 +170,6 @@ def synthesize(
             )
         _continue(checkpoint, device, chosen, goes_on, seconds, out, seed, overwrite=overwrite)
         return
-    wanted = Wanted(
-        asked, number, seed, conditions, like, labels, _names(only), per_class, balance, split, measured,
-        reports_as_recorded,
-    )  # fmt: skip
     bulk = Bulk(
         wanted, chosen, format, per_shard, batch, checkpoint, device, unconditional, allow_unknown,
         allow_contradictions,

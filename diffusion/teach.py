@@ -8,8 +8,8 @@ import typer
 
 from gen.commands.reading import Resume
 from gen.commands.there import check_there
+from gen.errors import InputError
 from gen.progress import Progress
-from gen.records import InputError
 
 
 def teach(

@@ -14,13 +14,13 @@ from gen.commands.engine import Workers
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
 from gen.commands.there import check_there
-from gen.io.unfinished import Resume as UnfinishedResume
-from gen.leads import LeadError, parse_leads
+from gen.errors import InputError, LeadError
 from gen.progress import Progress
-from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
     from flow.pipeline import ECGToCMRPipeline, HeartResult
+    from gen.io.unfinished import Resume as UnfinishedResume
+    from gen.records import EcgRecord
 
 _SHOWN = {
     "edv_ml": ("EDV", "ml"),
@@ -71,28 +71,31 @@ def cmr(
 
     Example: physiogen cmr ecg.hea --age 63 --sex M --samples 8 --format nifti,gif --out HEART
     """
-    formats = _formats(format)
+    check_there(inputs)
     sex = _sex(sex)
     _check_range("--age", age, 0, 120, "years")
     _check_range("--height", height, 40, 250, "cm")
     _check_range("--weight", weight, 2, 400, "kg")
-    check_there(inputs)
+    formats = _formats(format)
     from flow.weights import pipeline_folder
-
-    checkpoint = pipeline_folder(checkpoint)  # says so at once where there are none
-    from flow.pipeline import load
     from gen.files import check_output
     from gen.io import expand_inputs
+    from gen.leads import parse_leads
 
     check_output(out, overwrite=overwrite)
+    wanted = None if leads is None else parse_leads(leads)
+    files = expand_inputs(inputs)
+    checkpoint = pipeline_folder(checkpoint)  # says so at once where there are none
+    # Heavy: after everything that can be asked for in vain.
+    from flow.pipeline import load
+
     pipeline = moved(load(checkpoint), device)
     pipeline.slice_levels(levels)
     drawing = {"num_samples": samples, "seed": seed, "levels": levels, "steps": steps, "solver": solver}
     drawing |= {"guidance": guidance, "allow_bad_leads": allow_bad_leads}
     patient = {"age": age, "sex": sex, "height_cm": height, "weight_kg": weight}
-    wanted = None if leads is None else parse_leads(leads)
     reading = {"fs_hz": fs, "unit": unit, "leads": wanted, "columns": columns}
-    job = _Job(pipeline, expand_inputs(inputs), reading, patient, drawing, formats, workers if device == "cpu" else 1)
+    job = _Job(pipeline, files, reading, patient, drawing, formats, workers if device == "cpu" else 1)
     bad: list[str] = []
     rows = _hearts(job, out, bad, overwrite=overwrite, resume=resume)
     finish(_lines(out, rows), {"out": str(out), "hearts": rows}, bad, json=json)
@@ -120,7 +123,9 @@ class _Job:
         return {**facts, "weights": self.pipeline.digest, "settings": settings, "formats": self.formats}
 
 
-def _hearts(job: _Job, out: Path, bad: list[str], *, overwrite: bool, resume: UnfinishedResume) -> list[dict[str, Any]]:
+def _hearts(
+    job: _Job, out: Path, bad: list[str], *, overwrite: bool, resume: "UnfinishedResume"
+) -> list[dict[str, Any]]:
     """Write hearts, tables and the page; a run that was killed goes on behind the last heart that was finished."""
     from flow.page import MOST_HEARTS, heart_section
     from flow.pipeline import with_patient
@@ -140,11 +145,11 @@ def _hearts(job: _Job, out: Path, bad: list[str], *, overwrite: bool, resume: Un
         sections = work.folder / _SECTIONS  # of the page; memory must not grow with the hearts
         sections.mkdir(exist_ok=True)
 
-        def asked() -> Iterator[tuple[EcgRecord, bool]]:
+        def asked() -> "Iterator[tuple[EcgRecord, bool]]":
             for record in inputs:
                 yield with_patient(record, **job.patient), len(rows) < MOST_HEARTS
 
-        def heart(item: tuple[EcgRecord, bool]) -> _Made:
+        def heart(item: "tuple[EcgRecord, bool]") -> _Made:
             """By a worker, which writes the cines itself; a run that is gone on with writes them again."""
             record, shown = item
             failed: list[str] = []
@@ -200,7 +205,7 @@ def _check_range(option: str, value: float | None, low: float, high: float, unit
 
 def _generate(
     pipeline: "ECGToCMRPipeline",
-    record: EcgRecord,
+    record: "EcgRecord",
     bad: list[str],
     drawing: dict[str, Any],
 ) -> "HeartResult | None":

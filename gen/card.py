@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gen.records import InputError
+from gen.errors import InputError
 
 SCHEMA = 1
 _LINE = re.compile(r"[^\n]*\S[^\n]*")

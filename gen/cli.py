@@ -199,8 +199,7 @@ def explain(error: Exception) -> str | None:
 
     Empty where everything has been said (a group called without a sub-command prints its help).
     """
-    from gen.leads import LeadError
-    from gen.records import InputError
+    from gen.errors import InputError, LeadError
 
     if isinstance(error, InputError | LeadError | registry.RegistryError):
         return " ".join(str(error).split())

@@ -24,7 +24,7 @@ from types import UnionType
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from gen import registry
-from gen.records import InputError
+from gen.errors import InputError
 from gen.results import Data, Group, Results
 
 GROUP = "gen.evaluations"

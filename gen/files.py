@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gen.records import InputError
+from gen.errors import InputError
 
 #: What marks the name of anything unfinished; the process and the target's own name (with its suffix) follow.
 PARTIAL = ".partial-"

@@ -10,6 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from gen.errors import LeadError as LeadError
+
 LEADS_12 = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 LEADS_8 = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 LIMB_LEADS = LEADS_12[:6]
@@ -73,10 +75,6 @@ _LIMB = np.array([[1, 0], [0, 1], [-1, 1], [-0.5, -0.5], [1, -0.5], [-0.5, 1]], 
 LEADS_8_TO_12 = np.zeros((12, 8))
 LEADS_8_TO_12[:6, :2] = _LIMB
 LEADS_8_TO_12[6:, 2:] = np.eye(6)
-
-
-class LeadError(ValueError):
-    """A lead name that is unknown, given twice, or not to be had from the leads there are."""
 
 
 @lru_cache(maxsize=1024)

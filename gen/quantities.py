@@ -38,3 +38,9 @@ QUANTITIES: Mapping[str, Quantity] = {
 }
 #: Quantity -> its name among the measured parameters of an ECG.
 MEASURED: Mapping[str, str] = {name: q.measured for name, q in QUANTITIES.items() if q.measured is not None}
+
+#: What is answered where a generator is asked for nothing.
+NOTHING_ASKED = (
+    "nothing was asked for: give a text, age, sex or heart rate; "
+    "to generate without any condition, say so (--unconditional, in Python unconditional=True)"
+)

@@ -6,12 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from gen.errors import InputError as InputError
 from gen.leads import LEADS_8, LEADS_12, canonical_leads, to_leads
 from gen.signals import resample
-
-
-class InputError(ValueError):
-    """Bad input from a user: the message is one line that names the file, what is wrong and what is accepted."""
 
 
 @dataclass(frozen=True)

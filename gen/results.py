@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import gen
+from gen.errors import InputError
 from gen.files import read_json, write_json
 from gen.markdown import render_group
-from gen.records import InputError
 from gen.values import Better, Group, Node, Value, check_group, flat, group_as_dict, group_from_dict, whole
 
 __all__ = ["SCHEMA", "Better", "Data", "Group", "Node", "Results", "Value", "code_revision"]

@@ -2,7 +2,7 @@
 
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,9 +11,11 @@ from gen.commands.engine import Workers
 from gen.commands.output import counted, finish, say
 from gen.commands.reading import Columns, Rate, Resume, Unit
 from gen.commands.there import check_there
-from gen.leads import parse_leads
+from gen.errors import InputError
 from gen.progress import Progress
-from gen.records import EcgRecord, InputError
+
+if TYPE_CHECKING:
+    from gen.records import EcgRecord
 
 
 def reconstruct(
@@ -55,30 +57,32 @@ def reconstruct(
     Example: physiogen reconstruct strip.hea --leads II,V1,V5 --reference clinic.hea --out OUT --plot --samples 20
     """
     check_there([*inputs, *(reference or [])], checkpoint=checkpoint)
+    if trust_reference and not reference:
+        raise InputError("--trust-reference: no reference given; accepted: together with --reference FILE")
     from gen import __version__
     from gen.files import check_output
     from gen.io import expand_inputs
     from gen.io.formats import writable
     from gen.io.unfinished import digest_of
+    from gen.leads import parse_leads
     from gen.plot import LAYOUTS
-
-    wanted = None if leads is None else parse_leads(leads)
-    writable(format)
-    files = expand_inputs(inputs)
-    if len(files) == 1:
-        _check_readable(files[0], fs_hz=fs, unit=unit, leads=wanted, columns=columns)
-    # Heavy: after everything that a file can lack.
-    from vae.deploy.bulk import Job, rebuild_files
-    from vae.pipeline import METHODS, load
+    from vae.methods import METHODS
 
     if method not in METHODS:
         raise InputError(f"--method {method}: unknown method {method!r}; known: {', '.join(METHODS)}")
     if layout not in LAYOUTS:
         raise InputError(f"--layout {layout}: unknown layout; accepted: {', '.join(LAYOUTS)}")
-    references = _references(reference or [], fs, unit, trust=trust_reference)
-    if trust_reference and not references:
-        raise InputError("--trust-reference: no reference given; accepted: together with --reference FILE")
+    wanted = None if leads is None else parse_leads(leads)
+    writable(format)
     check_output(out, overwrite=overwrite)
+    files = expand_inputs(inputs)
+    if len(files) == 1:
+        _check_readable(files[0], fs_hz=fs, unit=unit, leads=wanted, columns=columns)
+    # Heavy: after everything that a file can lack.
+    from vae.deploy.bulk import Job, rebuild_files
+    from vae.pipeline import load
+
+    references = _references(reference or [], fs, unit, trust=trust_reference)
     pipeline = moved(load(checkpoint, method=method), device)
     pipeline.check_draws(samples)
     asked: dict[str, Any] = {"leads": wanted, "num_samples": samples, "seed": seed}
@@ -180,6 +184,8 @@ def export(
 
     Example: physiogen export --format onnx --leads II,V1,V5 --out wearable.onnx
     """
+    from gen.leads import parse_leads
+
     wanted = None if leads is None else parse_leads(leads)
     from vae.deploy.export import export as write
     from vae.predictors import WEIGHTS
@@ -204,7 +210,7 @@ def export(
         typer.echo(f"{out}: {size / 1e6:.1f} MB, from the network {difference}")
 
 
-def _references(paths: list[Path], fs: float | None, unit: str | None, *, trust: bool) -> list[EcgRecord]:
+def _references(paths: list[Path], fs: float | None, unit: str | None, *, trust: bool) -> "list[EcgRecord]":
     """Complete recordings of one person; a file that is none ends the command."""
     if not paths:
         return []

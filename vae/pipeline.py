@@ -12,6 +12,8 @@ from gen.leads import LEADS_8_TO_12, LEADS_12, canonical_leads, parse_leads
 from gen.records import EcgRecord, InputError, records_of
 from gen.signals import fill_gaps, resample
 from vae.expected import expected
+from vae.methods import BASELINES as BASELINES
+from vae.methods import METHODS as METHODS
 from vae.networks.baseline import LEVELS
 from vae.networks.lead_vae import LeadVAE
 from vae.networks.wearecg import WearECG
@@ -20,9 +22,6 @@ from vae.predictors import WEIGHTS, LinearPredictor, NetworkPredictor, Predictio
 from vae.reference import Personal, check_references, check_same, deviations, learn
 from vae.windows import OVERLAP_S, Piece, blend, cut, equal_length, prepare, resampled
 
-METHODS = ("default", "wearecg", "least-squares", "fir", "nearest", "dower")
-#: Baselines of an evaluation that read the missing leads themselves: no way to rebuild what nobody recorded.
-BASELINES = ("per-patient",)
 #: Least share of a lead's samples that makes it one of those which the measured errors speak for.
 WHOLE = 0.95
 

@@ -9,7 +9,7 @@ import torch
 
 from diffusion.conditions.condition import Condition
 from diffusion.conditions.implied import completed
-from gen.quantities import QUANTITIES
+from gen.quantities import NOTHING_ASKED, QUANTITIES
 from gen.randomness import sample_seeds
 from gen.records import InputError
 
@@ -114,10 +114,7 @@ def check_request(conditions: Sequence[Condition], *, unconditional: bool = Fals
             if condition.text.empty and words:
                 raise InputError(f"text not understood at all: {words}; --allow-unknown goes on all the same")
         if not unconditional and _says_nothing(condition):
-            raise InputError(
-                "nothing was asked for: give a text, age, sex or heart rate; "
-                "to generate without any condition, say so (--unconditional, in Python unconditional=True)"
-            )
+            raise InputError(NOTHING_ASKED)
 
 
 def _says_nothing(condition: Condition) -> bool:

@@ -12,9 +12,8 @@ from gen.commands.engine import Workers
 from gen.commands.output import counted, finish, say
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
 from gen.commands.there import check_there
-from gen.leads import parse_leads
+from gen.errors import InputError
 from gen.progress import Progress
-from gen.records import EcgRecord, InputError
 
 if TYPE_CHECKING:
     from diffusion.twin.change import Change
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from diffusion.twin.pipeline import ECGTwinPipeline
     from diffusion.twin.reference import Reference
     from diffusion.twin.scores import TwinScores
+    from gen.records import EcgRecord
 
 
 def twin(
@@ -86,6 +86,7 @@ def twin(
     from gen.io import expand_inputs
     from gen.io.formats import writable
     from gen.io.unfinished import digest_of
+    from gen.leads import parse_leads
     from gen.synthesis.contradictory import refuse
 
     writable(format)
@@ -140,7 +141,7 @@ def _check(number: int, strength: float, sampler: str | None) -> None:
         raise InputError("--sampler: an edit (--strength below 1) has its own, deterministic one")
 
 
-def _read(files: Sequence[Path], reading: Mapping[str, Any]) -> list[EcgRecord]:
+def _read(files: Sequence[Path], reading: Mapping[str, Any]) -> "list[EcgRecord]":
     """Recordings of all files; every one has to be readable and of the same person."""
     from diffusion.twin.change import one_person
     from gen.io.blocks import Inputs

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gen.errors import InputError
 from gen.quantities import QUANTITIES
-from gen.records import InputError
 
 
 def check_asked(asked: Mapping[str, Any]) -> None:

@@ -12,11 +12,12 @@ from gen import registry
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
 from gen.commands.there import check_there
+from gen.errors import InputError
 from gen.progress import Progress
-from gen.records import EcgRecord, InputError, Patient
 
 if TYPE_CHECKING:
     from gen.io import RecordSetWriter
+    from gen.records import EcgRecord
 
 #: Entry points of what writes a record to be looked at, by its ending.
 SHEETS = "gen.sheets"
@@ -122,7 +123,7 @@ def _companions(format: str, attach: str | None) -> tuple[str, ...]:
     return names
 
 
-def _writers(companions: tuple[str, ...]) -> dict[str, Callable[[EcgRecord, Path], None]]:
+def _writers(companions: tuple[str, ...]) -> "dict[str, Callable[[EcgRecord, Path], None]]":
     """What writes each file that goes with a record, by its ending."""
     from gen.io.formats import FORMATS
 
@@ -135,7 +136,7 @@ def _writers(companions: tuple[str, ...]) -> dict[str, Callable[[EcgRecord, Path
 
 
 def _add(
-    writer: "RecordSetWriter", record: EcgRecord, companions: dict[str, Callable[[EcgRecord, Path], None]]
+    writer: "RecordSetWriter", record: "EcgRecord", companions: "dict[str, Callable[[EcgRecord, Path], None]]"
 ) -> None:
     """One record with the files that belong to it; none of them, if one cannot hold it."""
     from gen.io.webdataset import safe_name
@@ -176,13 +177,14 @@ def read_patients(path: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def with_patient(record: EcgRecord, known: Mapping[str, Mapping[str, str]]) -> EcgRecord:
+def with_patient(record: "EcgRecord", known: Mapping[str, Mapping[str, str]]) -> "EcgRecord":
     """The record with what the table says of its patient; what it does not say stays.
 
     Raises:
         InputError: a number that is none.
     """
     from gen.io.common import parse_age, parse_sex
+    from gen.records import Patient
 
     row = {name: value.strip() for name, value in known.get(record.record_id, {}).items() if value.strip()}
     was = record.patient

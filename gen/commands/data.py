@@ -11,8 +11,8 @@ import typer
 
 from gen.commands.convert import convert
 from gen.commands.reading import Resume
+from gen.errors import InputError
 from gen.progress import Progress
-from gen.records import InputError
 
 if TYPE_CHECKING:
     from gen.datasets import ReadSpeed, SignalCache, Source
@@ -157,18 +157,17 @@ def simulate(
     Patient k of a seed is the same whatever the number of patients. A run that was killed goes on where it was when the
     same command is given again.
     """
-    from gen.io.formats import writable
-    from gen.simulate.noise import noise_level
-
     drawing = {"levels": levels, "size": size, "spacing": spacing, "frames": frames, "cine_format": cine_format}
-    options = _cine_options(cine, drawing)
-
     for name, value, least in (("-n", number, 1), ("--visits", visits, 1), ("--seed", seed, 0)):
         if value < least:
             raise InputError(f"{name} {value}: too small; accepted: at least {least}")
     for name, amount in (("--fs", fs), ("--seconds", seconds)):
         if not 0 < amount < float("inf"):
             raise InputError(f"{name} {amount:g}: accepted: above 0")
+    options = _cine_options(cine, drawing)
+    from gen.io.formats import writable
+    from gen.simulate.noise import noise_level
+
     try:
         noise_level(noise)
     except ValueError as error:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gen import registry
-from gen.records import EcgRecord, InputError
+from gen.errors import InputError
 
 if TYPE_CHECKING:
     from gen.page import Page
+    from gen.records import EcgRecord
 
 COHORT = 24
 INPUT_SETS = (("I",), ("I", "II"), ("II", "V1", "V5"))
@@ -45,14 +46,14 @@ def demo(
     All figures are measured against simulated truth, so they say how the suite works and not how well it does on
     patients; those figures are in the model cards.
     """
-    from gen.files import write_json
-    from gen.page import Page
-
     target = out / "index.html"
     if target.exists() and not overwrite:
         raise InputError(f"{target}: exists; use --overwrite")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; --out takes a folder")
+    from gen.files import write_json
+    from gen.page import Page
+
     start = time.perf_counter()
     real = _real_record()
     page = Page(
@@ -92,7 +93,7 @@ def _place(name: str) -> int:
     return _ORDER.index(name) if name in _ORDER else len(_ORDER)
 
 
-def _cohort(seed: int) -> list[EcgRecord]:
+def _cohort(seed: int) -> "list[EcgRecord]":
     from gen.simulate import simulate
 
     return simulate(range(COHORT), seed=seed, noise="light").records()
@@ -101,7 +102,7 @@ def _cohort(seed: int) -> list[EcgRecord]:
 # --- reconstruction --------------------------------------------------------------------------------------------------
 
 
-def _reconstruction(page: "Page", hearts: Sequence[EcgRecord]) -> list[dict[str, Any]]:
+def _reconstruction(page: "Page", hearts: "Sequence[EcgRecord]") -> list[dict[str, Any]]:
     """Add the section on reconstruction; returns one row per input set and method."""
     load = registry.get("gen.pipelines", "reconstruct")
     rows: list[dict[str, Any]] = []
@@ -118,7 +119,7 @@ def _reconstruction(page: "Page", hearts: Sequence[EcgRecord]) -> list[dict[str,
     return rows
 
 
-def _errors(hearts: Sequence[EcgRecord], results: Sequence[Any], leads: Sequence[str]) -> dict[str, float]:
+def _errors(hearts: "Sequence[EcgRecord]", results: Sequence[Any], leads: Sequence[str]) -> dict[str, float]:
     """MAE (mV) and Pearson's r on the independent leads that were not given, at 100 Hz."""
     import numpy as np
 
@@ -144,7 +145,7 @@ def _errors(hearts: Sequence[EcgRecord], results: Sequence[Any], leads: Sequence
 
 def _show_reconstruction(
     page: "Page",
-    hearts: Sequence[EcgRecord],
+    hearts: "Sequence[EcgRecord]",
     results: Mapping[tuple[str, ...], Sequence[Any]],
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
@@ -175,7 +176,7 @@ def _show_reconstruction(
         page.figure(picture, f"Input {', '.join(leads)} (black); rebuilt leads blue with their 90 % band; thin: truth.")
 
 
-def _typical(hearts: Sequence[EcgRecord], results: Sequence[Any]) -> int:
+def _typical(hearts: "Sequence[EcgRecord]", results: Sequence[Any]) -> int:
     """The heart whose error is the median: neither the nicest nor the worst."""
     import numpy as np
 
@@ -183,7 +184,7 @@ def _typical(hearts: Sequence[EcgRecord], results: Sequence[Any]) -> int:
     return int(np.argsort(error)[len(error) // 2])
 
 
-def _paper(truth: EcgRecord, result: Any) -> str:
+def _paper(truth: "EcgRecord", result: Any) -> str:
     from gen.plot.svg import ecg_svg
 
     return ecg_svg(

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gen.records import InputError
+from gen.errors import InputError
 
 Device = Annotated[str, typer.Option(help="Where the network computes: cpu, cuda, cuda:1, mps.")]
 

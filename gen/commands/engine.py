@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gen.records import InputError
+from gen.errors import InputError
 
 if TYPE_CHECKING:
     from gen.engines import Engine as Engines

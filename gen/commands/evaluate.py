@@ -10,9 +10,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from gen import registry
 from gen.commands.options import command_of
+from gen.errors import InputError
 from gen.evaluations import GROUP, Evaluation, evaluations
 from gen.progress import Progress
-from gen.records import InputError
 
 _SHARED: dict[str, Any] = {
     "json": (Annotated[bool, typer.Option("--json", help="Print the results as JSON.")], False),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from gen.records import InputError
+from gen.errors import InputError
 
 
 def pack(

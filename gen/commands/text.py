@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gen.records import InputError
+from gen.errors import InputError
 
 if TYPE_CHECKING:
     from gen.text import ReadText, StatementRead

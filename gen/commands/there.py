@@ -4,7 +4,7 @@ import glob
 from collections.abc import Iterable
 from pathlib import Path
 
-from gen.records import InputError
+from gen.errors import InputError
 
 #: What options take that name a table.
 _TABLES = {

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from gen import registry
-from gen.records import InputError
+from gen.errors import InputError
 
 
 def train(

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import median_filter
 
 from gen.paper.drawing import Pixels
 
@@ -94,6 +93,8 @@ def _between(top: Array, bottom: Array, middle: Array, x: Array) -> Array:
     near = near.clip(0, len(top) - 1)
     closed = np.where(reached, top[near], -np.inf).max(axis=1) + half
     opened = np.where(reached, bottom[near], np.inf).min(axis=1) - half
+    from scipy.ndimage import median_filter  # half a second, which a mistyped layout need not wait for
+
     around = np.interp(x, columns, median_filter((top + bottom) / 2, 25, mode="nearest"))
     differ = np.abs(closed - opened) > 2 * half + 1
     return np.where(differ, np.where(around - closed > opened - around, closed, opened), np.interp(x, columns, middle))

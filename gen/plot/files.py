@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gen.errors import InputError
 from gen.files import write_atomically
-from gen.records import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gen.records import InputError
+from gen.errors import InputError
 
 
 def web(

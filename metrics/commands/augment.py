@@ -12,8 +12,8 @@ import typer
 
 from gen.commands.output import say
 from gen.commands.reading import Resume
+from gen.errors import InputError
 from gen.progress import Progress
-from gen.records import InputError
 
 if TYPE_CHECKING:
     from gen.datasets.indexed import EcgDataset

@@ -9,8 +9,8 @@ import typer
 
 from gen.commands.reading import Resume
 from gen.commands.there import check_sets
+from gen.errors import InputError
 from gen.progress import Progress
-from gen.records import InputError
 
 if TYPE_CHECKING:
     from metrics.suite import BenchmarkReport
@@ -60,6 +60,9 @@ def benchmark(
     if seconds is not None and not 1 <= seconds < float("inf"):
         raise InputError(f"--seconds {seconds:g}: accepted: 1 or more")
     check_sets(real, generated, train)
+    from metrics.suite.presets import preset as preset_of
+
+    preset_of(preset)
     from gen.leads import parse_leads
     from metrics.suite import benchmark as run
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gen.records import InputError
+from gen.errors import InputError
 
 
 def compare(

@@ -16,11 +16,12 @@ import typer
 from gen.commands.engine import Workers
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
-from gen.io.unfinished import Resume as UnfinishedResume
-from gen.leads import parse_leads
-from gen.records import EcgRecord, InputError
+from gen.commands.there import check_there
+from gen.errors import InputError
 
 if TYPE_CHECKING:
+    from gen.io.unfinished import Resume as UnfinishedResume
+    from gen.records import EcgRecord
     from metrics.measurement.delineation import Delineation
     from metrics.measurement.parameters import Parameters
     from metrics.report.ecg_pdf import MeasuredPages
@@ -62,8 +63,12 @@ def measure(
 
     Lead 'global' in BEATS.csv is the consensus of all leads, which the parameters are taken from. Not for diagnosis.
     """
+    check_there(inputs)
+    if workers is not None and workers < 1:
+        raise InputError(f"--workers {workers}: expected at least 1")
     from gen.files import check_file
     from gen.io import expand_inputs
+    from gen.leads import parse_leads
 
     _check_files(out, beats, pdf)
     for path in (out, beats, pdf):
@@ -128,7 +133,7 @@ class _Job:
                 commit_file(folder / name, path, overwrite=self.overwrite)
 
 
-def _measured(job: _Job, bad: list[str], resume: UnfinishedResume) -> tuple[dict[str, int], list[dict[str, Any]]]:
+def _measured(job: _Job, bad: list[str], resume: "UnfinishedResume") -> tuple[dict[str, int], list[dict[str, Any]]]:
     """Write the tables; a run that was killed goes on behind the last block that it had written."""
     from gen.io.blocks import Inputs
     from gen.io.unfinished import unfinished
@@ -178,7 +183,7 @@ class _Tables:
         if self.per_lead:
             self._rows["beats.csv"].writerow(BEATS_COLUMNS)
 
-    def add(self, record: EcgRecord, parameters: "Parameters", beats: list[list[str]]) -> None:
+    def add(self, record: "EcgRecord", parameters: "Parameters", beats: list[list[str]]) -> None:
         """Write what was measured of a record; ``beats``: rows of the table of beats."""
         self._rows["params.csv"].writerow(_parameter_row(record, parameters))
         if self.per_lead:
@@ -196,7 +201,7 @@ class _Tables:
 
 
 def _measure(
-    records: Iterable[EcgRecord], tables: _Tables, counts: dict[str, int], total: int, workers: int | None
+    records: "Iterable[EcgRecord]", tables: _Tables, counts: dict[str, int], total: int, workers: int | None
 ) -> Iterator[None]:
     """Measure and write; after every block it is told."""
     from gen.engines import in_order
@@ -206,7 +211,7 @@ def _measure(
 
     shipped()  # loaded once, before workers share it
 
-    def work(block: list[EcgRecord]) -> "list[tuple[Parameters, list[list[str]]]]":
+    def work(block: "list[EcgRecord]") -> "list[tuple[Parameters, list[list[str]]]]":
         found = measure_and_delineate(block, per_lead=tables.per_lead)
         return [
             (parameters, list(_beat_rows(record, waves)) if tables.per_lead and waves is not None else [])
@@ -225,7 +230,7 @@ def _measure(
             typer.echo(f"{counts['records']} of {max(total, counts['records'])} records", err=True)
 
 
-def _parameter_row(record: EcgRecord, parameters: "Parameters") -> list[str]:
+def _parameter_row(record: "EcgRecord", parameters: "Parameters") -> list[str]:
     cells, more = (
         [_cell(float(getattr(parameters, name)), decimals) for name, decimals in columns.items()]
         for columns in (PARAMS, MORE)
@@ -233,7 +238,7 @@ def _parameter_row(record: EcgRecord, parameters: "Parameters") -> list[str]:
     return [record.record_id, *cells, parameters.failure or "", *more, parameters.rhythm.code or ""]
 
 
-def _described(record: EcgRecord, p: "Parameters") -> dict[str, Any]:
+def _described(record: "EcgRecord", p: "Parameters") -> dict[str, Any]:
     """What --json says of a record: its parameters, its rhythm in words, and the kind of every beat."""
     numbers = {
         name: round(value, decimals) if isfinite(value := float(getattr(p, name))) else None
@@ -248,7 +253,7 @@ def _cell(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}" if isfinite(value) else ""
 
 
-def _beat_rows(record: EcgRecord, waves: "Delineation") -> Iterator[list[str]]:
+def _beat_rows(record: "EcgRecord", waves: "Delineation") -> Iterator[list[str]]:
     start = round(float(record.metadata.get("start_s", 0.0)) * record.fs_hz) if "part_of" in record.metadata else 0
     name = str(record.metadata.get("part_of", record.record_id))  # samples count from the start of the recording
     for lead in ("global", *waves.per_lead):

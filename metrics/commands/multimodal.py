@@ -8,8 +8,8 @@ import typer
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
 from gen.commands.there import check_there
+from gen.errors import InputError
 from gen.progress import Progress
-from gen.records import InputError
 
 
 def multimodal(

@@ -4,15 +4,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
-from gen.paper.making import PictureSettings, make_picture
+from gen.commands.there import check_there
+from gen.errors import InputError
 from gen.progress import Progress
-from gen.records import EcgRecord, InputError
+
+if TYPE_CHECKING:
+    from gen.paper.making import PictureSettings
+    from gen.records import EcgRecord
 
 #: What is printed: parameter, its name on paper, its unit.
 _PRINTED = (
@@ -57,6 +61,7 @@ def paper(
     NAME.png is the picture, NAME.json its truth in COCO's form (boxes, polylines, corners, homography, text, visible
     samples), NAME.leads.png the mask, NAME.npz the signal; coco.json lists all. Names and places are invented.
     """
+    check_there(inputs)
     from gen import __version__
     from gen.files import check_output, commit_folder
     from gen.io import expand_inputs
@@ -66,6 +71,7 @@ def paper(
     from gen.leads import parse_leads
     from gen.paper import DEGRADATIONS, lay_out
     from gen.paper.files import COCO, write_coco
+    from gen.paper.making import PictureSettings
 
     settings = PictureSettings(tuple(layout), degrade, number, seed, speed, gain, width, start)
     for name in settings.layouts:
@@ -117,7 +123,7 @@ class _Task:
     """A picture to draw; without a record, the end of a block: how many records are done, and what was wrong."""
 
     name: str
-    record: EcgRecord | None
+    record: "EcgRecord | None"
     k: int = 0
     printed: Mapping[str, str] = field(default_factory=dict)
     taken: int = 0
@@ -125,10 +131,11 @@ class _Task:
 
 
 def _drawn(
-    records: Iterable[EcgRecord], folder: Path, settings: PictureSettings, workers: int, names: Sequence[str]
+    records: "Iterable[EcgRecord]", folder: Path, settings: "PictureSettings", workers: int, names: Sequence[str]
 ) -> Iterator[tuple[int, list[str], list[str]]]:
     """Block by block how many records are done, the pictures of the block, and what was wrong with its records."""
     from gen.engines import in_order
+    from gen.paper.making import make_picture
 
     def draw(task: _Task) -> str | None:
         if task.record is None:
@@ -147,7 +154,7 @@ def _drawn(
             wrong.append(fault)
 
 
-def _tasks(records: Iterable[EcgRecord], number: int, names: Sequence[str]) -> Iterator[_Task]:
+def _tasks(records: "Iterable[EcgRecord]", number: int, names: Sequence[str]) -> Iterator[_Task]:
     from gen.io.blocks import LONG_S, in_record_blocks
     from gen.io.webdataset import safe_name
 
@@ -166,7 +173,7 @@ def _tasks(records: Iterable[EcgRecord], number: int, names: Sequence[str]) -> I
         yield _Task("", None, taken=taken, faults=tuple(faults))
 
 
-def _printed(records: list[EcgRecord]) -> list[dict[str, str]]:
+def _printed(records: "list[EcgRecord]") -> list[dict[str, str]]:
     """Measurements as a recorder prints them; what could not be measured is left out."""
     from metrics.measurement.records import measure_records
 

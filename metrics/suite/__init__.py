@@ -7,7 +7,24 @@
 Importing this package reads no data and loads no torch.
 """
 
-from metrics.report.entries import BenchmarkReport, Entry
-from metrics.suite.run import benchmark
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from metrics.report.entries import BenchmarkReport, Entry
+    from metrics.suite.run import benchmark
+
+_HOMES = {
+    "benchmark": "metrics.suite.run",
+    "BenchmarkReport": "metrics.report.entries",
+    "Entry": "metrics.report.entries",
+}
 __all__ = ["BenchmarkReport", "Entry", "benchmark"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that a mistyped preset costs no library."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'metrics.suite' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

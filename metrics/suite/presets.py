@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from gen.records import InputError
+from gen.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,5 @@
+"""Names of the ways to rebuild leads; apart, so that a mistyped one loads no network."""
+
+METHODS = ("default", "wearecg", "least-squares", "fir", "nearest", "dower")
+#: Baselines of an evaluation that read the missing leads themselves: no way to rebuild what nobody recorded.
+BASELINES = ("per-patient",)

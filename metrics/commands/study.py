@@ -9,6 +9,7 @@ import typer
 
 from gen.commands.reading import Resume
 from gen.commands.there import check_sets, check_there
+from gen.errors import InputError
 from gen.progress import Progress
 
 app = typer.Typer(
@@ -64,6 +65,8 @@ def score(
 
     Example: physiogen study score KIT answers-1.csv answers-2.csv --out FIGURES.json
     """
+    if key is None and not kit.exists() and not kit.with_name(f"{kit.name}.key.json").exists():
+        raise InputError(f"{kit}: no such kit, and no key beside it; accepted: what `physiogen study make` wrote")
     check_there(answers, key=key)
     from gen.files import write_json
     from metrics.reader_study.answers import read_answers, read_key

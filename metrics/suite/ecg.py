@@ -290,7 +290,8 @@ def _warn_of_class_mix(job: Job) -> None:
     if max(abs(mine - theirs) for mine, theirs in zip(*shares, strict=True)) > _OTHER_MIX:
         text = ", ".join(f"{name} {a:.2f} and {b:.2f}" for name, a, b in zip(SUPERCLASSES, *shares, strict=True))
         job.warnings.append(
-            f"the sets hold other diagnoses (generated and real share: {text}): distances measure that, too"
+            f"the sets hold other diagnoses (generated and real share: {text}): distances measure that, too; "
+            "'kid of' a class compares within it"
         )
 
 

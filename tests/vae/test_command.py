@@ -332,7 +332,7 @@ def test_a_full_disk_leaves_nothing(refused, strip, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("gen.io.wfdb.write_wfdb", full)
-    refused([strip], "No space left on device")
+    refused([strip], "disk full; nothing was finished yet")
 
 
 def test_an_interrupt_leaves_nothing(run, strip, tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from metrics.report.entries import Entry, entry, skip
 from metrics.statistics.arrays import Array
 from metrics.suite.halves import Compute, HalfScores, half_scores
 from metrics.suite.job import Job
+from metrics.suite.sections.by_class import class_entries
 
 SECTION = "Distribution of features"
 _OUTLIER_SHARE = 0.25
@@ -87,7 +88,9 @@ def features_section(job: Job) -> list[Entry]:
             names = [name for measure in measures for name in measure.names]
             out += [skip(name + suffix, str(error), SECTION) for name in (*names, "fid_infinity")]
         job.progress.advance(1 / len(job.extractors))
-    if not job.extractors:
+    if job.extractors:
+        out += class_entries(job, SECTION)
+    else:
         reason = f"no features: the sets hold leads {','.join(job.real.leads)}, extractors need the 8 independent ones"
         names = [name for measure in measures for name in measure.names]
         out = [skip(name, reason, SECTION) for name in (*names, "fid_infinity")]

@@ -9,6 +9,7 @@ import pytest
 from gen import cli
 from gen.io import write
 from gen.leads import LEADS_12
+from gen.paper import making
 from gen.records import EcgRecord
 from metrics.commands import paper as command
 
@@ -60,7 +61,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(run, folder, tmp_path, mon
         write([EcgRecord(signal, 500.0, LEADS_12, name)], given / f"{name}.hea")
     monkeypatch.setattr(command, "_BLOCK", 1)
     assert run(given, "--out", tmp_path / "whole").exit_code == 0
-    finished, calls = command.make_picture, []
+    finished, calls = making.make_picture, []
 
     def interrupted(*given):
         calls.append(given)
@@ -68,7 +69,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(run, folder, tmp_path, mon
             raise KeyboardInterrupt
         return finished(*given)
 
-    monkeypatch.setattr(command, "make_picture", interrupted)
+    monkeypatch.setattr(making, "make_picture", interrupted)
     assert run(given, "--out", tmp_path / "out").exit_code == 130
     assert not (tmp_path / "out").exists()
     again = run(given, "--out", tmp_path / "out")

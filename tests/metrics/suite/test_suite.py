@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gen.cine import CineRecord
+from gen.datasets.scp import aggregate
 from gen.io import write
 from gen.io.cine import write_cine
 from gen.leads import LEADS_8, LEADS_12
@@ -369,3 +370,22 @@ def test_all_extractors_are_known_to_a_benchmark_that_nothing_else_was_imported_
     known, default = (set(line.split()) for line in done.stdout.splitlines())
     assert default <= known
     assert known >= {"ptbxl-classifier", "random-conv", "ecg-parameters", "ecgfounder"}
+
+
+def test_other_shares_of_the_diagnoses_leave_the_distance_within_a_class(tmp_path):
+    def normal(record):
+        return "NORM" in aggregate(record.statements, "super")
+
+    for seed, others in ((0, 40), (1, 5)):
+        records = cohort(200, seed)
+        chosen = [r for r in records if normal(r)][:30], [r for r in records if not normal(r)][:others]
+        write([*chosen[0], *chosen[1]], tmp_path / f"mixed{seed}", format="npz")
+        write(chosen[0], tmp_path / f"normal{seed}", format="npz")
+    few = Preset("few", ("features",), 2, 2, thorough=False, raw_network=False)
+    mixed = run(tmp_path / "mixed0", tmp_path / "mixed1", few)
+    alone = run(tmp_path / "normal0", tmp_path / "normal1", few)
+    assert mixed["kid of NORM"].value == pytest.approx(alone["kid"].value, rel=1e-6)
+    assert mixed["kid of NORM"].extra["records"] == [30, 30]
+    assert mixed["kid of NORM"].floor_n >= 10
+    assert "kid of HYP" not in mixed.entries, "too few of them"
+    assert any("other diagnoses" in line and "'kid of'" in line for line in mixed.warnings)

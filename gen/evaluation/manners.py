@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "paper": ("paper {set} --out {out}", "paper missing.hea --out {out}"),
     "multimodal": ("multimodal {set} --out {out}", "multimodal missing.hea --out {out}"),
     "pack": ("", "pack missing {out}"),
+    "card": ("", "card nothing"),
 }
 
 

@@ -1,6 +1,7 @@
 """From what a user typed to files that can be read: single files, bare record names, folders, patterns."""
 
 import glob
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from gen.io import formats
 from gen.io.csv import looks_like_ecg
 from gen.records import InputError
 
+#: Files that may hold an ECG or any other table; of those that hold none, so many are named.
+_TABLES, _NAMED = (".csv", ".tsv"), 3
 _WAVEFORM_CLASS = b"1.2.840.10008.5.1.4.1.1.9."
 
 
@@ -84,17 +87,31 @@ def _in_folder(folder: Path) -> list[Path]:
     from gen.io.table import table_files  # which imports this module
 
     named = table_files(folder)
-    return files_in(folder) if named is None else named
+    if named is not None:
+        return named
+    found, passed = _sifted(folder)
+    if found and passed:
+        more = f" and {len(passed) - _NAMED} more" if len(passed) > _NAMED else ""
+        names = ", ".join(str(path.relative_to(folder)) for path in passed[:_NAMED])
+        print(f"warning: {folder}: passed over, no ECG in it: {names}{more}", file=sys.stderr)
+    return found
 
 
 def files_in(folder: Path) -> list[Path]:
     """Every readable file below a folder, sorted, hidden ones left out; tables that are no ECG are passed over."""
+    return _sifted(folder)[0]
+
+
+def _sifted(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Readable files, and tables that are no ECG."""
     files = [
         path
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
-    return one_per_record([path for path in files if _is_ecg(path)])
+    good = [path for path in files if _is_ecg(path)]
+    tables = [path for path in files if path.suffix.lower() in _TABLES and path.name != "metadata.csv"]
+    return one_per_record(good), sorted(set(tables) - set(good))
 
 
 def one_per_record(files: list[Path]) -> list[Path]:
@@ -111,7 +128,7 @@ def _is_ecg(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix in formats.SHARD_SUFFIXES or suffix in (".hea", ".edf", ".bdf", ".npz", ".mat"):
         return True
-    if suffix in (".csv", ".tsv"):
+    if suffix in _TABLES:
         return path.name != "metadata.csv" and looks_like_ecg(path)
     if suffix in (".xml", ".scp", ".ecg", ".json"):
         from gen.io.devices import looks_like_device

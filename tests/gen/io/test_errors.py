@@ -237,3 +237,15 @@ def test_no_header_makes_a_reader_ask_for_more_than_its_file_holds(tmp_path, rec
             handle.write(data)
         with pytest.raises(InputError, match="truncated: its header announces"):
             read_cine(tmp_path / name)
+
+
+def test_tables_of_a_folder_that_hold_no_ecg_are_named(tmp_path, capsys):
+    write(EcgRecord(np.ones((1, 500), np.float32), 250, ("I",), "a"), tmp_path / "a.npz")
+    assert [path.name for path in expand_inputs([tmp_path])] == ["a.npz"]
+    assert capsys.readouterr().err == ""
+    for name in ("1.csv", "2.tsv", "3.csv", "4.csv"):
+        (tmp_path / name).write_text("colour,size\nred,large\n")
+    assert [path.name for path in expand_inputs([tmp_path])] == ["a.npz"]
+    assert (
+        capsys.readouterr().err == f"warning: {tmp_path}: passed over, no ECG in it: 1.csv, 2.tsv, 3.csv and 1 more\n"
+    )

@@ -113,12 +113,12 @@ def _describe(report: "BenchmarkReport") -> str:
     for each in report.entries.values():
         if each.skipped is not None:
             continue
-        floor = "" if each.floor is None else f"  real/real {number(each.floor)}"
+        floor = "" if each.floor is None else f"  real/real {number(each.floor, each.floor_ci)}"
         if each.at_floor_n is not None and each.floor_n != each.n:
-            floor += f" at n={each.floor_n} (there {number(each.at_floor_n)})"
+            floor += f" at n={each.floor_n} (there {number(each.at_floor_n, each.ci)})"
         trivial = "" if each.baseline is None else f"  {each.baseline_name} {number(each.baseline)}"
         bounds = f" ({interval(each.ci)})" if each.ci is not None else ""
-        value = f"{number(each.value)}{' ' if each.unit else ''}{each.unit}"
+        value = f"{number(each.value, each.ci)}{' ' if each.unit else ''}{each.unit}"
         lines.append(f"{words(each):14s} {each.name:28s} {value}{bounds}{floor}{trivial}")
     left_out = skipped(report)
     if left_out:

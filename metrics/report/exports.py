@@ -2,10 +2,10 @@
 
 import csv
 import io
-from math import floor, log10
 
 from metrics.report.entries import BenchmarkReport
 from metrics.report.lights import words
+from metrics.report.tables import number
 
 COLUMNS = (
     *("measure", "section", "value", "low", "high", "n", "unit", "better"),
@@ -50,8 +50,7 @@ def rounded(value: float, interval: tuple[float, float] | None) -> str:
     """A value with two significant digits of its interval's half width, the interval behind it."""
     if interval is None or not interval[1] > interval[0]:
         return f"{value:.3g}"
-    places = max(0, 1 - floor(log10((interval[1] - interval[0]) / 2)))
-    return f"{value:.{places}f} [{interval[0]:.{places}f}, {interval[1]:.{places}f}]"
+    return f"{number(value, interval)} [{number(interval[0], interval)}, {number(interval[1], interval)}]"
 
 
 def _escaped(text: str) -> str:

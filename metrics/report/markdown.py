@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from metrics.report import formulas
 from metrics.report.entries import BenchmarkReport
 from metrics.report.lights import LEGEND
 from metrics.report.tables import HEADERS, origin_rows, row, sections, settings_rows, skipped, title
@@ -17,8 +18,8 @@ def markdown(report: BenchmarkReport) -> str:
     left_out = skipped(report)
     if left_out:
         parts += ["## Not computed", "", _table(("measure", "reason"), left_out), ""]
-    summaries = [(each.name, each.summary) for each in report.entries.values() if each.skipped is None and each.summary]
-    parts += ["## What the measures mean", "", _table(("measure", "meaning"), summaries), ""]
+    meanings = formulas.meanings(report.entries.values())
+    parts += ["## What the measures mean", "", _table(formulas.HEADERS, meanings), ""]
     parts += ["## Settings", "", _table(("setting", "value"), settings_rows(report)), ""]
     return "\n".join(parts)
 

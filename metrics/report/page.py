@@ -1,6 +1,7 @@
 """report.html: one self-contained page with the figures, the lights and the pictures."""
 
 from gen.page import Page
+from metrics.report import formulas
 from metrics.report.cite import cite_as
 from metrics.report.entries import CONTRACT, BenchmarkReport
 from metrics.report.lights import LEGEND
@@ -46,10 +47,7 @@ def page(report: BenchmarkReport) -> str:
         out.heading("Not computed")
         out.table(("measure", "reason"), left_out)
     out.heading("What the measures mean")
-    out.table(
-        ("measure", "meaning"),
-        [(each.name, each.summary) for each in report.entries.values() if each.skipped is None and each.summary],
-    )
+    out.table(formulas.HEADERS, formulas.meanings(report.entries.values()))
     out.heading("Settings")
     out.table(("setting", "value"), settings_rows(report))
     out.heading("Cite as").code(cite_as(report))
@@ -78,10 +76,10 @@ def _summary(report: BenchmarkReport, out: Page) -> None:
             [
                 verdict(each),
                 each.name + (f" ({each.unit})" if each.unit else ""),
-                number(each.value),
+                number(each.value, each.ci),
                 interval(each.ci),
                 "" if each.n is None else str(each.n),
-                number(each.at_floor_n),
+                number(each.at_floor_n, each.ci),
                 floor(each),
                 "" if each.floor_n is None else str(each.floor_n),
                 number(each.baseline),

@@ -1,5 +1,6 @@
 """Rows of the report's tables, the same for Markdown and HTML."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,12 +44,12 @@ def row(each: Entry) -> list[Any]:
     return [
         verdict(each),
         each.name,
-        number(each.value),
+        number(each.value, each.ci),
         interval(each.ci),
         "" if each.n is None else str(each.n),
         each.unit,
         direction(each),
-        number(each.at_floor_n),
+        number(each.at_floor_n, each.ci),
         floor(each),
         "" if each.floor_n is None else str(each.floor_n),
         trivial,
@@ -62,21 +63,32 @@ def direction(each: Entry) -> str:
     return "0.5" if each.goal == 0.5 else _ARROWS[each.better]
 
 
-def number(value: float | None) -> str:
-    """Four significant digits; empty where there is none."""
-    return "" if value is None or value != value else format_value(float(value))
+def number(value: float | None, bounds: Sequence[float] | None = None) -> str:
+    """Two significant digits of half the interval's width, or four without one; empty where there is no value."""
+    if value is None or value != value:
+        return ""
+    places = _places(bounds)
+    return format_value(float(value)) if places is None else f"{value:.{places}f}"
+
+
+def _places(bounds: Sequence[float] | None) -> int | None:
+    """Decimals that an interval allows; None where there is none."""
+    if bounds is None or not math.isfinite(bounds[0]) or not math.isfinite(bounds[1]) or not bounds[1] > bounds[0]:
+        return None
+    return max(0, 1 - math.floor(math.log10((bounds[1] - bounds[0]) / 2)))
 
 
 def interval(bounds: Sequence[float] | None) -> str:
     """``low to high``."""
-    return "" if bounds is None else f"{number(bounds[0])} to {number(bounds[1])}"
+    return "" if bounds is None else f"{number(bounds[0], bounds)} to {number(bounds[1], bounds)}"
 
 
 def floor(each: Entry) -> str:
     """Value of the floor with its interval; empty where there is none."""
     if each.floor is None:
         return ""
-    return number(each.floor) if each.floor_ci is None else f"{number(each.floor)} ({interval(each.floor_ci)})"
+    value = number(each.floor, each.floor_ci)
+    return value if each.floor_ci is None else f"{value} ({interval(each.floor_ci)})"
 
 
 def origin_rows(report: BenchmarkReport) -> list[tuple[str, str]]:

@@ -244,3 +244,44 @@ def test_compare_refuses_what_is_no_report(written, tmp_path, text, words):
         compare_reports(written / "R-better", file)
     with pytest.raises(InputError, match="cannot be read"):
         compare_reports(written / "R-better", tmp_path / "missing.json")
+
+
+def test_every_measure_stands_once_with_formula_and_what_is_good(tmp_path):
+    from metrics.definitions import ALL
+    from metrics.report.entries import WAVEFORM
+    from metrics.report.formulas import formula_of, meanings
+    from metrics.suite.sections import downstream, identity, physics, text
+
+    named = {name for module in (text,) for name in module.NAMES} | {
+        *ALL,
+        *WAVEFORM,
+        "kid of NORM",
+        "hr_bpm_wasserstein",
+    }
+    named |= {*downstream._RETAINED, *downstream._USED, *physics._DISTANCES, *identity._NAMES}
+    assert {name for name in named if formula_of(name) is None or not formula_of(name).formula} == set()
+    entries = [
+        entry("fid", value=1.0),
+        entry("fid@other", value=2.0),
+        entry("kid", skipped="none"),
+        entry("mae", value=1.0),
+    ]
+    assert [row[0] for row in meanings(entries)] == ["fid", "mae"]
+    assert "Heusel" in meanings(entries)[0][-1]
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "text"),
+    [
+        (152.5, (122.0, 212.0), "152"),
+        (0.73812, (0.7012, 0.7751), "0.738"),
+        (0.0306, None, "0.0306"),
+        (3.14159, (3.14159, 3.14159), "3.142"),
+        (2, (float("nan"), 3), "2"),
+        (None, (0, 1), ""),
+    ],
+)
+def test_tables_have_the_digits_that_the_interval_allows(value, bounds, text):
+    from metrics.report.tables import number
+
+    assert number(value, bounds) == text

@@ -8,14 +8,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from gen.text.lexicon import fold, read_table
 from gen.text.numbers import NUMBERS
 from gen.text.phrases import statements
 from gen.text.reader import ReadText, StatementRead, read_text
 from gen.text.territory import WALLS
+
+if TYPE_CHECKING:
+    import numpy as np
 
 #: Pieces of unknown words share this many ids (by hash, so that no list of them has to be kept).
 PIECES = 2048
@@ -68,10 +70,10 @@ class TokenBatch:
         mask: (text, token) bool, True where a token is valid. Every text has at least one.
     """
 
-    ids: np.ndarray
-    attributes: np.ndarray
-    values: np.ndarray
-    mask: np.ndarray
+    ids: "np.ndarray"
+    attributes: "np.ndarray"
+    values: "np.ndarray"
+    mask: "np.ndarray"
 
 
 @cache
@@ -132,6 +134,8 @@ def encode(texts: Sequence[str | ReadText], max_tokens: int = DEFAULT_MAX_TOKENS
         raise ValueError(f"max_tokens must be at least 1, got {max_tokens}")
     rows = [_row_of_text(text) if isinstance(text, str) else _row(text) for text in texts]
     width = min(max_tokens, max((len(ids) for ids, _, _ in rows), default=1))
+    import numpy as np  # reading a text needs none
+
     ids = np.zeros((len(rows), width), dtype=np.int32)
     attributes = np.zeros((len(rows), width, len(ATTRIBUTES)), dtype=np.int32)
     values = np.zeros((len(rows), width), dtype=np.float32)
@@ -144,12 +148,14 @@ def encode(texts: Sequence[str | ReadText], max_tokens: int = DEFAULT_MAX_TOKENS
 
 
 @lru_cache(maxsize=65_536)
-def _row_of_text(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _row_of_text(text: str) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
     return _row(read_text(text))
 
 
-def _row(read: ReadText) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _row(read: ReadText) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
     """Ids (token,), attributes (token, 4) and values (token,) of one text."""
+    import numpy as np
+
     table = _ids()
     found: list[tuple[int, tuple[int, ...], float]] = []
     found += [(table[s.code], _attributes(s), 0.0) for s in read.statements]

@@ -1,6 +1,6 @@
 """``physiogen synthesize``: text and numbers, a table of them, or a real set's distribution in; ECGs out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,8 @@ from gen.commands.there import check_there
 from gen.errors import InputError
 from gen.progress import Progress
 from gen.quantities import NOTHING_ASKED
+from metrics.commands.export import Export, check_export, origin_of, told
+from metrics.commands.export import export as export_sets
 
 if TYPE_CHECKING:
     from gen.synthesis import DataSet, Outcome, Requests
@@ -89,6 +91,7 @@ def synthesize(
             "--plot", help="Draw the first records on ECG paper into OUT/plots, and all of these on one sheet."
         ),
     ] = False,
+    export: Export = None,
     unconditional: Annotated[bool, typer.Option("--unconditional", help="Ask for nothing.")] = False,
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="Go on where nothing in a text was understood.")
@@ -138,6 +141,9 @@ def synthesize(
     from gen.synthesis import synthesize as make
     from gen.synthesis.wanted import Wanted
 
+    forms = check_export(export, seconds)
+    if forms and (goes_on is not None or seconds > LONGEST_S):
+        raise InputError(f"--export: accepted: ECGs of up to {LONGEST_S:g} s; physiogen multimodal takes longer ones")
     workforce = engine_of(engine, workers, address, slurm, block_limit)
     share = share_of(shard)
     if (overwrite or resume == "never") and share[1] > 1:
@@ -192,10 +198,13 @@ def synthesize(
             task=bulk.task(out), progress=bar.callback(),
         )  # fmt: skip
     drawn = _plot(data, out) if plot and share[0] == 0 else 0
+    missing = []
+    if outcome.complete:
+        missing = _export(data, out, forms, workforce.workers)
     classes = dict(requests.about.get("classes") or {})
-    lines = _lines(out, len(requests), outcome, drawn, classes)
+    lines = [*_lines(out, len(requests), outcome, drawn, classes), *told(out, forms)]
     given_up = [f"{name}: {reason}" for name, reason in outcome.refused]
-    finish(lines, _result(out, data, outcome), [*bad, *given_up], json=json, shown=_SHOWN)
+    finish(lines, _result(out, data, outcome), [*bad, *given_up, *missing], json=json, shown=_SHOWN)
 
 
 def _long(
@@ -295,6 +304,23 @@ def _plot(data: "DataSet", out: Path) -> int:
         if len(records) > 1:
             save(contact_sheet(records, columns=2), out / "plots" / "all.png")
     return len(records)
+
+
+def _export(data: "DataSet", out: Path, forms: Sequence[str], workers: int | None) -> list[str]:
+    """Sets of a finished set's ECGs; processes that share it wait here for the one that makes them."""
+    if not forms:
+        return []
+    from gen.engines.lock import locked
+    from gen.files import PARTIAL
+    from gen.synthesis.licence import terms
+    from gen.synthesis.shards import writing
+
+    card = dict(data.card or {})
+    origin = origin_of("synthesize", {"data": card.get("sources")}, data.model, terms(card, data.requests.about))
+    with writing(out), locked(out / f"{PARTIAL}export"):
+        missing = export_sets(out, forms, data.seed, origin, workers)
+        (out / f"{PARTIAL}export").unlink(missing_ok=True)
+    return missing
 
 
 def _lines(out: Path, count: int, outcome: "Outcome", drawn: int, classes: Mapping[str, int]) -> list[str]:

@@ -13,6 +13,8 @@ from gen.commands.reading import Columns, Rate, Resume, Unit
 from gen.commands.there import check_there
 from gen.errors import InputError
 from gen.progress import Progress
+from metrics.commands.export import Export, check_export, origin_of, terms_of, told
+from metrics.commands.export import export as export_sets
 
 if TYPE_CHECKING:
     from gen.records import EcgRecord
@@ -33,6 +35,7 @@ def reconstruct(
     layout: Annotated[str, typer.Option(help="Paper layout of the plots: 3x4, 6x2, 12x1, cabrera or strip.")] = "3x4",
     bands: Annotated[bool, typer.Option(help="Write 50 and 90 % bands around every record into OUT/bands.")] = True,
     device: Device = "cpu",
+    export: Export = None,
     allow_bad_leads: Annotated[
         bool, typer.Option("--allow-bad-leads", help="Rebuild flat or saturated leads instead of refusing them.")
     ] = False,
@@ -72,7 +75,7 @@ def reconstruct(
         raise InputError(f"--method {method}: unknown method {method!r}; known: {', '.join(METHODS)}")
     if layout not in LAYOUTS:
         raise InputError(f"--layout {layout}: unknown layout; accepted: {', '.join(LAYOUTS)}")
-    wanted = None if leads is None else parse_leads(leads)
+    wanted, forms = None if leads is None else parse_leads(leads), check_export(export)
     writable(format)
     check_output(out, overwrite=overwrite)
     files = expand_inputs(inputs)
@@ -99,10 +102,18 @@ def reconstruct(
         "format": format,
         "layout": layout if plot else None,
         "bands": bands,
+        **({"export": forms} if forms else {}),
     }
     if references:
         asked |= {"reference": references, "trust_reference": trust_reference}
     job = Job(pipeline, files, asked, format, plot, layout, bands, reading, identity, workers if device == "cpu" else 1)
+    missing: list[str] = []
+
+    def finish_set(folder: Path) -> None:
+        card = pipeline.card
+        origin = origin_of("reconstruct", card, pipeline.digests, terms_of(card, "the recordings that went in"))
+        missing.extend(export_sets(folder, forms, seed, origin, workers, anew=True))
+
     with Progress("records", len(files)) as bar:
         done = rebuild_files(
             job,
@@ -111,6 +122,7 @@ def reconstruct(
             resume=resume,
             progress=bar.update,
             warn=lambda text: typer.echo(text, err=True),
+            finish=finish_set,
         )
     if not done.records:
         for line in done.bad:
@@ -123,7 +135,8 @@ def reconstruct(
         lines.append(f"50 and 90 % bands in {out / 'bands'}")
     lines += _expected(out)
     lines += [f"plots in {out / 'plots'}"] if plot else []
-    finish(lines, {"out": str(out), "records": done.records}, done.bad, json=json)
+    lines += told(out, forms)
+    finish(lines, {"out": str(out), "records": done.records}, [*done.bad, *missing], json=json)
 
 
 #: Larger files are not read twice.

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model, model_config, save_checkpoint
+from gen.checkpoint import CARD, checkpoint_digest, load_checkpoint, load_model, model_config, save_checkpoint
+from gen.files import read_json
 from gen.leads import LEADS_8_TO_12, LEADS_12, canonical_leads, parse_leads
 from gen.records import EcgRecord, InputError, records_of
 from gen.signals import fill_gaps, resample
@@ -60,6 +61,13 @@ class ReconstructionPipeline:
         self, predictor: Predictor, calibration: dict[int, np.ndarray] | None = None, batch_size: int = 32
     ) -> None:
         self.predictor, self.calibration, self.batch_size = predictor, calibration, batch_size
+        #: Model card of the weights; empty where the method has none.
+        self.card: Mapping[str, Any] = {}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the weights by the method's name; empty where it has none."""
+        return {self.predictor.name: self.predictor.digest} if self.card else {}
 
     def __call__(
         self,
@@ -346,21 +354,29 @@ def load(path: str | Path | None = None, *, method: str = "default", batch_size:
     if method not in ("default", "wearecg"):
         if path is not None:
             raise InputError(f"method {method!r} takes no checkpoint")
-        return ReconstructionPipeline(LinearPredictor(method), batch_size=batch_size)
+        linear = LinearPredictor(method)
+        pipeline = ReconstructionPipeline(linear, batch_size=batch_size)
+        if linear.digest != method:
+            pipeline.card = read_json(linear.folder / CARD)
+        return pipeline
     if path is None and method == "wearecg":
         raise InputError("method 'wearecg' (69 MB) is not shipped; train it (vae/wearecg) and give --checkpoint")
     folder = WEIGHTS / "default" if path is None else Path(path)
-    found = load_checkpoint(folder).config.get("_class_name")
+    checkpoint = load_checkpoint(folder)
+    found = checkpoint.config.get("_class_name")
     if found not in ("LeadVAE", "WearECG"):
         raise InputError(f"{folder}: checkpoint of {found}; expected LeadVAE or WearECG")
     if method == "wearecg" and found != "WearECG":
         raise InputError(f"{folder}: checkpoint of {found}; method 'wearecg' needs one of WearECG (vae/wearecg)")
     digest = checkpoint_digest(folder)
     if found == "WearECG":
-        return ReconstructionPipeline(
-            NetworkPredictor(load_model(WearECG, folder), "wearecg", digest), None, batch_size
-        )
+        wearecg = NetworkPredictor(load_model(WearECG, folder), "wearecg", digest)
+        pipeline = ReconstructionPipeline(wearecg, None, batch_size)
+        pipeline.card = checkpoint.card
+        return pipeline
     model = load_model(LeadVAE, folder)
     factors = model.config.band_factors
     calibration = None if factors is None else {int(k): np.asarray(v, dtype=np.float64) for k, v in factors.items()}
-    return ReconstructionPipeline(NetworkPredictor(model, "default", digest), calibration, batch_size)
+    pipeline = ReconstructionPipeline(NetworkPredictor(model, "default", digest), calibration, batch_size)
+    pipeline.card = checkpoint.card
+    return pipeline

@@ -14,6 +14,8 @@ from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
 from gen.commands.there import check_there
 from gen.errors import InputError
 from gen.progress import Progress
+from metrics.commands.export import Export, check_export, origin_of, terms_of, told
+from metrics.commands.export import export as export_sets
 
 if TYPE_CHECKING:
     from diffusion.twin.change import Change
@@ -52,6 +54,7 @@ def twin(
     format: Annotated[str, typer.Option(help="wfdb, edf, dicom, csv, npz, parquet, webdataset, aecg, fhir.")] = "wfdb",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights of your own instead of the shipped ones.")] = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw twins over the reference into OUT/plots.")] = False,
+    export: Export = None,
     leads: Leads = None,
     fs: Rate = None,
     unit: Unit = None,
@@ -90,6 +93,7 @@ def twin(
     from gen.synthesis.contradictory import refuse
 
     writable(format)
+    forms = check_export(export, seconds)
     change = Change(text=text, add=add, remove=remove, heart_rate=hr, age=age, same=same).checked(allow_unknown)
     Condition(age=age, heart_rate=hr)  # refuses numbers out of range before anything is loaded
     if not allow_contradictions:
@@ -118,18 +122,26 @@ def twin(
         "seed": seed,
         "format": format,
         "plot": plot,
+        **({"export": forms} if forms else {}),
     }
+    missing: list[str] = []
+
+    def finish_set(folder: Path) -> None:
+        origin = origin_of("twin", pipeline.card, pipeline.digests, terms_of(pipeline.card, "the person's recordings"))
+        missing.extend(export_sets(folder, forms, seed, origin, workers, anew=True))
+
     processes = workers if device == "cpu" else 1
     job = TwinJob(
         pipeline, person, change, number, seed, sampling, strength, format, plot, processes, identity=identity
     )
     with Progress("ECGs", number) as bar:
-        twins = write_twins(job, out, overwrite=overwrite, resume=resume, progress=bar.update)
+        twins = write_twins(job, out, overwrite=overwrite, resume=resume, progress=bar.update, finish=finish_set)
     lines = [f"{counted(len(twins), 'synthetic ECG')} of one person in {out}"]
     lines += [f"{made.record}: {_words(made.scores)}" for made in twins]
     _warn(twins)
     lines += [f"plots beside the reference in {out / 'plots'}"] if plot else []
-    finish(lines, _result(out, person, twins, seed), json=json)
+    lines += told(out, forms)
+    finish(lines, _result(out, person, twins, seed), missing, json=json)
 
 
 def _check(number: int, strength: float, sampler: str | None) -> None:

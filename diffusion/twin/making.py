@@ -65,6 +65,7 @@ def write_twins(
     overwrite: bool = False,
     resume: Resume = "if-possible",
     progress: Callable[[int], None] = lambda done: None,
+    finish: Callable[[Path], None] | None = None,
 ) -> list[MadeTwin]:
     """Make twins into a record set, with their scores in the metadata.
 
@@ -74,6 +75,7 @@ def write_twins(
         overwrite: replace a set that is there.
         resume: see `gen.io.unfinished.unfinished`.
         progress: told how many are done.
+        finish: see `gen.io.RecordSetWriter`.
 
     Raises:
         InputError: the set exists, cannot be written, or another process is at it.
@@ -95,7 +97,8 @@ def write_twins(
         new: list[MadeTwin] = []
         starts = range(len(done), job.number, BLOCK)
         blocks = (range(start, min(start + BLOCK, job.number)) for start in starts)
-        with RecordSetWriter(out, format=job.format, place=work.folder, state=work.last.get("set")) as writer:
+        state = work.last.get("set")
+        with RecordSetWriter(out, format=job.format, place=work.folder, state=state, finish=finish) as writer:
             for numbers, (made, scores) in in_order(block, blocks, workers=job.workers):
                 for number, record, score in zip(numbers, made, scores, strict=True):
                     writer.add(replace(record, metadata={**record.metadata, "scores": score.as_dict()}))
@@ -104,8 +107,8 @@ def write_twins(
                     unusual = {name: record.metadata[name] for name in _UNUSUAL if record.metadata.get(name)}
                     new.append(MadeTwin(record.record_id, score, unusual))
                 progress(len(done) + len(new))
-                if (state := writer.settle(BLOCK)) is not None:
-                    work.note({"set": state, "twins": [asdict(each) for each in new]})
+                if (settled := writer.settle(BLOCK)) is not None:
+                    work.note({"set": settled, "twins": [asdict(each) for each in new]})
                     done, new = done + new, []
     return done + new
 

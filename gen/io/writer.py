@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -68,6 +68,7 @@ class RecordSetWriter:
         records_per_shard: for Parquet and WebDataset.
         place: build it in this folder, which is there and which somebody else puts in its place.
         state: go on with what is in ``place``, from where `settle` gave this.
+        finish: called with the folder once the set is whole, before it gets its place; what it adds is part of it.
 
     Raises:
         InputError: unknown format, or the output exists.
@@ -82,6 +83,7 @@ class RecordSetWriter:
         records_per_shard: int = 1000,
         place: Path | None = None,
         state: Mapping[str, Any] | None = None,
+        finish: Callable[[Path], None] | None = None,
     ) -> None:
         self.path = Path(path) if Path(path).name not in ("", "..") else Path(path).resolve()
         self.format = formats.writable(format)
@@ -93,7 +95,7 @@ class RecordSetWriter:
         self._per_shard = records_per_shard
         self._shard: Any = None
         self._names: set[str] = set()
-        self._place, self._state = place, dict(state or {})
+        self._place, self._state, self._finish = place, dict(state or {}), finish
         self._shards = self._in_shard = 0
         if place is not None:
             return
@@ -225,6 +227,8 @@ class RecordSetWriter:
             self._file.close()
             if error is None:
                 (self.folder / "README.md").write_text(self._readme(), encoding="utf-8")
+                if self._finish is not None and self.count:
+                    self._finish(self.folder)
                 if self._place is None:
                     commit_folder(self.folder, self.path, overwrite=self._overwrite)
         except OSError as fault:

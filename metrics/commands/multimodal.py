@@ -5,11 +5,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from gen.commands.engine import Workers
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
 from gen.commands.there import check_there
 from gen.errors import InputError
 from gen.progress import Progress
+from metrics.multimodal import MARK
 
 
 def multimodal(
@@ -27,6 +29,7 @@ def multimodal(
     fs: Rate = None,
     unit: Unit = None,
     columns: Columns = None,
+    workers: Workers = None,
     resume: Resume = "if-possible",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a set in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -40,27 +43,25 @@ def multimodal(
     """
     check_there(inputs)
     from gen import __version__
-    from gen.files import check_output, commit_folder
+    from gen.files import check_output
     from gen.io import expand_inputs
-    from gen.io.blocks import Inputs, in_record_blocks
+    from gen.io.blocks import Inputs
     from gen.io.common import library
-    from gen.io.unfinished import digest_of, unfinished
-    from gen.io.webdataset import safe_name
+    from gen.io.unfinished import digest_of
     from gen.leads import parse_leads
     from gen.paper import lay_out
 
-    mark = "README.md"
     lay_out(layout, duration_s=float("inf"), width=width)
     library("cv2", "paper")
-    check_output(out, overwrite=overwrite, mark=mark)
+    check_output(out, overwrite=overwrite, mark=MARK)
     reading = {"fs_hz": fs, "unit": unit, "leads": None if leads is None else parse_leads(leads), "columns": columns}
     files, bad = expand_inputs(inputs), []  # type: tuple[list[Path], list[str]]
     # Heavy: after everything that a file can lack.
     from metrics.measurement.delineation.delineator import shipped_digest
-    from metrics.multimodal.making import SetSettings, join_items, make_block, readme
+    from metrics.multimodal.making import SetSettings
+    from metrics.multimodal.sets import make_set
 
     settings = SetSettings(form, layout, width, seed)
-    records = Inputs(files, bad, hours=True, **reading)  # type: ignore[arg-type]
     identity = {
         "command": "multimodal",
         "software": __version__,
@@ -68,33 +69,20 @@ def multimodal(
         "inputs": digest_of(files),
         "settings": {**vars(settings), **reading, "per_shard": per_shard},
     }
-
-    def publish(folder: Path) -> None:
-        commit_folder(folder, out, overwrite=overwrite, mark=mark)
-
-    count = synthetic = number = 0
-    with unfinished(out, identity, publish=publish, resume=resume) as work, Progress("records", len(files)) as bar:
-        records.go_on(work.notes)
-        stems: set[str] = set()
-        for note in work.notes:
-            count, synthetic, number = note["made"]
-            stems |= {safe_name(name) for _, name in note["names"]}
-        taken = 0
-        for block in in_record_blocks(records, per_shard):
-            made, faults = make_block(block, work.folder, number, settings, stems)
-            taken += len(block)
-            bad += faults
-            count, number = count + len(made), number + 1
-            synthetic += sum(record.synthetic for record in made)
-            work.note({**records.note(taken), "made": [count, synthetic, number]})
-            bar.update(count)
-        if count:
-            if form == "grounding":
-                join_items(work.folder, number)
-            (work.folder / mark).write_text(readme(settings, count, synthetic), encoding="utf-8")
-        else:
-            work.drop()
-    if not count:
+    with Progress("records", len(files)) as bar:
+        made = make_set(
+            Inputs(files, bad, hours=True, **reading),  # type: ignore[arg-type]
+            out,
+            settings,
+            identity=identity,
+            per_shard=per_shard,
+            overwrite=overwrite,
+            resume=resume,
+            workers=workers,
+            progress=bar.update,
+        )
+    bad += made.faults
+    if not made.count:
         raise InputError("; ".join(bad[:3]) or "no ECG in the input; accepted: ECGs of twelve leads")
-    facts = {"out": str(out), "records": count, "form": form, "layout": layout}
-    finish([f"{counted(count, 'ECG')} with picture, features and findings in {out}"], facts, bad, json=json)
+    facts = {"out": str(out), "records": made.count, "form": form, "layout": layout}
+    finish([f"{counted(made.count, 'ECG')} with picture, features and findings in {out}"], facts, bad, json=json)

@@ -5,3 +5,9 @@
 
 Everything said of an ECG is measured on it (`metrics.measurement`); what its report states beside that is kept apart.
 """
+
+#: The file that makes a folder such a set.
+MARK = "README.md"
+FORMS = ("meeti", "grounding")
+#: Layout and width of the pictures in pixels, where nobody says.
+LAYOUT, WIDTH = "3x4+1", 1700

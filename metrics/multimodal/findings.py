@@ -10,6 +10,7 @@ from gen.leads import LEADS_12
 from gen.records import EcgRecord
 from gen.text import statements
 from metrics.measurement.criteria import CRITERIA
+from metrics.measurement.delineation.delineator import Delineation
 from metrics.measurement.parameters import Parameters
 
 _LIMB = ("I", "II", "III", "aVR", "aVL", "aVF")
@@ -65,6 +66,17 @@ QUANTITIES: Mapping[str, Quantity] = {
     "p_ii_mv": Quantity("P in II", "mV", 2, ("II",), _in("p_mv", "II")),
     **{f"st_{lead}_mv": Quantity(f"ST level in {lead}", "mV", 2, (lead,), _in("st_mv", lead)) for lead in LEADS_12},
 }
+#: From which wave a quantity is read to which, (wave, edge) of its beginning and end; "next": that of the beat behind.
+_FROM_TO: Mapping[str, tuple[tuple[str, str], tuple[str, str]]] = {
+    **dict.fromkeys(("hr_bpm", "rr_cv", "rmssd_ms"), (("QRS", "onset"), ("next QRS", "onset"))),
+    **dict.fromkeys(("p_present", "p_ii_mv"), (("P", "onset"), ("P", "offset"))),
+    "pr_ms": (("P", "onset"), ("QRS", "onset")),
+    **dict.fromkeys(("qt_ms", "qtcb_ms"), (("QRS", "onset"), ("T", "offset"))),
+    **{f"st_{lead}_mv": (("QRS", "offset"), ("T", "onset")) for lead in LEADS_12},
+}
+_OF_QRS = (("QRS", "onset"), ("QRS", "offset"))
+#: An interval that ends with this wave takes so many seconds at most.
+_REACH_S = {"QRS": 0.5, "P": 0.5, "T": 0.8, "next QRS": 4.0}
 _WIDE = ("qrs_ms",)
 _ST = tuple(f"st_{lead}_mv" for lead in LEADS_12)
 #: Finding -> what its criterion reads.
@@ -100,18 +112,32 @@ EVIDENCE: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """A measured value: key of `QUANTITIES`, its words, the value as it is written, unit and leads."""
+    """A measured value: key of `QUANTITIES`, its words, the value as it is written, unit and leads.
+
+    ``intervals_s``: beginning and end of each stretch it was read from, in seconds from the first sample.
+    """
 
     quantity: str
     words: str
     value: str
     unit: str
     leads: tuple[str, ...]
+    intervals_s: tuple[tuple[float, float], ...] = ()
 
     @property
     def text(self) -> str:
         """As in a sentence: ``QRS duration 152 ms``."""
         return " ".join(part for part in (self.words, self.value, self.unit) if part)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values, without the words."""
+        return {
+            "quantity": self.quantity,
+            "value": self.value,
+            "unit": self.unit,
+            "leads": list(self.leads),
+            "intervals_s": [list(each) for each in self.intervals_s],
+        }
 
 
 @dataclass(frozen=True)
@@ -141,8 +167,10 @@ class Finding:
         return asdict(self)
 
 
-def measured(parameters: Parameters, names: tuple[str, ...] = tuple(QUANTITIES)) -> list[Evidence]:
-    """What could be measured of these quantities."""
+def measured(
+    parameters: Parameters, names: tuple[str, ...] = tuple(QUANTITIES), waves: Delineation | None = None
+) -> list[Evidence]:
+    """What could be measured of these quantities; with ``waves`` also where in time."""
     out = []
     for name in names:
         quantity = QUANTITIES[name]
@@ -150,16 +178,33 @@ def measured(parameters: Parameters, names: tuple[str, ...] = tuple(QUANTITIES))
         if np.isfinite(value):
             text = f"{value:.{quantity.decimals}f}"
             text = text.removeprefix("-") if float(text) == 0 else text
-            out.append(Evidence(name, quantity.words, text, quantity.unit, quantity.leads))
+            out.append(Evidence(name, quantity.words, text, quantity.unit, quantity.leads, _intervals(name, waves)))
     return out
 
 
-def findings(record: EcgRecord, parameters: Parameters) -> list[Finding]:
+def _intervals(name: str, waves: Delineation | None) -> tuple[tuple[float, float], ...]:
+    """Stretches that a quantity is read from: of every beat that has both of its edges."""
+    if waves is None:
+        return ()
+    segments = dict(zip(("P", "QRS", "T"), waves.consensus, strict=True))
+    (kind, edge), (to, last) = _FROM_TO.get(name, _OF_QRS)
+    starts = getattr(segments[kind], edge)
+    ends = getattr(segments[to.removeprefix("next ")], last)
+    found: dict[float, float] = {}  # an end belongs to the last beginning before it
+    for start in starts.tolist():
+        behind = ends[(ends > start) & (ends <= start + _REACH_S[to])]
+        if behind.size:
+            found[round(float(behind[0]), 3)] = round(start, 3)
+    return tuple((start, end) for end, start in found.items())
+
+
+def findings(record: EcgRecord, parameters: Parameters, waves: Delineation | None = None) -> list[Finding]:
     """Stated findings, then those that are measured alone; each once.
 
     Args:
         record: with its statements; denied and unlikely ones (under 50 %) do not count.
         parameters: measured on it.
+        waves: delineated on it, for the stretches of time that carry a value.
     """
     known = statements()
     stated = [code for code, likelihood in record.statements.items() if likelihood >= _LEAST_LIKELIHOOD]
@@ -170,7 +215,7 @@ def findings(record: EcgRecord, parameters: Parameters) -> list[Finding]:
     for code in [*stated, *alone]:
         criterion = CRITERIA.get(code)
         shown = None if criterion is None else bool(criterion.met(parameters, record.patient.sex))
-        evidence = tuple(measured(parameters, EVIDENCE.get(code, ())))
+        evidence = tuple(measured(parameters, EVIDENCE.get(code, ()), waves))
         if code == "STE_":
             evidence = tuple(sorted(evidence, key=lambda each: -float(each.value))[:3])
         leads = tuple(lead for lead in LEADS_12 if any(lead in each.leads for each in evidence))

@@ -7,6 +7,7 @@ and ``conversations`` of a human and a model. Each item says beside that which m
 from collections.abc import Sequence
 from typing import Any
 
+from metrics.measurement.delineation.delineator import Delineation
 from metrics.measurement.parameters import Parameters
 from metrics.multimodal.findings import Evidence, Finding, measured
 
@@ -24,7 +25,14 @@ _GIVEN = "<ecg>\n<image>\n"
 
 
 def items(
-    name: str, ecg: str, image: str, parameters: Parameters, found: Sequence[Finding], *, synthetic: bool
+    name: str,
+    ecg: str,
+    image: str,
+    parameters: Parameters,
+    found: Sequence[Finding],
+    waves: Delineation | None = None,
+    *,
+    synthetic: bool,
 ) -> list[dict[str, Any]]:
     """Items of one ECG: its interpretation step by step, single quantities, and each finding that has a criterion.
 
@@ -33,24 +41,24 @@ def items(
         ecg, image: paths of signal and picture within the set.
         parameters: measured on it; nothing is asked about what could not be measured.
         found: of the record.
+        waves: delineated on it, for the stretches of time that carry a value.
         synthetic: whether the record is generated.
     """
-    pairs = [_interpretation(parameters, found)]
-    values = {each.quantity: each for each in measured(parameters)}
+    pairs = [_interpretation(parameters, found, waves)]
+    values = {each.quantity: each for each in measured(parameters, waves=waves)}
     pairs += [(question, _sentence(values[key]), [values[key]]) for key, question in _ASKED if key in values]
     pairs += [_about(each) for each in found if each.shown is not None and each.evidence]
     return [
         {
             "id": f"{name}-{k}",
+            "record_id": name,
             "ecg": ecg,
             "image": image,
             "conversations": [
                 {"from": "human", "value": _GIVEN + question},
                 {"from": "gpt", "value": answer},
             ],
-            "evidence": [
-                {"quantity": e.quantity, "value": e.value, "unit": e.unit, "leads": list(e.leads)} for e in evidence
-            ],
+            "evidence": [each.as_dict() for each in evidence],
             "synthetic": synthetic,
         }
         for k, (question, answer, evidence) in enumerate(pairs)
@@ -71,8 +79,8 @@ def _where(leads: Sequence[str]) -> str:
     return f" in {', '.join(leads[:-1])} and {leads[-1]}" if len(leads) > 1 else f" in {leads[0]}"
 
 
-def _interpretation(parameters: Parameters, found: Sequence[Finding]) -> Pair:
-    steps = measured(parameters, _STEPS)
+def _interpretation(parameters: Parameters, found: Sequence[Finding], waves: Delineation | None) -> Pair:
+    steps = measured(parameters, _STEPS, waves)
     text = [_sentence(each) for each in steps]
     rhythm = parameters.rhythm.words
     text.append(f"The beats and P waves make: {rhythm}.")

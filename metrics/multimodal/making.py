@@ -13,12 +13,10 @@ from gen.paper import draw, draw_style, lay_out
 from gen.randomness import record_generator
 from gen.records import EcgRecord, InputError
 from metrics.measurement.records import measure_and_delineate
-from metrics.multimodal.features import beat_features
 from metrics.multimodal.findings import findings
 from metrics.multimodal.grounding import items
 from metrics.multimodal.table import row, write_rows
 
-FORMS = ("meeti", "grounding")
 ITEMS, DATA, ECGS, IMAGES = "grounding.json", "data", "ecg", "images"
 
 
@@ -30,6 +28,19 @@ class SetSettings:
     layout: str
     width: int
     seed: int
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a set's ECGs come from, for its card.
+
+    Attributes:
+        lines: paragraphs: what made them, and whether they may be passed on.
+        tag: licence as Hugging Face writes it; empty where it is not known.
+    """
+
+    lines: tuple[str, ...] = ()
+    tag: str = ""
 
 
 def png(record: EcgRecord, settings: SetSettings) -> bytes:
@@ -51,26 +62,20 @@ def png(record: EcgRecord, settings: SetSettings) -> bytes:
 
 
 def make_block(
-    records: Sequence[EcgRecord], folder: Path, number: int, settings: SetSettings, stems: set[str]
+    records: Sequence[EcgRecord], folder: Path, number: int, settings: SetSettings
 ) -> tuple[list[EcgRecord], list[str]]:
     """Make a block and write it into ``folder``; the ECGs in it, and a line for each that could not be.
 
     ``meeti``: one shard. ``grounding``: WFDB files, pictures, and the block's items, which `join_items` puts together.
 
     Args:
-        records: of the block.
+        records: of the block, with file names of their own.
         folder: of the set.
         number: of the block.
         settings: of the set.
-        stems: names of files that are taken; those of the block are added.
     """
     whole, faults = [], []
     for record in records:
-        stem = safe_name(record.record_id)
-        if stem in stems:
-            faults.append(f"{record.record_id}: another record has this file name; accepted: each once")
-            continue
-        stems.add(stem)
         try:
             full = record.to_12()
             whole.append((full, png(full, settings)))
@@ -81,9 +86,9 @@ def make_block(
     rows: list[dict[str, Any]] = []
     answers: list[dict[str, Any]] = []
     for (record, picture), (parameters, waves) in zip(whole, found, strict=True):
-        named = findings(record, parameters)
+        named = findings(record, parameters, waves)
         if settings.form == "meeti":
-            rows.append(row(record, picture, settings.layout, parameters, beat_features(waves), named))
+            rows.append(row(record, picture, settings.layout, parameters, waves, named))
             continue
         stem = safe_name(record.record_id)
         (folder / IMAGES).mkdir(exist_ok=True)
@@ -91,7 +96,7 @@ def make_block(
         (folder / IMAGES / f"{stem}.png").write_bytes(picture)
         write_record(record, folder / ECGS / f"{stem}.hea", overwrite=True)
         paths = f"{ECGS}/{stem}", f"{IMAGES}/{stem}.png"
-        answers += items(record.record_id, *paths, parameters, named, synthetic=record.synthetic)
+        answers += items(record.record_id, *paths, parameters, named, waves, synthetic=record.synthetic)
     if rows:
         (folder / DATA).mkdir(exist_ok=True)
         write_rows(folder / DATA / f"train-{number:05d}.parquet", rows)
@@ -117,34 +122,37 @@ def join_items(folder: Path, blocks: int) -> int:
     return len(everything)
 
 
-def readme(settings: SetSettings, count: int, synthetic: int) -> str:
+def readme(settings: SetSettings, count: int, synthetic: int, origin: Origin | None = None) -> str:
     """The set's card, with the head that Hugging Face `datasets` reads."""
-    origin = (
-        f"Synthetic: {synthetic} of {count} ECGs were made by software, not recorded from a person.\n\n"
-        if synthetic
-        else ""
+    said = (
+        f"**Synthetic: {synthetic} of {count} made by software, not recorded from a person.**\n\n" if synthetic else ""
     )
     if settings.form == "meeti":
-        lines = (
-            "configs:",
-            "- config_name: default",
-            "  data_files:",
-            "  - split: train",
-            f"    path: {DATA}/*.parquet",
-        )
-        head = "\n".join(("---", *lines, "---", "", ""))
+        files = f"{DATA}/*.parquet"
         what = (
             "A row an ECG: `signal_mv` (leads, time) in mV, `image` on paper, `beats` (a list for each lead with one "
             "entry a beat), `measured` and `findings` with the leads and values that carry them, `report` as it came."
         )
     else:
-        head = ""
+        files = ITEMS
         what = (
             f"`{ITEMS}`: items with `ecg` (WFDB), `image` and `conversations`; `evidence` holds every number that an "
             "answer names, as it was measured on the signal."
         )
+    lines = [
+        *([f"license: {origin.tag}"] if origin is not None and origin.tag else []),
+        f"tags: [{'synthetic, ' if synthetic else ''}ecg]",
+        "configs:",
+        "- config_name: default",
+        "  data_files:",
+        "  - split: train",
+        f"    path: {files}",
+    ]
+    head = "\n".join(("---", *lines, "---", "", ""))
+    many = f"{count} ECG{'' if count == 1 else 's'}"
+    more = "" if origin is None else "\n".join(("", *(f"{line}\n" for line in origin.lines)))
     return (
-        f"{head}# ECGs as signal, picture, features and text\n\n{origin}{count} ECGs of {len(LEADS_12)} leads. {what} "
+        f"{head}# ECGs as signal, picture, features and text\n\n{said}{many} of {len(LEADS_12)} leads. {what} "
         "Measured by software on the signal: no cardiologist has seen it, and it is not for diagnosis. Names on the "
-        "pictures are invented.\n"
+        f"pictures are invented.\n{more}"
     )

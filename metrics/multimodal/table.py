@@ -9,9 +9,10 @@ import numpy as np
 
 from gen.leads import LEADS_12
 from gen.records import EcgRecord
+from metrics.measurement.delineation.delineator import Delineation
 from metrics.measurement.parameters import Parameters
-from metrics.multimodal.features import FEATURES, Feature
-from metrics.multimodal.findings import Finding, measured
+from metrics.multimodal.features import FEATURES, beat_features
+from metrics.multimodal.findings import Evidence, Finding, measured
 
 #: A row with a picture of 1,700 pixels is about half a megabyte.
 _ROWS_PER_GROUP = 16
@@ -23,7 +24,13 @@ def schema() -> Any:
 
     beats = pa.struct([("lead", pa.string()), *((name, pa.list_(pa.float32())) for name in FEATURES)])
     evidence = pa.struct(
-        [("quantity", pa.string()), ("value", pa.float64()), ("unit", pa.string()), ("leads", pa.list_(pa.string()))]
+        [
+            ("quantity", pa.string()),
+            ("value", pa.float64()),
+            ("unit", pa.string()),
+            ("leads", pa.list_(pa.string())),
+            ("intervals_s", pa.list_(pa.list_(pa.float32()))),
+        ]
     )
     finding = pa.struct(
         [
@@ -61,10 +68,11 @@ def row(
     png: bytes,
     layout: str,
     parameters: Parameters,
-    features: Mapping[str, Feature],
+    waves: Delineation | None,
     found: Sequence[Finding],
 ) -> dict[str, Any]:
     """One row. ``record`` has its twelve leads; missing samples stay NaN."""
+    features = beat_features(waves)
     return {
         "id": record.record_id,
         "patient_id": record.patient.id,
@@ -75,7 +83,7 @@ def row(
         "signal_mv": list(np.asarray(record.signal_mv, dtype=np.float32)),
         "image": {"bytes": png, "path": f"{record.record_id}.png"},
         "layout": layout,
-        "measured": [_evidence(each) for each in measured(parameters)],
+        "measured": [_evidence(each) for each in measured(parameters, waves=waves)],
         "beats": [{"lead": lead, **features[lead]} for lead in LEADS_12 if lead in features],
         "findings": [
             {**each.as_dict(), "leads": list(each.leads), "evidence": [_evidence(e) for e in each.evidence]}
@@ -87,8 +95,8 @@ def row(
     }
 
 
-def _evidence(each: Any) -> dict[str, Any]:
-    return {"quantity": each.quantity, "value": float(each.value), "unit": each.unit, "leads": list(each.leads)}
+def _evidence(each: Evidence) -> dict[str, Any]:
+    return {**each.as_dict(), "value": float(each.value)}
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -344,3 +344,25 @@ def test_an_interrupt_leaves_nothing(run, strip, tmp_path, monkeypatch):
     status, out, err = run(strip)
     assert (status, out, err) == (130, "", ["physiogen: interrupted"])
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_export_is_interrupted_and_gone_on_with(run, strip, tmp_path, monkeypatch, refused):
+    pytest.importorskip("cv2", reason="needs OpenCV (extra paper)")
+    arguments = (strip, "--leads", "II,V1,V5", "--format", "csv", "--export", "grounding")
+    assert run(*arguments, out="whole")[0] == 0
+    whole = {path.relative_to(tmp_path / "whole"): path.read_bytes() for path in (tmp_path / "whole").rglob("*.*")}
+
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("metrics.multimodal.sets.make_block", interrupted)
+        assert run(*arguments)[0] == 130
+    assert not (tmp_path / "out").exists()
+    status, out, err = run(*arguments)
+    assert status == 0
+    assert any("going on where an earlier run stopped" in line for line in err)
+    assert out.splitlines()[-1] == f"signal, picture, features and text in {tmp_path / 'out' / 'grounding'}"
+    assert {path.relative_to(tmp_path / "out"): path.read_bytes() for path in (tmp_path / "out").rglob("*.*")} == whole
+    assert "made by `physiogen reconstruct`" in (tmp_path / "out" / "grounding" / "README.md").read_text().lower()
+    refused([strip, "--export", "tables"], "--export tables: accepted: meeti, grounding", out="other")

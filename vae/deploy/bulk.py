@@ -83,6 +83,7 @@ def rebuild_files(
     resume: Resume = "if-possible",
     progress: Callable[[int, str], None] | None = None,
     warn: Callable[[str], None] | None = None,
+    finish: Callable[[Path], None] | None = None,
 ) -> Outcome:
     """Rebuild the twelve leads of every recording into a record set.
 
@@ -93,6 +94,7 @@ def rebuild_files(
         resume: see `gen.io.unfinished.unfinished`.
         progress: told how many files are done, and of hours of a long one.
         warn: told of leads that were not used.
+        finish: see `gen.io.RecordSetWriter`.
 
     Raises:
         InputError: the set exists, cannot be written, or nothing can be gone on with.
@@ -102,7 +104,7 @@ def rebuild_files(
     with unfinished(
         out, job.identity, publish=lambda folder: commit_folder(folder, out, overwrite=overwrite), resume=resume
     ) as work:
-        run = _Run(job, out, work, progress or (lambda done, text: None), warn or (lambda text: None))
+        run = _Run(job, out, work, progress or (lambda done, text: None), warn or (lambda text: None), finish)
         outcome = run.all()
         if not outcome.records:
             work.drop()
@@ -119,13 +121,14 @@ class _Run:
         work: Unfinished,
         progress: Callable[[int, str], None],
         warn: Callable[[str], None],
+        finish: Callable[[Path], None] | None = None,
     ) -> None:
         self.job, self.work, self.progress, self.warn = job, work, progress, warn
         self.bad: list[str] = []
         last = work.last
         self.inputs = Inputs(job.files, self.bad, **job.reading)
         self.inputs.go_on(work.notes)
-        self.writer = RecordSetWriter(out, format=job.format, place=work.folder, state=last.get("set"))
+        self.writer = RecordSetWriter(out, format=job.format, place=work.folder, state=last.get("set"), finish=finish)
         self.extras = _Extras(work.folder, job, last.get("samples"))
         self.long: dict[str, Any] | None = last.get("long")
         if last:

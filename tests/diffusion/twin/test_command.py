@@ -111,3 +111,25 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(twin_folder, record, tm
     whole, out = goes_on(monkeypatch, capsys, lambda place: [*given, "--out", str(place)], tmp_path)
     assert len(list((out / "plots").glob("*.png"))) == 6
     assert contents(out) == contents(whole)
+
+
+def test_sets_of_twins_lie_in_the_set(run, tmp_path):
+    pytest.importorskip("cv2", reason="needs OpenCV (extra paper)")
+    status, out, _ = run("--hr", 95, "-n", 2, "--seconds", 4, "--format", "parquet", "--export", "meeti,grounding")
+    folder = tmp_path / "out"
+    assert status == 0
+    assert out.splitlines()[-2:] == [
+        f"signal, picture, features and text in {folder / name}" for name in ("meeti", "grounding")
+    ]
+    names = [record.record_id for record in read_set(folder)]
+    assert [record.record_id for record in read_set(folder / "grounding")] == names
+    assert len(list((folder / "meeti" / "data").iterdir())) == 1
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_an_export_that_has_no_room_is_refused_first(run, tmp_path):
+    pytest.importorskip("cv2", reason="needs OpenCV (extra paper)")
+    status, out, err = run("--same", "--seconds", 2, "--export", "meeti")
+    assert (status, out) == (2, "")
+    assert err[-1].startswith("physiogen: --export: 2 s of signal: a column of 3x4+1")
+    assert not (tmp_path / "out").exists()

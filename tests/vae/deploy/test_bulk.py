@@ -52,7 +52,9 @@ def interrupted_after(monkeypatch, calls):
 
 
 @pytest.mark.parametrize(
-    "options", [[], ["--samples", "2", "--format", "npz"], ["--format", "parquet"], ["--plot"]], ids=str
+    "options",
+    [[], ["--samples", "2", "--format", "npz"], ["--format", "parquet"], ["--plot"], ["--export", "meeti"]],
+    ids=str,
 )
 def test_an_interrupted_run_ends_with_the_same_bytes(strips, checkpoint, tmp_path, monkeypatch, capsys, options):
     monkeypatch.setattr(bulk, "BLOCK", 2)

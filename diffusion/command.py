@@ -142,8 +142,6 @@ def synthesize(
     from gen.synthesis.wanted import Wanted
 
     forms = check_export(export, seconds)
-    if forms and (goes_on is not None or seconds > LONGEST_S):
-        raise InputError(f"--export: accepted: ECGs of up to {LONGEST_S:g} s; physiogen multimodal takes longer ones")
     workforce = engine_of(engine, workers, address, slurm, block_limit)
     share = share_of(shard)
     if (overwrite or resume == "never") and share[1] > 1:
@@ -158,6 +156,8 @@ def synthesize(
     # Heavy: after everything that can be asked for in vain.
     from diffusion.process.settings import LONGEST_S, requested_sampling
 
+    if forms and (goes_on is not None or seconds > LONGEST_S):
+        raise InputError(f"--export: accepted: ECGs of up to {LONGEST_S:g} s; physiogen multimodal takes longer ones")
     chosen = requested_sampling(
         steps=steps,
         sampler=sampler,

@@ -1,6 +1,7 @@
 """``physiogen cmr``: ECG files in, beating hearts out."""
 
 import csv
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -137,13 +138,15 @@ def _hearts(
     publish = partial(commit_folder, path=out, overwrite=overwrite)
     with (
         unfinished(out, job.identity(), publish=publish, resume=resume) as work,
-        Progress("hearts", len(job.files)) as bar,
+        Progress("hearts", len(job.files), percent=len(job.files) == 1) as bar,
     ):
         inputs = Inputs(job.files, bad, hours=True, **job.reading)
         inputs.go_on(work.notes)
         rows = [note["row"] for note in work.notes if note["row"] is not None]
         sections = work.folder / _SECTIONS  # of the page; memory must not grow with the hearts
         sections.mkdir(exist_ok=True)
+
+        process = os.getpid()
 
         def asked() -> "Iterator[tuple[EcgRecord, bool]]":
             for record in inputs:
@@ -153,7 +156,9 @@ def _hearts(
             """By a worker, which writes the cines itself; a run that is gone on with writes them again."""
             record, shown = item
             failed: list[str] = []
-            result = _generate(job.pipeline, record, failed, job.drawing)
+            before = len(rows) + len(bad)
+            tell = (lambda share: bar.update(before + share)) if os.getpid() == process else None
+            result = _generate(job.pipeline, record, failed, {**job.drawing, "progress": tell})
             if result is None:
                 return None, None, failed
             _write_heart(work.folder, result, job.formats)

@@ -3,14 +3,11 @@
 Their rates differ, so that the recordings themselves slide past each other.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from gen.leads import LEADS_8, LEADS_12, to_leads
-from gen.plot.beats import Beat
+from gen.plot.beats import Beat, at_every_beat
 from gen.records import EcgRecord
-from gen.signals import resample
 from metrics.waveform.descriptors.beats import BEFORE_S, FS_HZ, BeatSet, find_beats, slow_signal
 
 
@@ -32,12 +29,4 @@ def aligned(twin: EcgRecord, reference: BeatSet, of_twin: BeatSet) -> EcgRecord 
     beat = as_beat("", reference)
     if beat is None:
         return None
-    form = resample(beat.signal_mv, FS_HZ, twin.fs_hz)
-    signal = np.full((len(LEADS_12), twin.num_samples), np.nan, dtype=np.float32)
-    levels = np.nanmedian(twin.to_12().signal_mv, axis=1)
-    for middle_s in of_twin.times_s:
-        first = round((middle_s - BEFORE_S) * twin.fs_hz)
-        start, stop = max(first, 0), min(first + form.shape[1], twin.num_samples)
-        if stop > start:
-            signal[:, start:stop] = form[:, start - first : stop - first] + levels[:, None]
-    return replace(twin, signal_mv=signal, leads=LEADS_12)
+    return at_every_beat(twin, beat, of_twin.times_s.tolist())

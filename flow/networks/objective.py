@@ -5,6 +5,7 @@ Start point z_1 = template + alpha * eps, heart z_0, path z_t = (1 - t) z_0 + t 
 diffusers' sigma: 1 at the start point, 0 at the heart.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -115,6 +116,7 @@ def sample(
     solver: str = "euler",
     guidance: float = 1.0,
     known: torch.Tensor | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> torch.Tensor:
     """Hearts (batch, size) from noise (batch, size).
 
@@ -126,10 +128,11 @@ def sample(
         guidance: 1 samples the learned distribution; above 1 leans on the ECG (Ho and Salimans 2022) at twice the cost.
         known: (batch, size) numbers of the heart that are fixed, NaN where it is free; they are kept on their straight
             path, which draws the rest towards what goes with them (replacement, short of exact conditioning).
+        progress: told what share is done.
     """
     scheduler = make_scheduler(solver, steps)
     x = start = start_point(model, noise)
-    for timestep in scheduler.timesteps:
+    for number, timestep in enumerate(scheduler.timesteps, 1):
         time = (timestep / scheduler.config["num_train_timesteps"]).to(x.device).expand(len(x))
         velocity = model(x, time, context)
         if guidance != 1.0:
@@ -139,4 +142,6 @@ def sample(
         if known is not None:
             sigma = scheduler.sigmas[scheduler.step_index]
             x = torch.where(known.isfinite(), (1 - sigma) * known + sigma * start, x)
+        if progress is not None:
+            progress(number / len(scheduler.timesteps))
     return x

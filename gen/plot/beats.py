@@ -1,7 +1,7 @@
 """Median beats of several ECGs, one over the other, lead by lead."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,8 @@ from gen.plot.files import house_style
 from gen.plot.layout import A4_WIDTH_MM, SIDE_MM
 from gen.plot.paper import INK, OBSERVED, OVERLAY, RECONSTRUCTED, WARNING, blank_figure, draw_grid, mm_axes
 from gen.plot.traces import draw_line
+from gen.records import EcgRecord
+from gen.signals import resample
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,6 +39,25 @@ class Beat:
     signal_mv: np.ndarray
     fs_hz: float
     before_s: float
+
+
+def at_every_beat(record: EcgRecord, beat: Beat, times_s: Sequence[float]) -> EcgRecord:
+    """A beat at every beat of a record, at the level of its leads, and nothing between: to be laid over the record.
+
+    Args:
+        record: whose rate, length and levels count.
+        beat: of any rate; a lead whose form is NaN stays empty.
+        times_s: middles of the record's QRS complexes.
+    """
+    form = resample(beat.signal_mv, beat.fs_hz, record.fs_hz)
+    signal = np.full((len(LEADS_12), record.num_samples), np.nan, dtype=np.float32)
+    levels = np.nanmedian(record.to_12().signal_mv, axis=1)
+    for middle_s in times_s:
+        first = round((middle_s - beat.before_s) * record.fs_hz)
+        start, stop = max(first, 0), min(first + form.shape[1], record.num_samples)
+        if stop > start:
+            signal[:, start:stop] = form[:, start - first : stop - first] + levels[:, None]
+    return replace(record, signal_mv=signal, leads=LEADS_12)
 
 
 def plot_beats(beats: Sequence[Beat], *, title: str, synthetic: bool = True) -> "Figure":

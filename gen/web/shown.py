@@ -1,5 +1,6 @@
 """What a room shows of a finished command: papers, tables, files to take away, and how to make the same again."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -126,10 +127,11 @@ def command_line(argv: Sequence[str]) -> str:
 
 
 def lines(heading: str, text: str) -> str:
-    """Lines to copy."""
+    """Lines to copy; they break between words, never within an option."""
+    words = re.sub(r"[^ \n]+", lambda found: f"<span>{escape(found[0])}</span>", text)
     return (
         f'<div class="lines"><div class="lines-head"><h3>{escape(heading)}</h3><button type="button" data-copy '
-        f'aria-label="Copy: {escape(heading)}">Copy</button></div><pre tabindex="0"><code>{escape(text)}</code></pre>'
+        f'aria-label="Copy: {escape(heading)}">Copy</button></div><pre tabindex="0"><code>{words}</code></pre>'
         "</div>"
     )
 

@@ -59,6 +59,18 @@ def test_a_seed_names_a_sample(pipeline: ECGToCMRPipeline, records: list[EcgReco
     assert np.array_equal(again.samples[1].frames, few.samples[1].frames)
 
 
+def test_progress_is_told_from_the_first_step_to_the_last_heart(
+    pipeline: ECGToCMRPipeline, records: list[EcgRecord]
+) -> None:
+    told: list[float] = []
+    heard = pipeline(records[0], num_samples=2, seed=1, steps=4, progress=told.append)
+    assert len(told) == 4 + 2
+    assert told == sorted(told)
+    assert (told[0] > 0, told[-1]) == (True, 1.0)
+    silent = pipeline(records[0], num_samples=2, seed=1, steps=4)
+    assert np.array_equal(heard.cine.frames, silent.cine.frames)
+
+
 def test_rate_lead_order_and_length_are_accepted(pipeline: ECGToCMRPipeline, records: list[EcgRecord]) -> None:
     record = records[0]
     wanted = pipeline(record, num_samples=1)

@@ -1,11 +1,11 @@
 """Text and numbers in, ECGs out."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gen.web.rooms.measured import SHORT, WORDS, rows
 from gen.web.rooms.prompt import watched
 from gen.web.rooms.room import MOST_SHOWN, OUT, Order, check_most, is_number, number, option, python_call
 from gen.web.shown import Paper, Shown, set_takes
@@ -108,34 +108,38 @@ def _scales(text: str) -> Any:
 
 def _asked(facts: Mapping[str, Any]) -> list[str]:
     """A line of what was asked for, and of what a finding implies."""
-    request, implied = facts.get("request", {}), facts.get("implied", {})
-    parts = [f"{name} {value:g}" if isinstance(value, float) else f"{value}" for name, value in request.items()]
-    line = "Asked: " + (", ".join(parts) or "nothing")
-    return [line + ("; implied: " + ", ".join(f"{n} {v:.0f}" for n, v in implied.items()) if implied else "")]
+    request, implied = (_in_words(facts.get(name, {})) for name in ("request", "implied"))
+    return ["Asked: " + (", ".join(request) or "nothing") + (f"; implied: {', '.join(implied)}" if implied else "")]
+
+
+def _in_words(values: Mapping[str, Any]) -> list[str]:
+    """Findings as they are, numbers with name and unit."""
+    heads = {_PYTHON[name]: words for name, words in _NUMBERS.items()} | {"age": "Age (years)"}
+    found = []
+    for name, value in values.items():
+        if name not in heads:
+            found.append(str(value))
+            continue
+        words, _, unit = heads[name].partition(" (")
+        found.append(f"{words if words.isupper() else words.lower()} {value:.0f} {unit.rstrip(')')}".replace(" °", "°"))
+    return found
 
 
 def _measured(path: Path, asked: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
     """Rows of the table that ``physiogen measure`` wrote, each number beside the one asked for."""
-    names = {"hr_bpm": "heart_rate", "pr_ms": "pr_ms", "qrs_ms": "qrs_ms", "qt_ms": "qt_ms", "axis_deg": "axis_deg"}
-    heads = {
-        "hr_bpm": "rate (bpm)",
-        "pr_ms": "PR (ms)",
-        "qrs_ms": "QRS (ms)",
-        "qt_ms": "QT (ms)",
-        "axis_deg": "axis (°)",
-    }
-    columns, rows = ["ECG"], []
-    wanted = [name for name in names if any(names[name] in request for request in asked.values())]
-    for name in names:
-        columns += [heads[name], "asked"] if name in wanted else [heads[name]]
+    names = {name: _PYTHON["hr"] if name == "hr_bpm" else name for name in SHORT}
+    columns, cells = ["ECG"], []
+    wanted = [name for name in SHORT if any(names[name] in request for request in asked.values())]
+    for name in SHORT:
+        columns += [WORDS[name], "asked"] if name in wanted else [WORDS[name]]
     columns.append("rhythm")
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            request, cells = asked.get(row["record"], {}), [row["record"]]
-            for name in names:
-                cells.append(row[name] or None)
-                if name in wanted:
-                    value = request.get(names[name])
-                    cells.append(None if value is None else f"{value:.0f}")
-            rows.append([*cells, row["rhythm"] or row["failure"]])
-    return columns, rows
+    for row in rows(path):
+        request = asked.get(row["record"], {})
+        line: list[Any] = [row["record"]]
+        for name in SHORT:
+            line.append(row[name] or None)
+            if name in wanted:
+                value = request.get(names[name])
+                line.append(None if value is None else f"{value:.0f}")
+        cells.append([*line, row["rhythm"] or row["failure"]])
+    return columns, cells

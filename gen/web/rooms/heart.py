@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Hearts drawn of an ECG in one go.
 _MOST_SAMPLES = 32
+#: Hearts with links of their own.
+_MOST_LINKS = 4
 
 
 class Heart:
@@ -61,7 +63,7 @@ class Heart:
             option(argv, f"--{name}", values.get(name))
         option(argv, "--allow-bad-leads", values.get("allow_bad_leads"))
         add_reading(argv, values)
-        argv += ["--workers", "1", "--out", OUT]
+        argv += ["--format", "nifti,gif,dicom", "--workers", "1", "--out", OUT]
         facts = reading(values)
         asked = {"num_samples": values.get("samples"), "seed": values.get("seed")}
         patient = {"age": values.get("age"), "sex": values.get("sex"), "height_cm": values.get("height")}
@@ -70,15 +72,19 @@ class Heart:
         python = "import physiogen\nfrom flow.pipeline import with_patient\n\n" if given else "import physiogen\n\n"
         record = f"with_patient({record}, {given})" if given else record
         python += f'heart = physiogen.load("cmr")({record}, {python_call(asked)})\nheart.volumes["ef_percent"]'
-        return Order(argv, python, given={"names": names, "reading": facts})
+        return Order(argv, python, given={"names": names, "reading": facts, "values": values})
 
     def shown(self, folder: Path, order: Order, said: Sequence[str]) -> Shown:
         """See `Room`."""
         papers = [Paper(record) for record in recordings(folder, order.given["names"], order.given["reading"])]
-        takes = {"all": Take("Everything (zip: NIfTI, GIF, table, page)", OUT)}
-        for path in sorted((folder / OUT).glob("*.gif"))[:4]:
-            takes[path.stem] = Take(path.name, f"{OUT}/{path.name}")
+        takes = {"all": Take("Everything (zip: NIfTI, DICOM, GIF, table, page)", OUT)}
+        shown = sorted((folder / OUT).glob("*.gif"))[:_MOST_LINKS]
+        for stem in [path.stem for path in shown]:
+            for ending, label in ((".gif", "GIF"), (".nii.gz", "NIfTI"), (".dicom.zip", "DICOM")):
+                words = label if len(shown) == 1 else f"{label} of {stem}"
+                takes[f"{stem}-{label.lower()}"] = Take(words, f"{OUT}/{stem}{ending}")
         takes["table"] = Take("Volumes (CSV)", f"{OUT}/metadata.csv")
-        dicom = [word if word != OUT else "DICOM" for word in order.argv]
-        takes["dicom"] = Take("DICOM (zip)", "DICOM", [*dicom, "--format", "dicom"])
+        pages = ["measure", *order.given["names"], "--out", "MEASURED.csv", "--pdf", "ECG.pdf", "--workers", "1"]
+        add_reading(pages, order.given["values"])
+        takes["pdf"] = Take("PDF (ECG and measurements)", "ECG.pdf", pages)
         return Shown(order.argv, order.python, said, papers, frame=f"{OUT}/index.html", takes=takes)

@@ -1,12 +1,10 @@
 """Recordings in, measurements and marked traces out."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gen.plot.svg import Wave
-from gen.records import EcgRecord
+from gen.web.rooms.measured import WORDS, rows, waves
 from gen.web.rooms.room import Order, add_reading, python_read, reading, reading_fields, recordings, upload
 from gen.web.shown import Paper, Shown, Take
 from gen.web.uploads import stage
@@ -15,6 +13,8 @@ if TYPE_CHECKING:
     from gradio.components import Component
 
 _TABLE, _BEATS = "PARAMS.csv", "BEATS.csv"
+#: ECGs of a table with a column each.
+_UPRIGHT = 4
 
 
 class Measure:
@@ -43,33 +43,32 @@ class Measure:
 
     def shown(self, folder: Path, order: Order, said: Sequence[str]) -> Shown:
         """See `Room`."""
-        with (folder / _TABLE).open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        measured = rows(folder / _TABLE)
         records = recordings(folder, order.given["names"], order.given["reading"])
-        waves = _waves(folder / _BEATS, records)
-        papers = [Paper(record, waves=waves.get(record.record_id, ())) for record in records]
-        columns = list(rows[0]) if rows else ["record"]
-        cells = [[row[name] or None for name in columns] for row in rows]
-        pdf = [*order.argv[: order.argv.index("--out")], "--out", "AGAIN.csv", "--pdf", "ECG.pdf", "--overwrite"]
+        found = waves(folder / _BEATS, records)
+        papers = [Paper(record, waves=found.get(record.record_id, ())) for record in records]
+        given, words = order.given["names"], order.argv[order.argv.index("--out") + 4 : -2]  # what files do not say
+        pdf = ["measure", *given, "--out", "AGAIN.csv", "--pdf", "ECG.pdf", "--overwrite", *words, "--workers", "1"]
         takes = {
             "table": Take("Table (CSV)", _TABLE),
             "beats": Take("Waves (CSV)", _BEATS),
-            "pdf": Take(
-                "PDF (traces and measurements)", "ECG.pdf", [*pdf, *order.argv[order.argv.index(_BEATS) + 1 :]]
-            ),
+            "pdf": Take("PDF (traces and measurements)", "ECG.pdf", pdf),
         }
+        for name, label in (("wfdb", "WFDB"), ("csv", "CSV"), ("dicom", "DICOM"), ("edf", "EDF")):
+            argv = ("data", "convert", *given, "--format", name, "--out", label, *words)
+            takes[name] = Take(f"{label} (zip)", label, argv)
         synthetic = any(record.synthetic for record in records)
-        tables = {"Measurements": (columns, cells)}
-        return Shown(order.argv, order.python, said, papers, tables, takes=takes, synthetic=synthetic)
+        return Shown(order.argv, order.python, said, papers, _tables(measured), takes=takes, synthetic=synthetic)
 
 
-def _waves(path: Path, records: Sequence[EcgRecord]) -> dict[str, list[Wave]]:
-    """Waves of the recordings that are shown."""
-    rates = {record.record_id: record.fs_hz for record in records}
-    found: dict[str, list[Wave]] = {name: [] for name in rates}
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["record"] in rates:
-                at = [int(row[name]) / rates[row["record"]] for name in ("onset", "peak", "offset")]
-                found[row["record"]].append(Wave(row["lead"], row["wave"], *at))
-    return found
+def _tables(measured: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """The table in words; that of a few ECGs stands upright."""
+    if not measured:
+        return {}
+    columns = [name for name in measured[0] if any(row[name] for row in measured)]
+    heads = [WORDS.get(name, name) for name in columns]
+    cells = [[row[name] or None for name in columns] for row in measured]
+    if len(measured) <= _UPRIGHT:
+        heads, *turned = [list(line) for line in zip(heads, *cells, strict=True)]
+        return {"Measurements": (heads, turned)}
+    return {"Measurements": (heads, cells)}

@@ -87,7 +87,7 @@ def check_most(values: Mapping[str, Any], name: str, called: str, most: float) -
 
 def python_call(values: Mapping[str, Any]) -> str:
     """Keyword arguments as they are written; what was not given is left out, and numbers are written as they came."""
-    given = {name: value for name, value in values.items() if value not in (None, "", False)}
+    given = {name: value for name, value in values.items() if value not in (None, "", False, [])}
     return ", ".join(f"{name}={_literal(value)}" for name, value in given.items())
 
 

@@ -5,7 +5,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gen.plot.beats import at_every_beat
+from gen.records import EcgRecord
 from gen.web.rooms.generate import MOST
+from gen.web.rooms.measured import SHORT, WORDS, complexes, median_beat, rows, waves
 from gen.web.rooms.prompt import watched
 from gen.web.rooms.room import (
     MOST_SHOWN,
@@ -29,6 +32,12 @@ if TYPE_CHECKING:
     from gradio.components import Component
 
 _WORDS = ("text", "add", "remove")
+#: What was measured, and the waves.
+_RECORDED, _TWINS = ("RECORDED.csv", "RECORDED-WAVES.csv"), ("TWINS.csv", "TWINS-WAVES.csv")
+
+
+def _measure(inputs: Sequence[str], files: Sequence[str]) -> list[str]:
+    return ["measure", *inputs, "--out", files[0], "--beats", files[1], "--workers", "1"]
 
 
 class Twin:
@@ -95,24 +104,50 @@ class Twin:
             f"person = pipe.prepare({files if len(names) == 1 else f'[{files}]'}{report and f', {report}'})\n"
             f"twins = pipe(person, {python_call(asked)})"
         )
-        return Order(argv, python, given={"names": names, "reading": facts})
+        more = [_measure(names, _RECORDED), _measure([OUT], _TWINS)]
+        add_reading(more[0], values)
+        return Order(argv, python, more=more, given={"names": names, "reading": facts})
 
     def shown(self, folder: Path, order: Order, said: Sequence[str]) -> Shown:
         """See `Room`."""
         from gen.io import read_set
 
         recorded = recordings(folder, order.given["names"], order.given["reading"])
-        papers, rows = [], []
-        for record in islice(read_set(folder / OUT), MOST_SHOWN):
+        twins = list(islice(read_set(folder / OUT), MOST_SHOWN))
+        papers, scores = [], []
+        over = _over(folder, recorded[0], twins)
+        for record in twins:
             facts = record.metadata.get("scores", {})
-            papers.append(Paper(record, overlay=recorded[0], overlay_label="recorded", notes=[_words(facts)]))
+            overlay = over.get(record.record_id)
+            label = "the recording's median beat"
+            papers.append(Paper(record, overlay=overlay, overlay_label=label, notes=[_words(facts)]))
             checks = facts.get("checks", {})
             missed = ", ".join(name for name, met in checks.items() if not met)
             met = f"{sum(checks.values())} of {len(checks)}" if checks else None
-            rows.append([record.record_id, facts.get("identity"), facts.get("identity_threshold"), met, missed])
+            scores.append([record.record_id, facts.get("identity"), facts.get("identity_threshold"), met, missed])
+        papers.append(Paper(recorded[0], notes=["The recording"]))
         columns = ["twin", "identity kept", "one person from", "change achieved", "missed"]
-        tables = {"Identity and change": (columns, rows)}
+        tables = {"Identity and change": (columns, scores)}
+        measured = [*rows(folder / _RECORDED[0]), *rows(folder / _TWINS[0])]
+        if measured:
+            names = ("record", *SHORT, "rhythm")
+            cells = [[row[name] or None for name in names] for row in measured]
+            tables["Measured, before and after"] = ([WORDS[name] for name in names], cells)
         return Shown(order.argv, order.python, said, papers, tables, takes=set_takes(OUT))
+
+
+def _over(folder: Path, recorded: EcgRecord, twins: Sequence[EcgRecord]) -> dict[str, EcgRecord]:
+    """The recording's median beat at every beat of each twin, once both are measured: their rates differ."""
+    own = waves(folder / _RECORDED[1], [recorded])[recorded.record_id]
+    beat = median_beat(recorded, complexes(own))
+    if beat is None:
+        return {}
+    found = waves(folder / _TWINS[1], twins)
+    return {
+        record.record_id: at_every_beat(record, beat, complexes(found[record.record_id]))
+        for record in twins
+        if complexes(found[record.record_id])
+    }
 
 
 def _words(facts: Mapping[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """The clean sheet: ruled paper, traces, labels, pulse and header, with everything's place in pixels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,6 +71,11 @@ class Picture:
     warp: Warp = IDENTITY
     degradations: tuple[Mapping[str, Any], ...] = field(default=())
 
+    @cached_property
+    def lines(self) -> tuple[list[npt.NDArray[np.float64]], ...]:
+        """Every trace as it lies in the picture, `simplified`."""
+        return tuple(simplified(self.warp.forward(trace.points)) for trace in self.traces)
+
 
 def draw(record: EcgRecord, page: Page, style: Style) -> Picture:
     """Draw the leads of a record that the page has places for, those included that follow from its leads.
@@ -92,7 +97,7 @@ def draw(record: EcgRecord, page: Page, style: Style) -> Picture:
     if style.pulse:
         for row in sorted({cell.row for cell in page.cells}):
             _draw_lines(pixels, pulse_points(page, row), style.ink, style.thickness)
-    pixels, texts = _write(pixels, page, style, record, traces)
+    texts = _write(pixels, page, style, record, traces)
     return Picture(pixels, page, style, shown, tuple(traces), texts)
 
 
@@ -119,31 +124,35 @@ def _trace(record: EcgRecord, page: Page, cell: PaperCell) -> Trace:
 
 def _ruled(page: Page, style: Style) -> Pixels:
     """White paper with lines every millimetre and heavy ones every five."""
-    pixels = np.full((page.height, page.width, 3), 255, dtype=np.uint8)
     left, top, width, height = page.grid
-    columns, rows = round(width / page.px_per_mm), round(height / page.px_per_mm)
-    xs = left + np.arange(columns + 1) * page.px_per_mm
-    ys = top + np.arange(rows + 1) * page.px_per_mm
-    box = slice(round(top), round(ys[-1]) + 1), slice(round(left), round(xs[-1]) + 1)
+    xs = np.round(left + np.arange(round(width / page.px_per_mm) + 1) * page.px_per_mm).astype(int)
+    ys = np.round(top + np.arange(round(height / page.px_per_mm) + 1) * page.px_per_mm).astype(int)
+    blank = np.full((page.width, 3), 255, dtype=np.uint8)
+    between, fine, heavy = blank.copy(), blank.copy(), blank.copy()  # rows of pixels: of no line, and along one
     if style.dotted:
-        pixels[np.ix_(np.round(ys).astype(int), np.round(xs).astype(int))] = style.fine
+        fine[xs] = style.fine
     else:
-        pixels[box[0], np.round(xs).astype(int)] = style.fine
-        pixels[np.round(ys).astype(int), box[1]] = style.fine
-    pixels[box[0], np.round(xs[::5]).astype(int)] = style.heavy
-    pixels[np.round(ys[::5]).astype(int), box[1]] = style.heavy
+        between[xs] = style.fine
+        fine[xs[0] : xs[-1] + 1] = style.fine
+    for row in (between, fine):
+        row[xs[::5]] = style.heavy
+    heavy[xs[0] : xs[-1] + 1] = style.heavy
+    pixels = np.full((page.height, page.width, 3), 255, dtype=np.uint8)
+    pixels[ys[0] : ys[-1] + 1] = between
+    pixels[ys] = fine
+    pixels[ys[::5]] = heavy
     return pixels
 
 
 def _draw_lines(pixels: Pixels, points: npt.NDArray[np.float64], ink: tuple[int, int, int], thickness: int) -> None:
     import cv2
 
-    cv2.polylines(pixels, fixed_point(points), False, ink, thickness, cv2.LINE_AA, SHIFT)
+    cv2.polylines(pixels, fixed_point(simplified(points)), False, ink, thickness, cv2.LINE_AA, SHIFT)
 
 
-def fixed_point(points: npt.NDArray[np.float64]) -> list[npt.NDArray[np.int32]]:
-    """The `simplified` polyline as OpenCV draws it with ``shift=SHIFT``."""
-    return [np.round(run * 2**SHIFT).astype(np.int32) for run in simplified(points)]
+def fixed_point(runs: Sequence[npt.NDArray[np.float64]]) -> list[npt.NDArray[np.int32]]:
+    """Polylines as OpenCV draws them with ``shift=SHIFT``."""
+    return [np.round(run * 2**SHIFT).astype(np.int32) for run in runs]
 
 
 def stretches(points: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
@@ -160,20 +169,13 @@ def simplified(points: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]
     return [cv2.approxPolyDP(run[:, None], TOLERANCE_PX, False)[:, 0].astype(np.float64) for run in runs]
 
 
-def _write(
-    pixels: Pixels, page: Page, style: Style, record: EcgRecord, traces: list[Trace]
-) -> tuple[Pixels, tuple[TextBox, ...]]:
-    from PIL import Image, ImageDraw
-
-    image = Image.fromarray(pixels)
-    pen = ImageDraw.Draw(image)
+def _write(pixels: Pixels, page: Page, style: Style, record: EcgRecord, traces: list[Trace]) -> tuple[TextBox, ...]:
+    """Print what is said beside the traces into the pixels; every line of it with its box."""
     texts: list[TextBox] = []
     mm = page.px_per_mm
 
     def write(text: str, x: float, y: float, size_mm: float, kind: str, colour: tuple[int, int, int]) -> None:
-        font = _font(max(8, round(size_mm * mm)))
-        pen.text((x, y), text, fill=colour, font=font)
-        texts.append(TextBox(text, tuple(float(v) for v in pen.textbbox((x, y), text, font=font)), kind))  # type: ignore[arg-type]
+        texts.append(TextBox(text, _print(pixels, text, x, y, max(8, round(size_mm * mm)), colour), kind))
 
     for number, line in enumerate(style.header):
         write(line, 8 * mm, (4 + 6.2 * number) * mm, 4.0, "header", style.ink)
@@ -181,15 +183,32 @@ def _write(
     write(scale, 8 * mm, page.height - 8 * mm, 3.4, "scale", style.ink)
     if record.synthetic:
         write(SYNTHETIC, page.width - 62 * mm, 5 * mm, 5.0, "mark", (30, 30, 180))
+    drawn = np.concatenate([trace.points for trace in traces])
     for cell in page.cells:
         size = min(4.2, 0.3 * cell.height / mm)
-        write(cell.label, *_free(traces, cell, page, size * mm), size, "lead", style.ink)
-    return np.asarray(image).copy(), tuple(texts)
+        write(cell.label, *_free(drawn, cell, page, size * mm), size, "lead", style.ink)
+    return tuple(texts)
 
 
-def _free(traces: list[Trace], cell: PaperCell, page: Page, height: float) -> tuple[float, float]:
+def _print(
+    pixels: Pixels, text: str, x: float, y: float, size: int, colour: tuple[int, int, int]
+) -> tuple[float, float, float, float]:
+    """Print a line whose upper left corner is (x, y); its box."""
+    from PIL import Image, ImageDraw
+
+    font = _font(size)
+    left, top = int(x), int(y)
+    box = font.getbbox(text)
+    ink = Image.new("L", (int(np.ceil(box[2])) + 2, int(np.ceil(box[3])) + 2))
+    ImageDraw.Draw(ink).text((x - left, y - top), text, fill=255, font=font)
+    part = pixels[top : top + ink.height, left : left + ink.width]
+    share = np.asarray(ink, dtype=np.float32)[: part.shape[0], : part.shape[1], None] / 255
+    part[:] = np.round(part + share * (np.array(colour, dtype=np.float32) - part))
+    return x + box[0], y + box[1], x + box[2], y + box[3]
+
+
+def _free(points: npt.NDArray[np.float64], cell: PaperCell, page: Page, height: float) -> tuple[float, float]:
     """Where a lead's name begins so that no trace crosses it: at the start of its cell, as high as there is room."""
-    points = np.concatenate([trace.points for trace in traces])
     mm, width = page.px_per_mm, 2.2 * height
     highest, lowest = cell.y - 0.5 * cell.height, cell.y + 0.5 * cell.height - 1.5 * height
     points = points[(points[:, 0] > cell.x) & (points[:, 0] < cell.x + 25 * mm + width)]

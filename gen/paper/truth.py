@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gen.leads import LEADS_12
-from gen.paper.drawing import SHIFT, Picture, Pixels, fixed_point, pulse_points, simplified, stretches
+from gen.paper.drawing import SHIFT, Picture, Pixels, fixed_point, pulse_points, stretches
 from gen.paper.layouts import SHEET_MM
 
 #: COCO's categories; the number of a lead is also the value of its pixels in the mask.
@@ -45,7 +45,7 @@ def truth(picture: Picture, file_name: str, image_id: int = 1) -> dict[str, Any]
             }
         )
 
-    for trace in picture.traces:
+    for trace, lines in zip(picture.traces, picture.lines, strict=True):
         cell, points = trace.cell, trace.points
         moved = warp.forward(points)
         middle = next(one.y for one in page.cells if (one.row, one.column) == (cell.row, cell.column))
@@ -53,7 +53,7 @@ def truth(picture: Picture, file_name: str, image_id: int = 1) -> dict[str, Any]
             cell.lead,
             moved,
             warp.forward(_corners(cell.x, middle - cell.height / 2, cell.x + cell.width, middle + cell.height / 2)),
-            polylines=[np.round(run, 2).tolist() for run in simplified(moved)],
+            polylines=[np.round(run, 2).tolist() for run in lines],
             first_sample=trace.first,
             samples=len(points),
             start_s=cell.start_s,
@@ -133,8 +133,8 @@ def lead_mask(picture: Picture) -> Pixels:
     import cv2
 
     mask = np.zeros(picture.pixels.shape[:2], dtype=np.uint8)
-    for trace in picture.traces:
-        runs, number = fixed_point(picture.warp.forward(trace.points)), _NUMBER[trace.cell.lead]
+    for trace, lines in zip(picture.traces, picture.lines, strict=True):
+        runs, number = fixed_point(lines), _NUMBER[trace.cell.lead]
         cv2.polylines(mask, runs, False, number, max(2, picture.style.thickness), cv2.LINE_8, SHIFT)
     return mask
 

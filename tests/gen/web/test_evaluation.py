@@ -9,6 +9,7 @@ from gen.records import InputError
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # twenty commands, two at a time, on a machine that may be busy
 def test_twenty_visitors_at_once(capsys):
     chromium()
     found = Web(repeats=1, visitors=20).run(silent).values

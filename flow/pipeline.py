@@ -179,9 +179,7 @@ class ECGToCMRPipeline:
         seeds = (seed, record.record_id)
         drawing = {"steps": steps or self.steps, "solver": solver or self.solver, "guidance": guidance}
         tell = progress or (lambda share: None)
-        packed = self._draw_slices(
-            prepared, heights, num_samples, seeds, drawing, lambda share: tell(_DRAWING * share)
-        )
+        packed = self._draw_slices(prepared, heights, num_samples, seeds, drawing, lambda share: tell(_DRAWING * share))
         cines = []
         for k, latents in enumerate(packed):
             cines.append(self._cine(latents, prepared, record, seed, k, heights))

@@ -22,6 +22,7 @@ from metrics.commands.export import Export, check_export, origin_of, told
 from metrics.commands.export import export as export_sets
 
 if TYPE_CHECKING:
+    from gen.io.unfinished import Resume as UnfinishedResume
     from gen.synthesis import DataSet, Outcome, Requests
 
 #: Records drawn by --plot, and lines about single rows or words that are shown.
@@ -174,7 +175,7 @@ def synthesize(
             raise InputError(
                 "--continue takes rhythm and beats from the recording: give no text, number or table besides"
             )
-        _continue(checkpoint, device, chosen, goes_on, seconds, out, seed, overwrite=overwrite)
+        _continue(checkpoint, device, chosen, goes_on, seconds, out, seed, overwrite=overwrite, resume=resume)
         return
     bulk = Bulk(
         wanted, chosen, format, per_shard, batch, checkpoint, device, unconditional, allow_unknown,
@@ -184,7 +185,9 @@ def synthesize(
     if seconds > LONGEST_S:
         if format != "wfdb" or shard is not None or plot:
             raise InputError(f"recordings over {LONGEST_S:g} s are written as wfdb, in one process, without plots")
-        _long(checkpoint, device, chosen, requests, seconds, out, seed, overwrite=overwrite, as_json=json)
+        _long(
+            checkpoint, device, chosen, requests, seconds, out, seed, overwrite=overwrite, resume=resume, as_json=json
+        )
         for line in bad[:_SHOWN]:
             say(f"physiogen: {line}")
         raise typer.Exit(2 if bad else 0)
@@ -217,6 +220,7 @@ def _long(
     seed: int,
     *,
     overwrite: bool,
+    resume: "UnfinishedResume",
     as_json: bool,
 ) -> None:
     """Recordings longer than a strip, piece by piece."""
@@ -230,7 +234,16 @@ def _long(
     asked = [requests[k] for k in range(len(requests))]
     conditions, numbers = [Condition(**request.values) for request in asked], [request.number for request in asked]
     count = write_recordings(
-        pipeline, conditions, numbers, seed, settings, seconds, out, overwrite=overwrite, progress=Clock(say)
+        pipeline,
+        conditions,
+        numbers,
+        seed,
+        settings,
+        seconds,
+        out,
+        overwrite=overwrite,
+        resume=resume,
+        progress=Clock(say),
     )
     if as_json:
         import json
@@ -250,6 +263,7 @@ def _continue(
     seed: int,
     *,
     overwrite: bool,
+    resume: "UnfinishedResume",
 ) -> None:
     """The recording that goes on where another ends."""
     from diffusion.beat_pipeline import load
@@ -258,7 +272,9 @@ def _continue(
 
     record = read(file)
     pipeline = check_length(seconds, moved(load(checkpoint), device), chosen.get("fs_hz"))
-    write_continuation(pipeline, record, seed, pipeline.sampling(**chosen), seconds, out, overwrite=overwrite)
+    write_continuation(
+        pipeline, record, seed, pipeline.sampling(**chosen), seconds, out, overwrite=overwrite, resume=resume
+    )
     typer.echo(f"{seconds:g} s that go on from {file} in {out}")
 
 

@@ -1,7 +1,8 @@
 """Recordings of minutes to days, written piece by piece: ``physiogen synthesize --seconds 86400``."""
 
+import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,17 @@ from typing import Any
 import numpy as np
 
 from diffusion.beat_pipeline import BeatPipeline
+from diffusion.beats.recording import LongRecording
 from diffusion.conditions.condition import Condition
 from diffusion.conditions.request import Prepared, report_of, request_of, statements_of
 from diffusion.continuation import continuation
 from diffusion.pipeline import ECGPipeline
 from diffusion.process.settings import LONGEST_S, Sampling
 from diffusion.rhythm import BeatPlan, events_of
+from gen import __version__
+from gen.files import check_output, commit_folder
 from gen.io import RecordSetWriter
+from gen.io.unfinished import Resume, unfinished
 from gen.leads import LEADS_8_TO_12, LEADS_12
 from gen.records import EcgRecord, InputError, Patient
 from gen.signals import resample
@@ -24,6 +29,8 @@ from gen.signals import resample
 MOST_S = 7 * 86_400.0
 #: Seconds of a piece, of the strip that the beats are drawn with, and seen around a piece for its filter.
 PIECE_S, _STRIP_S, _AROUND_S = 60.0, 10.0, 2.0
+#: Pieces between two notes of what is done.
+NOTED = 10
 
 
 def check_length(seconds: float, pipeline: ECGPipeline, fs_hz: float | None) -> BeatPipeline:
@@ -47,9 +54,10 @@ def write_recordings(
     out: str | Path,
     *,
     overwrite: bool = False,
-    progress: Callable[[float, float], None] | None = None,
+    resume: Resume = "if-possible",
+    progress: Callable[[float, float], None] = lambda done, total: None,
 ) -> int:
-    """Write one WFDB record with annotations for each condition; how many.
+    """Write one WFDB record with annotations for each condition; how many. A run that was killed is gone on with.
 
     Args:
         pipeline: draws them.
@@ -60,6 +68,7 @@ def write_recordings(
         seconds: length of each.
         out: folder of the record set.
         overwrite: replace a set that is there.
+        resume: see `gen.io.unfinished.unfinished`.
         progress: told how many seconds of signal are there, and of how many.
 
     Raises:
@@ -67,18 +76,63 @@ def write_recordings(
     """
     check_length(seconds, pipeline, settings.fs_hz)
     settings = replace(settings, duration_s=_STRIP_S)
-    done, total = 0.0, seconds * len(conditions)
-    with RecordSetWriter(out, format="wfdb", overwrite=overwrite) as writer:
-        for condition, number in zip(conditions, numbers, strict=True):
-            prepared = Prepared.of([condition], [number], seed, literal=settings.literal)
-            recording = pipeline.recording(prepared, settings, seconds)
-            with writer.growing(_facts(pipeline, condition, number, seed, settings)) as stream:
-                for signal, plan in pieces(recording, settings.fs_hz):
-                    stream.append(signal, events_of(plan, plan.start_s))
-                    done += plan.duration_s
-                    if progress is not None:
-                        progress(done, total)
+
+    def recording(k: int) -> tuple[LongRecording, EcgRecord]:
+        prepared = Prepared.of([conditions[k]], [numbers[k]], seed, literal=settings.literal)
+        facts = _facts(pipeline, conditions[k], numbers[k], seed, settings)
+        return pipeline.recording(prepared, settings, seconds), facts
+
+    asked = [[number, request_of(condition)] for number, condition in zip(numbers, conditions, strict=True)]
+    identity = {"asked": asked, "sampling": settings.signature(), "weights": pipeline.digests}
+    _write(out, recording, len(conditions), seconds, seed, identity, settings, (overwrite, resume), progress)
     return len(conditions)
+
+
+def _write(
+    out: str | Path,
+    recording: Callable[[int], tuple[LongRecording, EcgRecord]],
+    count: int,
+    seconds: float,
+    seed: int,
+    identity: Mapping[str, Any],
+    settings: Sampling,
+    how: tuple[bool, Resume],
+    progress: Callable[[float, float], None],
+) -> None:
+    """Write recordings piece by piece into a set; what is noted is gone on from, within a recording, too."""
+    out, (overwrite, resume) = Path(out), how
+    check_output(out, overwrite=overwrite)
+    whole = {"command": "synthesize", "software": __version__, "seconds": seconds, "seed": seed, **identity}
+
+    def publish(folder: Path) -> None:
+        commit_folder(folder, out, overwrite=overwrite)
+
+    with unfinished(out, whole, publish=publish, resume=resume) as work:
+        last = dict(work.last)
+        with RecordSetWriter(out, format="wfdb", place=work.folder, state=last.get("set")) as writer:
+            for k in range(last.get("record", 0), count):
+                made, facts = recording(k)
+                begun = {"record": k, "set": writer.settle(1)}
+                before, file = last.pop("first", 0), last.pop("file", None)
+                with writer.growing(facts, state=file) as stream:
+                    if before:
+                        nothing = np.zeros((len(facts.leads), 0), dtype=np.float32)
+                        for plan in _plans(made, before):
+                            stream.append(nothing, events_of(plan, plan.start_s))
+                    for number, (signal, plan) in enumerate(pieces(made, settings.fs_hz, begin=before), 1):
+                        stream.append(signal, events_of(plan, plan.start_s))
+                        progress(seconds * k + plan.start_s + plan.duration_s, seconds * count)
+                        if number % NOTED == 0:
+                            behind = round((plan.start_s + plan.duration_s) * made.fs_hz)
+                            work.note({**begun, "first": behind, "file": stream.state()})
+                work.note({"record": k + 1, "set": writer.settle(1)})
+
+
+def _plans(recording: LongRecording, end: int) -> Iterator[BeatPlan]:
+    """Beats of the pieces before a sample."""
+    step = round(PIECE_S * recording.fs_hz)
+    for first in range(0, end, step):
+        yield recording.plan(first, min(step, end - first))
 
 
 def write_continuation(
@@ -90,8 +144,9 @@ def write_continuation(
     out: str | Path,
     *,
     overwrite: bool = False,
+    resume: Resume = "if-possible",
 ) -> None:
-    """Write the recording that goes on where another ends.
+    """Write the recording that goes on where another ends; a run that was killed is gone on with.
 
     Raises:
         InputError: see `check_length` and `diffusion.continuation.continuation`.
@@ -105,13 +160,15 @@ def write_continuation(
         statements=record.statements,
         metadata={**facts.metadata, "continues": str(record.metadata.get("source_file", record.record_id))},
     )
-    with RecordSetWriter(out, format="wfdb", overwrite=overwrite) as writer, writer.growing(facts) as stream:
-        for signal, plan in pieces(recording, settings.fs_hz):
-            stream.append(signal, events_of(plan, plan.start_s))
+    heard = hashlib.sha256(np.ascontiguousarray(record.signal_mv).tobytes()).hexdigest()
+    identity = {"continues": heard, "facts": facts.metadata, "weights": pipeline.digests}
+    _write(
+        out, lambda k: (recording, facts), 1, seconds, seed, identity, settings, (overwrite, resume), lambda *_: None
+    )
 
 
 def pieces(
-    recording: Any, fs_hz: float | None = None, piece_s: float = PIECE_S
+    recording: Any, fs_hz: float | None = None, piece_s: float = PIECE_S, begin: int = 0
 ) -> Iterator[tuple[np.ndarray, BeatPlan]]:
     """Twelve leads (12, time) float32 mV side by side at a rate, in whole microvolts, and the beats of each piece.
 
@@ -119,12 +176,13 @@ def pieces(
         recording: see `diffusion.beats.recording.LongRecording`.
         fs_hz: rate, a whole number; the recording's own where None.
         piece_s: length of a piece, whole seconds.
+        begin: own sample of the recording to begin with, where a piece begins.
     """
     own = recording.fs_hz
     rate = own if fs_hz is None else float(fs_hz)
     total = round(recording.stream.duration_s * own)
     step, around = round(piece_s * own), round(_AROUND_S * own)
-    for first in range(0, total, step):
+    for first in range(begin, total, step):
         length = min(step, total - first)
         signal, plan = recording.piece(first, length)
         if rate != own:

@@ -88,8 +88,12 @@ class LongRecording:
             signal = signal + self._flutter(start_s + np.arange(length) / self.fs_hz, seen.wave_hz)
         if not self._clean:
             signal = signal + self._noise(first, length)
-        inside = self.stream.window(start_s, length_s, 0.0)
-        return signal, placed(inside, self._shapes["own"])
+        return signal, self.plan(first, length)
+
+    def plan(self, first: int, length: int) -> BeatPlan:
+        """The beats of a piece alone."""
+        inside = self.stream.window(first / self.fs_hz, length / self.fs_hz, 0.0)
+        return placed(inside, self._shapes["own"])
 
     def _generator(self, what: int, number: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence((self._seed, number), spawn_key=(what,)))

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from stopping import contents, pressed
 
+from diffusion import long
 from diffusion.conditions.condition import Condition
 from diffusion.conditions.request import Prepared
 from diffusion.long import check_length, pieces, write_continuation, write_recordings
@@ -70,3 +72,23 @@ def test_a_continuation_is_written_with_what_it_goes_on_from(pipeline, tmp_path)
     assert record.metadata["continues"] == first.record_id
     times = np.array(read_beats(next((tmp_path / "on").glob("*.hea")))["times_s"])
     assert 60 * (len(times) - 1) / np.ptp(times) == pytest.approx(70, abs=2)
+
+
+@pytest.mark.parametrize(("after", "fs_hz"), [(1, None), (3, 250.0), (4, None)])
+def test_a_recording_that_was_stopped_ends_with_the_same_bytes(pipeline, tmp_path, monkeypatch, capsys, after, fs_hz):
+    monkeypatch.setattr(long, "NOTED", 1)
+    settings = pipeline.sampling(num_inference_steps=2, fs_hz=fs_hz)
+    told = []
+
+    def write(out, **more):
+        write_recordings(pipeline, [BIGEMINY, BIGEMINY], [0, 1], 5, settings, 130.0, tmp_path / out, **more)
+
+    write("whole")
+    with pressed(monkeypatch, after), pytest.raises(KeyboardInterrupt):
+        write("out")
+    assert not (tmp_path / "out").exists()
+    write("out", resume="always", progress=lambda done, total: told.append(done))
+    assert "going on where an earlier run stopped" in capsys.readouterr().err
+    assert told[0] == {1: 120.0, 3: 130.0, 4: 190.0}[after] + (60.0 if after == 3 else 0.0)
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]

@@ -18,6 +18,8 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 FIRST_S, EVERY_S = 1.2, 10.0
+#: Of the heartbeat, which begins when Python has taken its time already.
+_FIRST_BEAT_S = 0.9
 #: When the last line was printed (`time.monotonic`); None before the first.
 _last: float | None = None
 #: Those that are telling by themselves: bars on a terminal, and lines.
@@ -58,7 +60,7 @@ class Heartbeat:
     """
 
     def __init__(
-        self, name: str, stream: TextIO | None = None, first_s: float = FIRST_S, every_s: float = EVERY_S
+        self, name: str, stream: TextIO | None = None, first_s: float = _FIRST_BEAT_S, every_s: float = EVERY_S
     ) -> None:
         self._name, self._stream = name, stream or _told or sys.stderr
         self._waits = (first_s, every_s)

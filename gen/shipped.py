@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from gen.records import InputError
+from gen.errors import InputError
 
 PACKAGE = "physiogen-weights"
 _MARKS = ("config.json", "model_index.json")

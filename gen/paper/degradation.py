@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gen.engines.machine import in_one_thread
 from gen.io.common import library
 from gen.paper.drawing import Picture, Pixels
 from gen.paper.geometry import Fold, Warp, perspective
@@ -134,7 +135,8 @@ def _applied(effect: Effect, augraphy: ModuleType, pixels: Pixels, seed: int) ->
     np.random.seed(seed)  # noqa: NPY002
     cv2.setRNGSeed(seed & 0x7FFFFFFF)
     try:
-        with tempfile.TemporaryDirectory(prefix="physiogen-") as folder, contextlib.chdir(folder):
+        # Some of them leave the process's libraries with more threads.
+        with in_one_thread(), tempfile.TemporaryDirectory(prefix="physiogen-") as folder, contextlib.chdir(folder):
             changed = effect(augraphy, np.random.default_rng(seed))(pixels.copy())
     finally:
         random.setstate(before[0])

@@ -135,7 +135,7 @@ def lead_mask(picture: Picture) -> Pixels:
     mask = np.zeros(picture.pixels.shape[:2], dtype=np.uint8)
     for trace, lines in zip(picture.traces, picture.lines, strict=True):
         runs, number = fixed_point(lines), _NUMBER[trace.cell.lead]
-        cv2.polylines(mask, runs, False, number, max(2, picture.style.thickness), cv2.LINE_8, SHIFT)
+        cv2.polylines(mask, runs, False, number, picture.style.thickness, cv2.LINE_8, SHIFT)
     return mask
 
 

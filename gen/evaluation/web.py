@@ -27,14 +27,17 @@ from gen.results import Node, Results, Value
 _GIB = 2**30
 _WAIT_MS = 300_000.0
 _PAINT = "performance.getEntriesByName('first-contentful-paint').map(entry => entry.startTime)[0]"
-#: Rooms, their fields (by label) and what is waited for; ``FILE`` is the recording.
+#: Rooms, their fields (by label) and what is waited for; ``FILE`` is the recording, ``REAL`` and ``GENERATED`` are sets.
 _ROOMS: dict[str, tuple[dict[str, str], str]] = {
     "Generate": ({"Findings": "atrial fibrillation, left bundle branch block", "Rate (bpm)": "110"}, "table"),
     "Rebuild": ({"Recording": "FILE", "Leads to use": "II,V1,V5"}, "svg.ecg"),
-    "Twin": ({"Recordings": "FILE", "Findings of the twin": "left bundle branch block", "Rate (bpm)": "95"}, "svg.ecg"),
+    "Twin": (
+        {"Recordings": "FILE", "Findings of the twin": "left bundle branch block", "Rate (bpm)": "95"},
+        "path[class^=overlay]",
+    ),
     "Heart": ({"Recording": "FILE"}, "iframe"),
     "Measure": ({"Recordings": "FILE"}, "svg.ecg"),
-    "Benchmark": ({}, ""),  # as it is before anything was given
+    "Benchmark": ({"Real records": "REAL", "Generated records": "GENERATED"}, "iframe"),
 }
 
 
@@ -57,7 +60,7 @@ def run(settings: Web, progress: Progress) -> Results:
             if settings.visitors:
                 values[f"{settings.visitors} visitors at once"] = _crowd(settings, browser, address, server, progress)
             if settings.pictures is not None:
-                _pictures(settings, browser, address, progress)
+                _pictures(settings, browser, address, Path(place), progress)
             time.sleep(2)
             left = list(Path(place).glob("*/visitors/*"))
             values["when all have left"] = {"folders of visitors": Value(len(left), better="lower")}
@@ -162,12 +165,13 @@ def _crowd(settings: Web, browser: Any, address: str, server: int, progress: Pro
     }
 
 
-def _pictures(settings: Web, browser: Any, address: str, progress: Progress) -> None:
+def _pictures(settings: Web, browser: Any, address: str, place: Path, progress: Progress) -> None:
     """A picture of every room with a result in it."""
     from PIL import Image
 
     assert settings.pictures is not None
     settings.pictures.mkdir(parents=True, exist_ok=True)
+    files = {"FILE": list(settings.recordings), **_sets(place)}
     for room, (fields, shown) in _ROOMS.items():
         if "FILE" in fields.values() and not settings.recordings:
             continue
@@ -175,17 +179,29 @@ def _pictures(settings: Web, browser: Any, address: str, progress: Progress) -> 
         page.get_by_role("tab", name=room, exact=True).click()
         panel = page.get_by_role("tabpanel").locator("visible=true").last
         for label, text in fields.items():
-            if text == "FILE":
-                place = panel.locator(".block").filter(has_text=label).locator('input[type="file"]').first
-                place.set_input_files([str(path) for path in settings.recordings])
-                panel.get_by_text(settings.recordings[0].stem, exact=False).first.wait_for()
+            if text in files:
+                field = panel.locator(".block").filter(has_text=label)
+                field.locator('input[type="file"]').first.set_input_files([str(path) for path in files[text]])
+                panel.get_by_text(files[text][0].stem, exact=False).first.wait_for()
             else:
                 panel.get_by_label(label, exact=True).fill(text)
-        if shown:
-            page.locator(f"#start-{room.lower()}").click()
-            page.locator(f"#result-{room.lower()} {shown}").first.wait_for(state="attached")
+        page.locator(f"#start-{room.lower()}").click()
+        page.locator(f"#result-{room.lower()} {shown}").first.wait_for(state="attached")
         page.wait_for_timeout(2500)
         picture = Image.open(io.BytesIO(page.screenshot(scale="css"))).convert("RGB").quantize(96)
         picture.save(settings.pictures / f"web-{room.lower()}.png", optimize=True)
         page.context.close()
         progress(f"{room}: drawn")
+
+
+def _sets(place: Path) -> dict[str, list[Path]]:
+    """Two small sets of simulated ECGs, a file each."""
+    from gen.io import write
+    from gen.simulate import simulate
+
+    found = {}
+    for seed, name in enumerate(("REAL", "GENERATED")):
+        file = place / f"{name.lower()}.parquet"
+        write(simulate(range(24), seed=seed, noise="light").records(), file)
+        found[name] = [file]
+    return found

@@ -27,7 +27,7 @@ from gen.results import Node, Results, Value
 _GIB = 2**30
 _WAIT_MS = 300_000.0
 _PAINT = "performance.getEntriesByName('first-contentful-paint').map(entry => entry.startTime)[0]"
-#: Rooms, their fields (by label) and what is waited for; ``FILE`` is the recording, ``REAL`` and ``GENERATED`` are sets.
+#: Rooms, their fields (by label) and what is waited for; ``FILE`` is the recording, ``REAL`` and ``GENERATED`` sets.
 _ROOMS: dict[str, tuple[dict[str, str], str]] = {
     "Generate": ({"Findings": "atrial fibrillation, left bundle branch block", "Rate (bpm)": "110"}, "table"),
     "Rebuild": ({"Recording": "FILE", "Leads to use": "II,V1,V5"}, "svg.ecg"),

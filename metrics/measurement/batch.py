@@ -20,7 +20,7 @@ from metrics.measurement.delineation.waves import WAVES
 from metrics.measurement.flutter import flutter_waves
 from metrics.measurement.missing import Stretch, composite, crossed, filled_in, holes, whole_leads
 from metrics.measurement.parameters import Parameters
-from metrics.measurement.rhythm import beat_kinds, pacing_spikes, rhythm_of
+from metrics.measurement.rhythm import beat_kinds, kinds_in, pacing_spikes, rhythm_of
 
 Signal = npt.NDArray[np.float32]
 
@@ -143,6 +143,7 @@ def _measure(
     rhythm = rhythm_of(
         parameters, beats, waves.consensus[0], kinds, partial(flutter_waves, filled, fs_hz, leads, beats)
     )
+    kinds = kinds_in(rhythm, kinds)
     return replace(parameters, rhythm=rhythm, beat_kinds=tuple(zip(beats.qrs_on.tolist(), kinds, strict=True)))
 
 

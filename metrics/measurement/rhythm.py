@@ -31,6 +31,8 @@ TURNED = 0.25
 ALIKE = 0.8
 #: A pacing spike: higher than this (mV) within 4 ms, and this many times steeper than anything in the rest of the ECG.
 SPIKE_MV, SPIKE_TIMES = 0.25, 3.0
+#: Rhythms in which an early beat of the usual form is no extrasystole.
+OWN_INTERVALS = frozenset({"AFIB", "AFLT", "2AVB", "3AVB"})
 #: Extrasystoles that make a bigeminy or trigeminy, and the share of their distances that are alike.
 GROUPS, GROUPED = 3, 0.75
 IRREGULAR_CV, FIBRILLATION_CV, ARRHYTHMIA_CV = 0.12, 0.1, 0.12
@@ -73,6 +75,13 @@ def beat_kinds(beats: Beats, like: Array, spikes: npt.NDArray[np.bool_]) -> list
         else:
             kinds.append(UNKNOWN if other else NORMAL)
     return kinds
+
+
+def kinds_in(rhythm: Rhythm, kinds: list[str]) -> list[str]:
+    """Kinds of beats where the rhythm is known: early beats of one whose intervals vary by themselves are its own."""
+    if rhythm.code not in OWN_INTERVALS:
+        return kinds
+    return [NORMAL if kind == ATRIAL else kind for kind in kinds]
 
 
 def pacing_spikes(signal_mv: npt.NDArray[np.float32], fs_hz: float, beats: Beats) -> npt.NDArray[np.bool_]:

@@ -44,6 +44,14 @@ def test_normal_beats_are_no_extrasystoles():
     assert np.mean([kind in (VENTRICULAR, ATRIAL, PACED) for kind in kinds]) < 0.05
 
 
+@pytest.mark.parametrize("code", ["AFIB", "AFLT", "2AVB"])
+def test_intervals_that_vary_by_themselves_make_no_extrasystoles(code):
+    _, found = measured(code)
+    named = [p for p in found if p.rhythm.code == code]
+    assert named
+    assert all(kind != ATRIAL for p in named for _, kind in p.beat_kinds)
+
+
 def test_ventricular_extrasystoles_are_seen():
     _, found = measured("PVC", 72)
     assert sum(any(kind == VENTRICULAR for _, kind in p.beat_kinds) for p in found) >= 8

@@ -96,11 +96,14 @@ class RhythmRequest:
         """
         if beyond not in BEYOND:
             raise InputError(f"beyond {beyond!r}: expected one of {', '.join(BEYOND)}")
-        words, read = "", None
+        words, details, read = "", "", None
         if isinstance(text, str):
             words, read = text.lower(), read_text(text)
+            details = words
         elif isinstance(text, ReadText):
             words, read = " ; ".join(s.text for s in text.statements).lower(), text
+            # Each statement keeps its first words alone, and "second degree AV block, Mobitz II" says more behind them.
+            details = words if text.wording is None else text.wording.lower()
         if read is not None:
             codes, certain = frozenset(read.codes()), frozenset(read.codes(possible=False))
             heart_rate = heart_rate if heart_rate is not None else read.numbers.get("heart_rate")
@@ -115,7 +118,7 @@ class RhythmRequest:
             raise InputError(
                 f"{first} with {fast}: contradict each other" if fast else f"{first}: has no beats to draw"
             )
-        request = cls(codes=codes, heart_rate=heart_rate, age=age, pr_ms=pr_ms, **_details(words, codes))
+        request = cls(codes=codes, heart_rate=heart_rate, age=age, pr_ms=pr_ms, **_details(details, codes))
         return request.checked(certain, beyond)
 
     @property

@@ -5,6 +5,7 @@ import pytest
 
 from diffusion.rhythm import BeatKind, BeatPlan, RhythmRequest, RhythmStream, draw_rhythm, events_of, habits_of
 from gen.records import InputError
+from gen.text import read_text
 
 SEEDS = range(12)
 
@@ -266,3 +267,19 @@ def test_events_name_the_rhythm_and_every_beat_inside(text, rate, name):
     assert events["rhythm"] == name
     assert len(events["times_s"]) == len(events["symbols"]) == plan.inside.sum()
     assert min(events["times_s"]) >= 100.0
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "conduction"),
+    [
+        ("second degree AV block, Mobitz I (Wenckebach)", "mobitz1", None),
+        ("second degree AV block, Mobitz II", "mobitz2", None),
+        ("second degree AV block, 2:1 conduction", "2:1", None),
+        ("complete AV block, junctional escape", "junctional", None),
+        ("atrial flutter, conducted 4:1", None, 4),
+    ],
+)
+def test_what_a_text_says_behind_its_finding_is_drawn_wherever_it_is_read(text, form, conduction):
+    for asked in (RhythmRequest.of(text), RhythmRequest.of(read_text(text))):
+        assert (asked.form, asked.conduction) == (form, conduction)
+    assert RhythmRequest.of(read_text("no asystole, sinus rhythm")).mechanism == "sinus"

@@ -246,6 +246,7 @@ def teach(
 
     with unfinished(out, identity, publish=publish, resume=resume) as work:
         done = work.last.get("cases", 0)
+        progress(done)
         parts = [work.folder / f"cases-{k:05d}.json" for k in range(-(-len(requests) // BLOCK))]
         with RecordSetWriter(out, place=work.folder, state=work.last.get("set")) as writer:
             for cases in case_blocks(pipeline, requests, seed=seed, steps=steps, first=done):

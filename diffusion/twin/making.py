@@ -95,6 +95,7 @@ def write_twins(
     with unfinished(out, job.identity, publish=publish, resume=resume) as work:
         done = [_twin_of(facts) for note in work.notes for facts in note["twins"]]
         new: list[MadeTwin] = []
+        progress(len(done))
         starts = range(len(done), job.number, BLOCK)
         blocks = (range(start, min(start + BLOCK, job.number)) for start in starts)
         state = work.last.get("set")

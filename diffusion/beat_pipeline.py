@@ -28,7 +28,7 @@ from diffusion.conditions.condition import Condition
 from diffusion.conditions.request import Prepared, implied_by, report_of, request_of, statements_of
 from diffusion.pipeline import ECGPipeline
 from diffusion.pipeline import load as load_latent_pipeline
-from diffusion.process import samplers
+from diffusion.process import named
 from diffusion.process.editing import Start
 from diffusion.process.settings import LONGEST_S, Sampling
 from diffusion.rhythm.plan import BeatKind, BeatPlan
@@ -42,7 +42,7 @@ from gen.signals import resample
 from gen.synthesis.refusal import Refusal
 from gen.text import ReadText
 
-#: Steps of `samplers.ADAMS`: twice as near to the differential equation's own solution as 16 of Heun's, which ask the
+#: Steps of `named.ADAMS`: twice as near to the differential equation's own solution as 16 of Heun's, which ask the
 #: network two and a half times as often.
 STEPS = 12
 FS_HZ = 500.0
@@ -75,7 +75,7 @@ class BeatPipeline(ECGPipeline):
 
     Args:
         denoiser: draws vectors of beats.
-        scheduler: None; beats are drawn by `samplers.ADAMS` alone.
+        scheduler: None; beats are drawn by `named.ADAMS` alone.
 
     Raises:
         InputError: another sampler.
@@ -86,8 +86,8 @@ class BeatPipeline(ECGPipeline):
 
     def __init__(self, denoiser: torch.nn.Module, scheduler: Any = None) -> None:
         Pipeline.__init__(self)
-        if scheduler not in (None, samplers.ADAMS):
-            raise InputError(f"sampler {scheduler!r}: beats are drawn by {samplers.ADAMS!r}")
+        if scheduler not in (None, named.ADAMS):
+            raise InputError(f"sampler {scheduler!r}: beats are drawn by {named.ADAMS!r}")
         self.register_modules(denoiser=denoiser.eval(), scheduler=None)
         self.card: dict[str, Any] = {}
         self._digests: dict[str, str] | None = None
@@ -114,10 +114,10 @@ class BeatPipeline(ECGPipeline):
         Raises:
             InputError: another sampler than the beats' own.
         """
-        if scheduler not in (None, samplers.ADAMS):
-            raise InputError(f"sampler {scheduler!r}: beats are drawn by {samplers.ADAMS!r}")
+        if scheduler not in (None, named.ADAMS):
+            raise InputError(f"sampler {scheduler!r}: beats are drawn by {named.ADAMS!r}")
         chosen["num_inference_steps"] = chosen.get("num_inference_steps") or self._steps()
-        return super().sampling(scheduler=samplers.ADAMS, **chosen)
+        return super().sampling(scheduler=named.ADAMS, **chosen)
 
     def _steps(self) -> int:
         return int((self.card.get("sampling") or {}).get("num_inference_steps") or STEPS)

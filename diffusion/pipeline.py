@@ -20,7 +20,7 @@ from diffusion.conditions.request import (
     seeds_of,
     statements_of,
 )
-from diffusion.process import samplers
+from diffusion.process import named, samplers
 from diffusion.process.editing import Start, edit
 from diffusion.process.guidance import GuidedVelocity
 from diffusion.process.settings import LEARNED_S, Sampling
@@ -125,7 +125,7 @@ class ECGPipeline(Pipeline):
             age, sex, heart_rate, pr_ms, qrs_ms, qt_ms, axis_deg, rms_mv: see `Condition`; one value, or one for each
                 prompt.
             num: ECGs per prompt.
-            num_inference_steps: the weights' own where not given, see `diffusion.process.samplers.SAMPLERS`.
+            num_inference_steps: the weights' own where not given, see `diffusion.process.named.SAMPLERS`.
             guidance_scale: for all conditions, or by group (text, patient, rate, shape); 1 is none.
             guidance_rescale, guidance_interval: see `Guidance`.
             negative_prompt: statements to stay away from; acts where the text's scale is not 1.
@@ -253,7 +253,7 @@ class ECGPipeline(Pipeline):
 
     def _scheduler(self, settings: Sampling) -> Any:
         """A fresh scheduler: those of diffusers remember the run before."""
-        if settings.scheduler in samplers.SAMPLERS:
+        if settings.scheduler in named.SAMPLERS:
             return samplers.make_scheduler(settings.scheduler)
         if settings.scheduler != type(self.scheduler).__name__:
             return samplers.make_scheduler(settings.scheduler)  # says which are known

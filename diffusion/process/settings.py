@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from diffusion.process import samplers
+from diffusion.process import named, samplers
 from diffusion.process.guidance import Guidance, scales_of
 from gen.records import InputError
 from gen.text import read_text
@@ -20,7 +20,7 @@ class Sampling:
     """How samples are drawn; part of what a data set is made with.
 
     Attributes:
-        scheduler: sampler's name, see `diffusion.process.samplers.SAMPLERS`.
+        scheduler: sampler's name, see `diffusion.process.named.SAMPLERS`.
         steps: sampling steps.
         guidance: scales, see `Guidance`.
         negative_prompt: statements to stay away from.
@@ -30,8 +30,8 @@ class Sampling:
         literal: leave numbers open that a finding implies, see `diffusion.conditions.implied`.
     """
 
-    scheduler: str = samplers.DEFAULT_SAMPLER
-    steps: int = samplers.SAMPLERS[samplers.DEFAULT_SAMPLER].steps
+    scheduler: str = named.DEFAULT_SAMPLER
+    steps: int = named.SAMPLERS[named.DEFAULT_SAMPLER].steps
     guidance: Guidance = field(default_factory=Guidance)
     negative_prompt: str | None = None
     duration_s: float = 10.0
@@ -41,7 +41,7 @@ class Sampling:
     clean: bool = False
 
     def __post_init__(self) -> None:
-        samplers.check_steps(self.steps)
+        named.check_steps(self.steps)
         if not SHORTEST_S <= self.duration_s <= LONGEST_S:
             raise InputError(f"duration {self.duration_s:g} s: expected {SHORTEST_S:g} to {LONGEST_S:g} s")
         if self.fs_hz is not None and not 50 <= self.fs_hz <= 5000:
@@ -78,13 +78,13 @@ class Sampling:
             scheduler, num_inference_steps, guidance_scale, guidance_rescale, guidance_interval: see `ECGPipeline`.
             others: further attributes.
         """
-        name = scheduler or samplers.name_of(component) or best.get("scheduler") or samplers.DEFAULT_SAMPLER
+        name = scheduler or samplers.name_of(component) or best.get("scheduler") or named.DEFAULT_SAMPLER
         steps = num_inference_steps
         if steps is None:
-            same = best.get("scheduler", samplers.DEFAULT_SAMPLER) == name
+            same = best.get("scheduler", named.DEFAULT_SAMPLER) == name
             steps = best.get("num_inference_steps") if same else None
         if steps is None:
-            known = samplers.SAMPLERS.get(name)
+            known = named.SAMPLERS.get(name)
             steps = known.steps if known else samplers.default_steps(component)
         chosen = Guidance.of(
             _first(guidance_scale, best.get("guidance_scale"), 1.0),
@@ -127,9 +127,9 @@ def requested_sampling(
         InputError: an option is out of its range, unknown or not understood.
     """
     if steps is not None:
-        samplers.check_steps(steps)
+        named.check_steps(steps)
     if sampler is not None:
-        samplers.check_sampler(sampler)
+        named.check_sampler(sampler)
     scale = None if guidance is None else scales_of(guidance)
     if scale is not None:
         Guidance.of(scale)

@@ -27,6 +27,8 @@ COMMANDS = (
     "synthesize --conditions missing.csv --out OUT",
     "synthesize --text AF -n 0 --out OUT",
     "synthesize --age 130 --out OUT",
+    "synthesize --text AF --sampler magic --out OUT",
+    "synthesize --text AF --steps 0 --out OUT",
     "synthesize --text AF --hr 900 --out OUT",
     "synthesize --text AF --sex X --out OUT",
     "twin missing.hea --text LBBB --out OUT",

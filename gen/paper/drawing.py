@@ -194,17 +194,25 @@ def _print(
     pixels: Pixels, text: str, x: float, y: float, size: int, colour: tuple[int, int, int]
 ) -> tuple[float, float, float, float]:
     """Print a line whose upper left corner is (x, y); its box."""
+    left, top = round(x), round(y)
+    ink, box = _ink(text, size)
+    part = pixels[top : top + ink.shape[0], left : left + ink.shape[1]]
+    share = ink[: part.shape[0], : part.shape[1]]
+    part[:] = np.round(part + share * (np.array(colour, dtype=np.float32) - part))
+    return left + box[0], top + box[1], left + box[2], top + box[3]
+
+
+@lru_cache(maxsize=256)
+def _ink(text: str, size: int) -> tuple[npt.NDArray[np.float32], tuple[float, float, float, float]]:
+    """How much ink (height, width, 1) a line of print leaves, and its box in it: the same on every sheet."""
     from PIL import Image, ImageDraw
 
     font = _font(size)
-    left, top = int(x), int(y)
     box = font.getbbox(text)
     ink = Image.new("L", (int(np.ceil(box[2])) + 2, int(np.ceil(box[3])) + 2))
-    ImageDraw.Draw(ink).text((x - left, y - top), text, fill=255, font=font)
-    part = pixels[top : top + ink.height, left : left + ink.width]
-    share = np.asarray(ink, dtype=np.float32)[: part.shape[0], : part.shape[1], None] / 255
-    part[:] = np.round(part + share * (np.array(colour, dtype=np.float32) - part))
-    return x + box[0], y + box[1], x + box[2], y + box[3]
+    ImageDraw.Draw(ink).text((0, 0), text, fill=255, font=font)
+    share: npt.NDArray[np.float32] = np.asarray(ink, dtype=np.float32)[:, :, None] / np.float32(255)
+    return share, box
 
 
 def _free(points: npt.NDArray[np.float64], cell: PaperCell, page: Page, height: float) -> tuple[float, float]:

@@ -15,6 +15,7 @@ cv2 = pytest.importorskip("cv2", reason="needs OpenCV (extra paper)")
 
 from gen.paper import CATEGORIES, degrade, digitise, draw, draw_style, lead_mask, truth  # noqa: E402
 from gen.paper.drawing import TOLERANCE_PX, simplified  # noqa: E402
+from gen.paper.files import write_coco, write_picture  # noqa: E402
 from gen.paper.style import Style  # noqa: E402
 from gen.paper.truth import places, visible  # noqa: E402
 
@@ -147,6 +148,24 @@ def test_coco_holds_together(record):
     words = [note["text"] for note in told["annotations"] if note.get("kind")]
     assert "SYNTHETIC ECG" in words
     assert {"I", "V6"} <= set(words)
+
+
+def test_a_folder_s_list_is_every_picture_s_truth_without_its_polylines(record, tmp_path):
+    holed = record.signal_mv.copy()
+    holed[0] = np.nan
+    holed[1, 2000:] = np.nan
+    for name, one in (("a", record), ("b", EcgRecord(holed, FS, record.leads))):
+        write_picture(tmp_path, name, draw(one, lay_out("3x4+1", duration_s=10), Style()), {})
+    assert write_coco(tmp_path, ["a", "b"]) == 2
+    listed = json.loads((tmp_path / "coco.json").read_text())["annotations"]
+    expected = []
+    for number, name in enumerate("ab", 1):
+        for note in json.loads((tmp_path / f"{name}.json").read_text())["annotations"]:
+            expected.append({**note, "id": len(expected) + 1, "image_id": number})
+    assert any(note.get("polylines") for note in expected)
+    for note in expected:
+        note.pop("polylines", None)
+    assert listed == expected
 
 
 def test_names_of_leads_are_not_crossed(record):

@@ -48,6 +48,11 @@ class Trace:
     first: int
     points: npt.NDArray[np.float64]
 
+    @cached_property
+    def lines(self) -> list[npt.NDArray[np.float64]]:
+        """As it lies on the clean sheet, `simplified`."""
+        return simplified(self.points)
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -74,6 +79,8 @@ class Picture:
     @cached_property
     def lines(self) -> tuple[list[npt.NDArray[np.float64]], ...]:
         """Every trace as it lies in the picture, `simplified`."""
+        if self.warp is IDENTITY:
+            return tuple(trace.lines for trace in self.traces)
         return tuple(simplified(self.warp.forward(trace.points)) for trace in self.traces)
 
 
@@ -92,11 +99,11 @@ def draw(record: EcgRecord, page: Page, style: Style) -> Picture:
     for cell in page.cells:
         if cell.lead in shown.leads:
             trace = _trace(shown, page, cell)
-            _draw_lines(pixels, trace.points, style.ink, style.thickness)
+            _draw_lines(pixels, trace.lines, style)
             traces.append(trace)
     if style.pulse:
         for row in sorted({cell.row for cell in page.cells}):
-            _draw_lines(pixels, pulse_points(page, row), style.ink, style.thickness)
+            _draw_lines(pixels, simplified(pulse_points(page, row)), style)
     texts = _write(pixels, page, style, record, traces)
     return Picture(pixels, page, style, shown, tuple(traces), texts)
 
@@ -144,10 +151,10 @@ def _ruled(page: Page, style: Style) -> Pixels:
     return pixels
 
 
-def _draw_lines(pixels: Pixels, points: npt.NDArray[np.float64], ink: tuple[int, int, int], thickness: int) -> None:
+def _draw_lines(pixels: Pixels, lines: Sequence[npt.NDArray[np.float64]], style: Style) -> None:
     import cv2
 
-    cv2.polylines(pixels, fixed_point(simplified(points)), False, ink, thickness, cv2.LINE_AA, SHIFT)
+    cv2.polylines(pixels, fixed_point(lines), False, style.ink, style.thickness, cv2.LINE_AA, SHIFT)
 
 
 def fixed_point(runs: Sequence[npt.NDArray[np.float64]]) -> list[npt.NDArray[np.int32]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diffusion.bulk import Bulk
-from diffusion.process.named import check_sampler, check_steps
+from diffusion.process.named import check_chosen
 from gen.commands.asked import check_asked
 from gen.commands.device import Device, moved
 from gen.commands.engine import Address, BlockLimit, Engine, Slurm, Workers, engine_of
@@ -133,10 +133,7 @@ def synthesize(
     check_there(conditions=conditions, labels=labels, measured=measured, checkpoint=checkpoint, continue_=goes_on)
     if number is not None and number < 1:
         raise InputError(f"-n {number}: expected at least 1")
-    if sampler is not None:
-        check_sampler(sampler)
-    if steps is not None:
-        check_steps(steps)
+    check_chosen(steps, sampler)
     values = {"text": text, "age": age, "sex": sex, "heart_rate": hr}
     values |= {"pr_ms": pr, "qrs_ms": qrs, "qt_ms": qt, "axis_deg": axis}
     asked = {name: value for name, value in values.items() if value is not None}

@@ -1,6 +1,5 @@
 """Recordings of minutes to days, written piece by piece: ``physiogen synthesize --seconds 86400``."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from diffusion.rhythm import BeatPlan, events_of
 from gen import __version__
 from gen.files import check_output, commit_folder
 from gen.io import RecordSetWriter
+from gen.io.kept import digest_of_arrays
 from gen.io.unfinished import Resume, unfinished
 from gen.leads import LEADS_8_TO_12, LEADS_12
 from gen.records import EcgRecord, InputError, Patient
@@ -84,7 +84,10 @@ def write_recordings(
 
     asked = [[number, request_of(condition)] for number, condition in zip(numbers, conditions, strict=True)]
     identity = {"asked": asked, "sampling": settings.signature(), "weights": pipeline.digests}
-    _write(out, recording, len(conditions), seconds, seed, identity, settings, (overwrite, resume), progress)
+    _write(
+        out, recording, len(conditions), seconds, seed, identity, settings,
+        overwrite=overwrite, resume=resume, progress=progress,
+    )  # fmt: skip
     return len(conditions)
 
 
@@ -96,11 +99,13 @@ def _write(
     seed: int,
     identity: Mapping[str, Any],
     settings: Sampling,
-    how: tuple[bool, Resume],
-    progress: Callable[[float, float], None],
+    *,
+    overwrite: bool,
+    resume: Resume,
+    progress: Callable[[float, float], None] = lambda done, total: None,
 ) -> None:
     """Write recordings piece by piece into a set; what is noted is gone on from, within a recording, too."""
-    out, (overwrite, resume) = Path(out), how
+    out = Path(out)
     check_output(out, overwrite=overwrite)
     whole = {"command": "synthesize", "software": __version__, "seconds": seconds, "seed": seed, **identity}
 
@@ -160,11 +165,9 @@ def write_continuation(
         statements=record.statements,
         metadata={**facts.metadata, "continues": str(record.metadata.get("source_file", record.record_id))},
     )
-    heard = hashlib.sha256(np.ascontiguousarray(record.signal_mv).tobytes()).hexdigest()
+    heard = digest_of_arrays([record.signal_mv])
     identity = {"continues": heard, "facts": facts.metadata, "weights": pipeline.digests}
-    _write(
-        out, lambda k: (recording, facts), 1, seconds, seed, identity, settings, (overwrite, resume), lambda *_: None
-    )
+    _write(out, lambda k: (recording, facts), 1, seconds, seed, identity, settings, overwrite=overwrite, resume=resume)
 
 
 def pieces(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from diffusion.process.named import check_chosen
 from gen.commands.reading import Resume
 from gen.commands.there import check_there
 from gen.errors import InputError
@@ -42,6 +43,7 @@ def teach(
     if (out is None) == (score is None):
         raise InputError(f"--out, --score: {'both are' if out else 'neither is'} given; accepted: one of them")
     check_there(score=score, conditions=conditions, checkpoint=checkpoint)
+    check_chosen(steps)
     if out is not None:
         from gen.files import check_output
 

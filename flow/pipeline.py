@@ -180,15 +180,16 @@ class ECGToCMRPipeline:
         drawing = {"steps": steps or self.steps, "solver": solver or self.solver, "guidance": guidance}
         tell = progress or (lambda share: None)
         packed = self._draw_slices(prepared, heights, num_samples, seeds, drawing, lambda share: tell(_DRAWING * share))
-        cines = []
+        drawn = []
         for k, latents in enumerate(packed):
-            cines.append(self._cine(latents, prepared, record, seed, k, heights))
+            drawn.append(self._cine(latents, prepared, record, seed, k, heights))
             tell(_DRAWING + (1 - _DRAWING) * (k + 1) / num_samples)
-        volumes = summarise(volumes_of(tuple(cines)), self.volumes, self.calibration)
+        cines = tuple(drawn)
+        volumes = summarise(volumes_of(cines), self.volumes, self.calibration)
         warnings = prepared.warnings + (self._doubts(drawing, bool(prepared.rebuilt)) if num_samples > 1 else ())
-        shown = cines[_nearest_to_median(tuple(cines))]
+        shown = cines[_nearest_to_median(cines)]
         found = (prepared.beats, prepared.ecg, warnings, self.calibration, prepared.read_from_s)
-        return HeartResult(shown, tuple(cines), volumes, *found)
+        return HeartResult(shown, cines, volumes, *found)
 
     def _doubts(self, drawing: dict[str, Any], rebuilt: bool) -> tuple[str, ...]:
         """What to say of the intervals; ``rebuilt``: leads of the ECG were."""
@@ -329,7 +330,7 @@ def volumes_of(cines: tuple[CineRecord, ...]) -> dict[str, np.ndarray]:
 
 
 def _nearest_to_median(cines: tuple[CineRecord, ...]) -> int:
-    table = volumes_of(tuple(cines))
+    table = volumes_of(cines)
     logs = np.log(np.stack([table[name] for name in ("edv_ml", "esv_ml", "mass_g")], axis=1))
     return int(np.abs(logs - np.median(logs, axis=0)).sum(axis=1).argmin())
 

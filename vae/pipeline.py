@@ -13,8 +13,7 @@ from gen.leads import LEADS_8_TO_12, LEADS_12, canonical_leads, parse_leads
 from gen.records import EcgRecord, InputError, records_of
 from gen.signals import fill_gaps, resample
 from vae.expected import expected
-from vae.methods import BASELINES as BASELINES
-from vae.methods import METHODS as METHODS
+from vae.methods import BASELINES, METHODS
 from vae.networks.baseline import LEVELS
 from vae.networks.lead_vae import LeadVAE
 from vae.networks.wearecg import WearECG
@@ -58,11 +57,15 @@ class ReconstructionPipeline:
     """
 
     def __init__(
-        self, predictor: Predictor, calibration: dict[int, np.ndarray] | None = None, batch_size: int = 32
+        self,
+        predictor: Predictor,
+        calibration: dict[int, np.ndarray] | None = None,
+        batch_size: int = 32,
+        card: Mapping[str, Any] | None = None,
     ) -> None:
         self.predictor, self.calibration, self.batch_size = predictor, calibration, batch_size
         #: Model card of the weights; empty where the method has none.
-        self.card: Mapping[str, Any] = {}
+        self.card: Mapping[str, Any] = card or {}
 
     @property
     def digests(self) -> dict[str, str]:
@@ -355,10 +358,8 @@ def load(path: str | Path | None = None, *, method: str = "default", batch_size:
         if path is not None:
             raise InputError(f"method {method!r} takes no checkpoint")
         linear = LinearPredictor(method)
-        pipeline = ReconstructionPipeline(linear, batch_size=batch_size)
-        if linear.digest != method:
-            pipeline.card = read_json(linear.folder / CARD)
-        return pipeline
+        card = None if linear.digest == method else read_json(linear.folder / CARD)  # a method without weights
+        return ReconstructionPipeline(linear, batch_size=batch_size, card=card)
     if path is None and method == "wearecg":
         raise InputError("method 'wearecg' (69 MB) is not shipped; train it (vae/wearecg) and give --checkpoint")
     folder = WEIGHTS / "default" if path is None else Path(path)
@@ -371,12 +372,9 @@ def load(path: str | Path | None = None, *, method: str = "default", batch_size:
     digest = checkpoint_digest(folder)
     if found == "WearECG":
         wearecg = NetworkPredictor(load_model(WearECG, folder), "wearecg", digest)
-        pipeline = ReconstructionPipeline(wearecg, None, batch_size)
-        pipeline.card = checkpoint.card
-        return pipeline
+        return ReconstructionPipeline(wearecg, None, batch_size, checkpoint.card)
     model = load_model(LeadVAE, folder)
     factors = model.config.band_factors
     calibration = None if factors is None else {int(k): np.asarray(v, dtype=np.float64) for k, v in factors.items()}
-    pipeline = ReconstructionPipeline(NetworkPredictor(model, "default", digest), calibration, batch_size)
-    pipeline.card = checkpoint.card
-    return pipeline
+    predictor = NetworkPredictor(model, "default", digest)
+    return ReconstructionPipeline(predictor, calibration, batch_size, checkpoint.card)

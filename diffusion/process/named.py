@@ -57,3 +57,11 @@ def check_steps(steps: int) -> int:
     if not 1 <= steps <= TRAIN_STEPS:
         raise InputError(f"{steps} sampling steps: expected 1 to {TRAIN_STEPS}")
     return int(steps)
+
+
+def check_chosen(steps: int | None = None, sampler: str | None = None) -> None:
+    """Refuse steps and a sampler as they are asked for, where they are; see `check_steps`, `check_sampler`."""
+    if steps is not None:
+        check_steps(steps)
+    if sampler is not None:
+        check_sampler(sampler)

@@ -126,10 +126,7 @@ def requested_sampling(
     Raises:
         InputError: an option is out of its range, unknown or not understood.
     """
-    if steps is not None:
-        named.check_steps(steps)
-    if sampler is not None:
-        named.check_sampler(sampler)
+    named.check_chosen(steps, sampler)
     scale = None if guidance is None else scales_of(guidance)
     if scale is not None:
         Guidance.of(scale)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from diffusion.process.named import check_chosen
 from gen.commands.device import Device, moved
 from gen.commands.engine import Workers
 from gen.commands.output import counted, finish, say
@@ -79,7 +80,7 @@ def twin(
     What the reference shows by itself is measured. Two scores are printed for every twin: identity kept and change
     achieved. Synthetic; not for diagnosis.
     """
-    _check(number, strength, sampler)
+    _check(number, strength, steps, sampler)
     check_there(reference, checkpoint=checkpoint)
     from diffusion.conditions.condition import Condition
     from diffusion.process.settings import requested_sampling
@@ -144,13 +145,14 @@ def twin(
     finish(lines, _result(out, person, twins, seed), missing, json=json)
 
 
-def _check(number: int, strength: float, sampler: str | None) -> None:
+def _check(number: int, strength: float, steps: int | None, sampler: str | None) -> None:
     if number < 1:
         raise InputError(f"-n {number}: expected at least 1")
     if not 0 <= strength <= 1:
         raise InputError(f"--strength {strength:g}: expected 0 (the reference) to 1 (from noise)")
     if sampler is not None and strength < 1:
         raise InputError("--sampler: an edit (--strength below 1) has its own, deterministic one")
+    check_chosen(steps, sampler)
 
 
 def _read(files: Sequence[Path], reading: Mapping[str, Any]) -> "list[EcgRecord]":

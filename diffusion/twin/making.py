@@ -7,6 +7,7 @@ from typing import Any
 
 from diffusion.process.settings import Sampling
 from diffusion.twin.change import Change
+from diffusion.twin.overlay import aligned, as_beat, beats_of
 from diffusion.twin.pipeline import ECGTwinPipeline
 from diffusion.twin.reference import Reference
 from diffusion.twin.scores import TwinScores
@@ -15,6 +16,7 @@ from gen.files import check_output, commit_folder
 from gen.io import RecordSetWriter
 from gen.io.unfinished import Resume, unfinished
 from gen.records import EcgRecord
+from metrics.waveform.descriptors.beats import BeatSet
 
 #: Twins drawn as pictures, and twins that are made together.
 PLOTS, BLOCK = 16, 8
@@ -99,12 +101,13 @@ def write_twins(
         starts = range(len(done), job.number, BLOCK)
         blocks = (range(start, min(start + BLOCK, job.number)) for start in starts)
         state = work.last.get("set")
+        reference = beats_of(job.person.record) if job.plot else None
         with RecordSetWriter(out, format=job.format, place=work.folder, state=state, finish=finish) as writer:
             for numbers, (made, scores) in in_order(block, blocks, workers=job.workers):
                 for number, record, score in zip(numbers, made, scores, strict=True):
                     writer.add(replace(record, metadata={**record.metadata, "scores": score.as_dict()}))
-                    if job.plot and number < PLOTS:
-                        _plot(job.person, record, work.folder / "plots")
+                    if reference is not None and number < PLOTS:
+                        _plot(reference, record, work.folder / "plots")
                     unusual = {name: record.metadata[name] for name in _UNUSUAL if record.metadata.get(name)}
                     new.append(MadeTwin(record.record_id, score, unusual))
                 progress(len(done) + len(new))
@@ -118,14 +121,13 @@ def _twin_of(facts: Mapping[str, Any]) -> MadeTwin:
     return MadeTwin(facts["record"], TwinScores(**facts["scores"]), facts["unusual"])
 
 
-def _plot(person: Reference, record: EcgRecord, folder: Path) -> None:
+def _plot(reference: BeatSet, record: EcgRecord, folder: Path) -> None:
     """A twin with the reference's beat at its own beats, and the median beats of both over each other."""
-    from diffusion.twin.overlay import aligned, as_beat, beats_of
     from gen.plot import plot_ecg, save
     from gen.plot.beats import plot_beats
 
     folder.mkdir(exist_ok=True)
-    reference, own = beats_of(person.record), beats_of(record)
+    own = beats_of(record)
     overlay = aligned(record, reference, own)
     save(
         plot_ecg(record, overlay=overlay, overlay_label="the reference's median beat"),

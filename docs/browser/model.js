@@ -6,7 +6,7 @@ import { StripError } from "./strip.js";
 export function factsOf(bytes) {
   const text = new TextDecoder("latin1").decode(bytes);
   const facts = {};
-  for (const key of ["leads", "fs_hz", "unit", "model", "note"]) {
+  for (const key of ["leads", "fs_hz"]) {
     const at = text.lastIndexOf(`\n${String.fromCharCode(key.length)}${key}\x12`);
     if (at < 0) continue;
     const start = at + key.length + 3; // of the value's length, a varint of one or two bytes

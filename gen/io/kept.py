@@ -1,7 +1,8 @@
 """What a long run has worked out, kept by name until its output is there; a later run reads it instead."""
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,15 @@ class Kept:
         """The same of JSON values; numbers keep every bit, and tuples are lists in every run."""
         found = self.arrays(name, lambda: {"json": np.array(json.dumps(make(), default=_plain))})
         return json.loads(str(found["json"]))
+
+
+def digest_of_arrays(arrays: Iterable[npt.NDArray[Any]]) -> str:
+    """SHA-256 of arrays in order, their types and shapes: part of what a run is known by when it is gone on with."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _file(place: int) -> str:

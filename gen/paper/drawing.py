@@ -79,7 +79,7 @@ class Picture:
     @cached_property
     def lines(self) -> tuple[list[npt.NDArray[np.float64]], ...]:
         """Every trace as it lies in the picture, `simplified`."""
-        if self.warp is IDENTITY:
+        if self.warp.still:
             return tuple(trace.lines for trace in self.traces)
         return tuple(simplified(self.warp.forward(trace.points)) for trace in self.traces)
 

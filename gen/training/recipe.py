@@ -265,8 +265,6 @@ def _train(
         if processes.is_main_process:
             for line in job.warnings():
                 print(f"warning: {line}", file=sys.stderr, flush=True)
-            if resume and not (job.out / "run.json").is_file():
-                print(f"{job.out}: nothing to resume there; it starts from step 0", file=sys.stderr, flush=True)
         job.prepare()
     torch.manual_seed(initial_seed(config.seed))
     model = job.build_model()

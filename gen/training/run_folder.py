@@ -1,7 +1,6 @@
 """The folder of a run: what it may hold, and when a run may start or go on there."""
 
 import json
-import os
 import platform
 import shutil
 import sys
@@ -61,8 +60,6 @@ def check_run_folder(
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; expected a folder for the run")
     if not (out / "run.json").is_file():
-        if resume and int(os.environ.get("RANK", "0")) == 0:
-            print(f"{out}: no run there to go on with: one is started", file=sys.stderr)
         return
     if not resume and not overwrite:
         raise InputError(

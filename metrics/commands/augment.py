@@ -1,6 +1,5 @@
 """``physiogen augment``: what a synthetic set adds to the training of a classifier, beside the usual means."""
 
-import hashlib
 import json as json_library
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -119,6 +118,7 @@ def _run(
     from gen import __version__
     from gen.datasets.indexed import dataset
     from gen.evaluations import data_at
+    from gen.io.kept import digest_of_arrays
     from gen.leads import LEADS_8
     from gen.results import Results
     from metrics.evaluation.utility import table
@@ -141,7 +141,7 @@ def _run(
     identity = {
         "command": "augment",
         "software": __version__,
-        "sets": {part: _digest(each) for part, each in loaded.items()},
+        "sets": {part: digest_of_arrays(vars(each.prepared).values()) for part, each in loaded.items()},
         "settings": {"classes": names, "ways": [asdict(way) for way in ways], "seeds": seeds, **asdict(config)},
     }
     bar.update(0, total=len(ways) * seeds)
@@ -222,15 +222,6 @@ def _labelled(data: "EcgDataset", bar: Progress) -> "LabelledSet":
         out[start : start + len(items)] = [item["signal"] for item in items]
         bar.update(0, f"reading, {start + len(items)} of {len(data)} records")
     return LabelledSet(out, data.fs_hz, data.labels.astype(bool), data.table["patient_id"].to_numpy())
-
-
-def _digest(each: "LabelledSet") -> str:
-    """SHA-256 of signals, labels and patients, as the network takes them."""
-    digest = hashlib.sha256()
-    for array in vars(each.prepared).values():
-        digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def _said(name: str) -> str:

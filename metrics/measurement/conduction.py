@@ -2,8 +2,8 @@
 
 Second degree: some P waves that come on time are not conducted, the others are; in Wenckebach periods (Mobitz I) PR
 grows until one is dropped and is shorter after it, in Mobitz II and 2:1 block it stays. Complete block: a regular
-rhythm of the ventricles, and P waves that keep no distance to it (Surawicz et al. 2009, AHA/ACCF/HRS
-recommendations on the ECG, part III; Barold and Hayes 2001, "Second-degree atrioventricular block: a reappraisal").
+rhythm of the ventricles, and P waves that keep no distance to it (Barold and Hayes 2001, "Second-degree
+atrioventricular block: a reappraisal"; Kusumoto et al. 2019, ACC/AHA/HRS guideline on bradycardia).
 """
 
 from dataclasses import dataclass

@@ -16,6 +16,7 @@ import numpy as np
 
 from gen import __version__
 from gen.files import commit_folder, write_json
+from gen.io.kept import digest_of_arrays
 from gen.io.unfinished import Resume, unfinished
 from gen.leads import LeadError
 from gen.records import EcgRecord, InputError, Patient
@@ -118,7 +119,8 @@ def make_kit(
         write_json(key, truth)
         commit_folder(finished, folder, overwrite=False, mark=SHEET)
 
-    identity = {"command": "study make", "software": __version__, **truth, "signals": _digest(pool)}
+    drawn = (record.frames if cine else record.signal_mv for _, record in pool)
+    identity = {"command": "study make", "software": __version__, **truth, "signals": digest_of_arrays(drawn)}
     with unfinished(folder, identity, publish=publish, resume=resume) as work:
         done = len(work.notes)
         for number, (case, k) in enumerate(zip(cases, order, strict=True), 1):
@@ -129,14 +131,6 @@ def make_kit(
         _write_sheet(work.folder / SHEET, cases)
         (work.folder / GUIDE).write_text(_WORDS.format(count=count), encoding="utf-8")
     return cases
-
-
-def _digest(pool: Sequence[tuple[str, Any]]) -> str:
-    """SHA-256 of the signals that are drawn."""
-    digest = hashlib.sha256()
-    for _, record in pool:
-        digest.update(np.ascontiguousarray(getattr(record, "signal_mv", getattr(record, "frames", None))).tobytes())
-    return digest.hexdigest()
 
 
 def _check(folder: Path, key: Path, count: int, seed: int) -> None:

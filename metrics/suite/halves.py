@@ -9,6 +9,7 @@ the bootstrap repeats no record; repeated records would look like copies to near
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +50,16 @@ class HalfScores:
     error: float
     degrees: int
     size: int
+
+    def facts(self, value: float, low: float = -np.inf, high: float = np.inf) -> dict[str, Any]:
+        """What an `Entry` says of a value on all records: its interval, and the floor."""
+        return {
+            "ci": self.interval(value, low, high),
+            "floor": self.floor,
+            "floor_ci": self.floor_range,
+            "at_floor_n": self.here,
+            "floor_n": self.size,
+        }
 
     def interval(self, value: float, low: float = -np.inf, high: float = np.inf) -> tuple[float, float] | None:
         """95 % interval around the value on all records, within the bounds of the measure."""

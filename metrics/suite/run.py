@@ -57,31 +57,28 @@ def benchmark(
         from metrics.report.write import check_out
 
         check_out(Path(out), overwrite=overwrite)
-    if "cine" in chosen.sections:
-        from metrics.suite.cine import cine_benchmark
-
-        report = cine_benchmark(real, generated, chosen, seed=seed, progress=progress)
-    else:
-        from metrics.suite.ecg import ecg_benchmark
+    with ExitStack() as stack:  # what is kept of an unfinished run goes when the report is written
 
         def keep(identity: Mapping[str, Any]) -> Kept:
-            """Until the report is written."""
             if out is None:
                 return Kept()
-            nothing = unfinished(Path(out), identity, publish=lambda folder: None, resume=resume)
-            return Kept(stack.enter_context(nothing))
+            work = unfinished(Path(out), identity, publish=lambda folder: None, resume=resume)
+            return Kept(stack.enter_context(work))
 
-        neural = bool(NEURAL & set(chosen.sections)) or extractors is None or set(extractors) != {"random-conv"}
-        with ExitStack() as stack:
+        if "cine" in chosen.sections:
+            from metrics.suite.cine import cine_benchmark
+
+            report = cine_benchmark(real, generated, chosen, seed=seed, progress=progress)
+        else:
+            from metrics.suite.ecg import ecg_benchmark
+
+            neural = bool(NEURAL & set(chosen.sections)) or extractors is None or set(extractors) != {"random-conv"}
             with one_thread(neural=neural):
                 report = ecg_benchmark(
                     real, generated, train, chosen, extractors, leads, seconds, seed, out is not None, progress, keep
                 )
-            return report if out is None else _written(report, Path(out), overwrite=overwrite)
-    return report if out is None else _written(report, Path(out), overwrite=overwrite)
+        if out is None:
+            return report
+        from metrics.report.write import write_report
 
-
-def _written(report: BenchmarkReport, out: Path, *, overwrite: bool) -> BenchmarkReport:
-    from metrics.report.write import write_report
-
-    return write_report(report, out, overwrite=overwrite)
+        return write_report(report, Path(out), overwrite=overwrite)

@@ -7,15 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from stopping import contents
 
 from gen import cli
 from gen.io import read_set, set_table
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def contents(folder):
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
 """``physiogen synthesize --export``: beside every format, parts, and a run that goes on."""
 
 import pytest
+from stopping import contents
 
 from gen import cli
 from gen.io import read_set
 
 pytest.importorskip("cv2", reason="needs OpenCV (extra paper)")
-
-
-def contents(folder):
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 @pytest.fixture
@@ -40,7 +37,7 @@ def run(pipeline_folder, tmp_path, capsys):
 def test_parts_and_a_later_call_come_to_the_same_set(run, tmp_path):
     assert run("--export", "meeti", out="whole")[0] == 0
     whole = contents(tmp_path / "whole")
-    assert any(name.startswith("meeti/data/") for name in whole)
+    assert any(str(name).startswith("meeti/data/") for name in whole)
     status, out, _ = run("--export", "meeti", "--shard", "1/2")
     assert status == 0
     assert "signal, picture" not in out

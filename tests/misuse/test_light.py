@@ -29,6 +29,8 @@ COMMANDS = (
     "synthesize --age 130 --out OUT",
     "synthesize --text AF --sampler magic --out OUT",
     "synthesize --text AF --steps 0 --out OUT",
+    "twin set --text AF --sampler magic --out OUT",
+    "teach --steps 0 --out OUT",
     "synthesize --text AF --hr 900 --out OUT",
     "synthesize --text AF --sex X --out OUT",
     "twin missing.hea --text LBBB --out OUT",

@@ -15,8 +15,9 @@ from gen.records import EcgRecord, InputError
 from gen.registry import RegistryError
 from gen.simulate import simulate
 from vae.expected import expected
+from vae.methods import METHODS
 from vae.networks.wearecg import WearECG
-from vae.pipeline import LEVELS, METHODS, load
+from vae.pipeline import LEVELS, load
 from vae.windows import blend
 
 MAIN = ("II", "V1", "V5")

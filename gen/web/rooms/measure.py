@@ -39,7 +39,7 @@ class Measure:
             f"measure_records([{', '.join(python_read(name, facts) for name in names)}])"
         )
         argv += ["--workers", "1"]
-        return Order(argv, python, _TABLE, given={"names": names, "reading": facts})
+        return Order(argv, python, _TABLE, given={"names": names, "reading": facts, "values": values})
 
     def shown(self, folder: Path, order: Order, said: Sequence[str]) -> Shown:
         """See `Room`."""
@@ -47,7 +47,8 @@ class Measure:
         records = recordings(folder, order.given["names"], order.given["reading"])
         found = waves(folder / _BEATS, records)
         papers = [Paper(record, waves=found.get(record.record_id, ())) for record in records]
-        given, words = order.given["names"], order.argv[order.argv.index("--out") + 4 : -2]  # what files do not say
+        given, words = order.given["names"], []  # type: tuple[list[str], list[str]]
+        add_reading(words, order.given["values"])  # what files do not say
         pdf = ["measure", *given, "--out", "AGAIN.csv", "--pdf", "ECG.pdf", "--overwrite", *words, "--workers", "1"]
         takes = {
             "table": Take("Table (CSV)", _TABLE),

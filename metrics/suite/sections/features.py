@@ -175,12 +175,8 @@ def _entry(
     return entry(
         name + suffix,
         value=value,
-        ci=None if halves is None else halves.interval(value, *ALL[name].bounds),
         n=size,
-        floor=None if halves is None else halves.floor,
-        floor_ci=None if halves is None else halves.floor_range,
-        at_floor_n=None if halves is None else halves.here,
-        floor_n=None if halves is None else halves.size,
+        **({} if halves is None else halves.facts(value, *ALL[name].bounds)),
         baseline=trivial,
         baseline_name="noise",
         extra={"extractor": extractor.name},

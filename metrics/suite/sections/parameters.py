@@ -99,15 +99,11 @@ def _distribution(job: Job, name: str, real: Array, fake: Array) -> Entry:
     return entry(
         key,
         value=value,
-        ci=None if halves is None else halves.interval(value, 0.0),
         n=int(seen[1].sum()),
         unit=UNITS[name],
         better="lower",
         ideal=0.0,
-        floor=None if halves is None else halves.floor,
-        floor_ci=None if halves is None else halves.floor_range,
-        at_floor_n=None if halves is None else halves.here,
-        floor_n=None if halves is None else halves.size,
+        **({} if halves is None else halves.facts(value, 0.0)),
         section=SECTION,
         summary=f"Wasserstein distance of the distributions of {name}.",
         extra={

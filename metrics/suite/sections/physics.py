@@ -1,7 +1,6 @@
 """Whether the generated signals behave like recordings: record by record, and as distances between the two sets."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -173,16 +172,15 @@ def _distances(job: Job) -> list[Entry]:
         if name not in values:
             out.append(skip(name, skipped[name], SECTION))
             continue
-        half = halves[name]
-        made = entry(name, value=values[name], ci=half.interval(values[name], 0.0), n=size, unit=unit, better="lower")
         out.append(
-            replace(
-                made,
+            entry(
+                name,
+                value=values[name],
+                n=size,
+                unit=unit,
+                better="lower",
                 ideal=0.0,
-                floor=half.floor,
-                floor_ci=half.floor_range,
-                at_floor_n=half.here,
-                floor_n=half.size,
+                **halves[name].facts(values[name], 0.0),
                 baseline=trivial[name],
                 baseline_name="noise",
                 section=SECTION,

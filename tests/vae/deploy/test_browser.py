@@ -19,6 +19,7 @@ from browser import WAIT_MS, browsing, chromium
 from gen.io import read
 from gen.leads import LEADS_12
 from gen.signals import resample
+from gen.simulate import simulate
 from vae.deploy.export import export, load
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,6 +48,11 @@ def library() -> dict[str, bytes]:
     return {name: (kept / name).read_bytes() for name in FILES}
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The documentation's folder as a server; the page in a bare frame."""
@@ -55,9 +61,7 @@ def site(tmp_path_factory):
     (folder / "guide").mkdir()
     body = PAGE[PAGE.index('<div id="rebuild">') : PAGE.index("</script>\n\nRecorded") + len("</script>")]
     (folder / "guide" / "in-the-browser.html").write_text(f"<!doctype html><html lang=en><title>x</title>{body}")
-    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
-    handler.log_message = lambda *_: None
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/guide/in-the-browser.html"
     server.shutdown()
@@ -108,6 +112,13 @@ def said(page, words: str) -> str:
 def test_the_library_is_the_pinned_one(library):
     stated = PAGE.split('integrity="')[1].split('"')[0]
     assert stated == "sha384-" + b64encode(hashlib.sha384(library[FILES[0]]).digest()).decode()
+
+
+def test_the_strip_is_the_simulated_heart_that_it_says():
+    words = {"heart_rate": 72, "statements": ["SR"]}
+    (heart,) = simulate(range(1), seed=12, noise="light", fs_hz=250.0, conditions=words).records()
+    strip = read(ROOT / "docs" / "browser" / "strip.csv", unit="mV")
+    np.testing.assert_allclose(strip.signal_mv, heart.select(LEADS).signal_mv, atol=6e-4)  # written in whole microvolts
 
 
 def test_a_strip_becomes_twelve_leads_as_on_the_desktop(page, model, tmp_path):

@@ -38,7 +38,9 @@ _VOLUMES = ("edv_ml", "esv_ml", "sv_ml", "ef_percent", "mass_g", "es_frame")
 def cmr(
     inputs: Annotated[list[Path], typer.Argument(metavar="ECG...", help="ECG files, globs or folders.")],
     out: Annotated[Path, typer.Option(help="Folder to write: cines, page, table.")],
-    format: Annotated[str, typer.Option(help="nifti, gif, npz, dicom; several with commas.")] = "nifti,gif",
+    format: Annotated[
+        str, typer.Option(help="nifti, gif, mp4, npz, dicom, seg (masks); several with commas.")
+    ] = "nifti,gif",
     samples: Annotated[int, typer.Option(min=1, help="Hearts drawn per ECG; intervals come from them.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the samples.")] = 0,
     age: Annotated[float | None, typer.Option(help="Years; what the file says, or unknown, by default.")] = None,
@@ -183,14 +185,15 @@ def _hearts(
 
 
 def _formats(text: str) -> list[str]:
-    from gen.io.cine import ENDINGS
+    from gen.io.cine import ENDINGS, check_formats
 
     wanted = [part.strip().lower() for part in text.split(",") if part.strip()]
-    for name in wanted:
-        if name not in ENDINGS:
-            raise InputError(f"--format {name}: unknown format; accepted: {', '.join(ENDINGS)}, several with commas")
     if not wanted:
         raise InputError(f"--format: empty; accepted: {', '.join(ENDINGS)}")
+    try:
+        check_formats(wanted)
+    except InputError as error:
+        raise InputError(f"--format {text}: {error}") from error
     return list(dict.fromkeys(wanted))
 
 

@@ -1,14 +1,14 @@
-"""Cine records as files: NIfTI (4-D, spacing and time in the header), animated GIF, NPZ without pickle, DICOM.
+"""Cine records as files: NIfTI (4-D, spacing and time in the header), NPZ without pickle, GIF and MP4, DICOM with SEG.
 
-NIfTI and NPZ keep every fact and are read back; a GIF is for looking, DICOM for other people's viewers. What software
-made says so in each of them.
+NIfTI and NPZ keep every fact and are read back; GIF and MP4 are for looking, DICOM is for other people's viewers. What
+software made says so in each of them.
 """
 
 import gzip
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,32 @@ import numpy as np
 from gen.cine import LABELS, CineRecord
 from gen.files import atomic_files
 from gen.io.cine_dicom import write_dicom_zip
+from gen.io.cine_pictures import SYNTHETIC, check_ffmpeg, write_gif, write_mp4
+from gen.io.cine_segmentation import write_segmentation_zip
 from gen.io.common import dump_json, library, quiet, reading
 from gen.io.nifti import load_cine
 from gen.records import InputError, Patient
 
 #: Format -> ending of its file.
-ENDINGS = {"nifti": ".nii.gz", "gif": ".gif", "npz": ".npz", "dicom": ".dicom.zip"}
-_SYNTHETIC = "synthetic - made by software, no patient - not for diagnosis"
+ENDINGS = {
+    "nifti": ".nii.gz",
+    "gif": ".gif",
+    "mp4": ".mp4",
+    "npz": ".npz",
+    "dicom": ".dicom.zip",
+    "seg": ".seg.zip",
+}
+#: Those that are read back.
+_READ = ("nifti", "npz")
+#: Library and extra that writing a format needs.
+_NEEDS = {
+    "nifti": ("nibabel", "cmr"),
+    "gif": ("PIL", "cmr"),
+    "mp4": ("PIL", "cmr"),
+    "dicom": ("pydicom", "dicom"),
+    "seg": ("highdicom", "seg"),
+}
 _ARRAYS = ("slice_positions_mm", "phase", "lv_volume_ml", "rv_volume_ml")
-#: Viewers slow down frames shorter than this.
-_SHORTEST_GIF_FRAME_S = 0.02
 
 
 def format_of(path: Path) -> str:
@@ -42,6 +58,21 @@ def format_of(path: Path) -> str:
     raise InputError(f"{path}: unknown cine format; accepted: {', '.join([*ENDINGS.values(), '.nii'])}")
 
 
+def check_formats(names: Sequence[str]) -> None:
+    """Tell before the work what these formats need and this computer lacks.
+
+    Raises:
+        InputError: an unknown format, or a library or program that is not installed.
+    """
+    for name in names:
+        if name not in ENDINGS:
+            raise InputError(f"unknown format {name}; accepted: {', '.join(ENDINGS)}")
+        if name in _NEEDS:
+            library(*_NEEDS[name])
+        if name == "mp4":
+            check_ffmpeg()
+
+
 def write_cine(record: CineRecord, path: str | Path, *, format: str | None = None, overwrite: bool = False) -> Path:
     """Write one cine, whole or not at all; the same record gives the same bytes.
 
@@ -50,7 +81,8 @@ def write_cine(record: CineRecord, path: str | Path, *, format: str | None = Non
     Args:
         record: what to write.
         path: file; its ending names the format unless ``format`` does, and then the ending is added where it lacks.
-        format: ``"nifti"``, ``"gif"``, ``"npz"`` or ``"dicom"`` (a ZIP of single-frame MR images).
+        format: ``"nifti"``, ``"gif"``, ``"mp4"``, ``"npz"``, ``"dicom"`` (a ZIP of single-frame MR images) or ``"seg"``
+            (a ZIP of DICOM segmentations that point at those images).
         overwrite: replace a file that exists.
 
     Returns:
@@ -67,9 +99,11 @@ def write_cine(record: CineRecord, path: str | Path, *, format: str | None = Non
     kind = format or format_of(path)
     writers: dict[str, Callable[[CineRecord, Path], None]] = {
         "nifti": _write_nifti,
-        "gif": _write_gif,
+        "gif": write_gif,
+        "mp4": write_mp4,
         "npz": _write_npz,
         "dicom": write_dicom_zip,
+        "seg": write_segmentation_zip,
     }
     with atomic_files(path, overwrite=overwrite) as temporary:
         writers[kind](record, temporary)
@@ -86,7 +120,7 @@ def read_cine(path: str | Path) -> CineRecord:
     """
     path = Path(path)
     kind = format_of(path)
-    if kind in ("gif", "dicom"):
+    if kind not in _READ:
         raise InputError(f"{path}: not read here; accepted: NIfTI, NPZ (gen.datasets.cine reads DICOM folders)")
     return _read_nifti(path) if kind == "nifti" else _read_npz(path)
 
@@ -97,7 +131,7 @@ def _facts(record: CineRecord) -> dict[str, Any]:
         "kind": "cine",
         "record_id": record.record_id,
         "synthetic": record.synthetic,
-        "notice": _SYNTHETIC if record.synthetic else None,
+        "notice": SYNTHETIC if record.synthetic else None,
         "spacing_mm": list(record.spacing_mm),
         "rr_s": record.rr_s,
         "slice_thickness_mm": record.slice_thickness_mm,
@@ -167,7 +201,7 @@ def _nifti_bytes(record: CineRecord, array: np.ndarray, name: str) -> bytes:
     header.set_xyzt_units("mm", "sec")
     frame_s = record.rr_s / record.num_frames if record.rr_s is not None else 0.0
     header["pixdim"][1:5] = col, row, step, frame_s
-    header["descrip"] = (_SYNTHETIC if record.synthetic else "physiogen cine").encode()[:79]
+    header["descrip"] = (SYNTHETIC if record.synthetic else "physiogen cine").encode()[:79]
     text = dump_json(_facts(record)).encode()
     header.extensions.append(nib.nifti1.Nifti1Extension("comment", text))
     data = image.to_bytes()
@@ -232,41 +266,3 @@ def _extension(extension: Any) -> dict[str, Any] | None:
     except (ValueError, UnicodeDecodeError):
         return None
     return facts if isinstance(facts, dict) and facts.get("kind") == "cine" else None
-
-
-def _write_gif(record: CineRecord, path: Path) -> None:
-    """All slices side by side, twice or more enlarged, in the heart's own tempo (one second where RR is unknown)."""
-    image_module = library("PIL.Image", "cmr")
-    draw_module = library("PIL.ImageDraw", "cmr")
-    rr = record.rr_s or 1.0
-    count = max(2, min(record.num_frames, int(rr / _SHORTEST_GIF_FRAME_S)))
-    chosen = np.floor(np.arange(count) * record.num_frames / count).astype(int)
-    # A GIF counts hundredths of a second: rounding the running sum keeps the beat's length.
-    edges = np.rint(np.arange(count + 1) * rr * 100 / count).astype(int)
-    columns = int(np.ceil(np.sqrt(record.num_slices)))
-    factor = max(1, 384 // (columns * record.frames.shape[3]))
-    pictures = []
-    for number in chosen:
-        sheet = _tiled(record.frames[:, number], columns)
-        picture = image_module.fromarray(np.rint(255 * np.clip(sheet, 0, 1)).astype(np.uint8))
-        picture = picture.resize((picture.width * factor, picture.height * factor), image_module.Resampling.BICUBIC)
-        if record.synthetic:
-            draw_module.Draw(picture).text((4, picture.height - 14), "synthetic", fill=255)
-        pictures.append(picture)
-    pictures[0].save(
-        path,
-        save_all=True,
-        append_images=pictures[1:],
-        duration=[int(d) * 10 for d in np.diff(edges)],
-        loop=0,
-        comment=(_SYNTHETIC if record.synthetic else "physiogen cine").encode(),
-    )
-
-
-def _tiled(slices: np.ndarray, columns: int) -> np.ndarray:
-    """(slice, row, col) -> one picture, slices in reading order."""
-    count, rows, cols = slices.shape
-    lines = -(-count // columns)
-    sheet = np.zeros((lines * columns, rows, cols), dtype=slices.dtype)
-    sheet[:count] = slices
-    return sheet.reshape(lines, columns, rows, cols).transpose(0, 2, 1, 3).reshape(lines * rows, columns * cols)

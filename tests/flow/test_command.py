@@ -97,7 +97,7 @@ def test_nothing_is_left_when_all_files_are_bad(pipeline_folder: Path, tmp_path:
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--format", "mpeg", "accepted: nifti, gif, npz, dicom"),
+        ("--format", "mpeg", "accepted: nifti, gif, mp4"),
         ("--sex", "x", "accepted: F or M"),
         ("--age", "300", "accepted: 0 to 120"),
         ("--height", "1.8", "accepted: 40 to 250 cm"),

@@ -2,13 +2,16 @@
 
 import gzip
 import json
+import shutil
+import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from gen import cine
 from gen.cine import CineRecord, from_acdc_labels, mask_mass_g, mask_volume_ml, robust_scale
-from gen.io.cine import read_cine, write_cine
+from gen.io.cine import check_formats, read_cine, write_cine
 from gen.records import InputError, Patient
 
 
@@ -135,6 +138,58 @@ def test_a_gif_keeps_the_tempo_and_says_synthetic(tmp_path):
         assert picture.info["loop"] == 0
 
 
+@pytest.mark.parametrize("rr_s", [0.333, 0.4575, 0.505, 0.845, 0.9999, 1.234, 1.8])
+@pytest.mark.parametrize("frames", [8, 50])
+def test_a_loop_of_any_rate_lasts_rr_in_a_gif(tmp_path, rr_s, frames):
+    image_module = pytest.importorskip("PIL.Image")
+    path = write_cine(replace(disc_stack(slices=1, frames=frames), rr_s=rr_s), tmp_path / "x.gif")
+    with image_module.open(path) as picture:
+        durations = []
+        for frame in range(picture.n_frames):
+            picture.seek(frame)
+            durations.append(picture.info["duration"])
+    assert sum(durations) == pytest.approx(1e3 * rr_s, abs=10)
+    assert min(durations) >= 20
+
+
+def film_of(path):
+    """Duration in s, frames and comment, by ffprobe; grey levels (frame, row, col) by ffmpeg."""
+    shown = "format=duration:format_tags=comment:stream=codec_name,nb_frames,width,height"
+    command = ["ffprobe", "-v", "error", "-show_entries", shown, "-of", "json", str(path)]
+    facts = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    raw = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "gray", "-"]
+    film = np.frombuffer(subprocess.run(raw, capture_output=True, check=True).stdout, np.uint8)
+    stream = facts["streams"][0]
+    return facts["format"], stream, film.reshape(-1, stream["height"], stream["width"])
+
+
+def test_a_film_is_whole_heartbeats_in_their_tempo(tmp_path):
+    if not shutil.which("ffmpeg") or not shutil.which("ffprobe"):
+        pytest.skip("ffmpeg is not installed")
+    record = replace(disc_stack(slices=1, frames=24, size=31), rr_s=0.913)
+    path = write_cine(record, tmp_path / "x", format="mp4")
+    facts, stream, film = film_of(path)
+    assert stream["codec_name"] == "h264"
+    assert int(stream["nb_frames"]) == 24 * 6
+    assert float(facts["duration"]) == pytest.approx(6 * 0.913, abs=0.01)
+    assert facts["tags"]["comment"].startswith("synthetic")
+    np.testing.assert_allclose(film[24:48].mean(axis=(1, 2)), film[:24].mean(axis=(1, 2)), atol=1)
+    shown = film[:24, 6:-26:12, 6::12].astype(float)[..., :31]  # 12 times enlarged; the corner says "synthetic"
+    grey = 255 * record.frames[0, :, : shown.shape[1], : shown.shape[2]]
+    assert np.corrcoef(shown.ravel(), grey.ravel())[0, 1] > 0.97
+    first = path.read_bytes()
+    assert write_cine(record, path, overwrite=True).read_bytes() == first
+    assert "comment" in film_of(write_cine(replace(record, synthetic=False), tmp_path / "r.mp4"))[0]["tags"]
+
+
+def test_no_ffmpeg_is_told_before_the_work(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InputError, match="mp4: no ffmpeg found; accepted: the program ffmpeg"):
+        check_formats(["gif", "mp4"])
+    with pytest.raises(InputError, match="unknown format avi; accepted: nifti, gif, mp4"):
+        check_formats(["avi"])
+
+
 def test_bad_files_are_named(tmp_path):
     (tmp_path / "a.nii.gz").write_bytes(b"not gzip")
     (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 broken")
@@ -142,8 +197,8 @@ def test_bad_files_are_named(tmp_path):
     for name in ("a.nii.gz", "a.npz", "b.npz", "missing.npz", "x.gif", "x.txt"):
         with pytest.raises(InputError, match=name):
             read_cine(tmp_path / name)
-    with pytest.raises(InputError, match="format 'mp4'"):
-        write_cine(disc_stack(), tmp_path / "x", format="mp4")
+    with pytest.raises(InputError, match="format 'avi'"):
+        write_cine(disc_stack(), tmp_path / "x", format="avi")
     with pytest.raises(InputError, match="unknown cine format"):
         write_cine(disc_stack(), tmp_path / "x.dcm")
 

@@ -278,7 +278,8 @@ def test_our_dicom_comes_back_and_says_synthetic(tmp_path):
     np.testing.assert_allclose(back.phases[0], np.arange(12) / 12, atol=1e-4)
     assert back.rr_s == pytest.approx(0.84)
     data = pydicom.dcmread(tmp_path / "out" / "slice_01_frame_01.dcm")
-    assert data.ImageType[2] == "SYNTHETIC"
+    assert "SYNTHETIC" in data.ImageType
+    assert data.SyntheticData == "YES"
     assert "SYNTHETIC" in str(data.PatientName)
     with pytest.raises(InputError, match="RR"):
         write_cine(replace(record, rr_s=None), tmp_path / "x", format="dicom")

@@ -63,6 +63,8 @@ def resample(signal: np.ndarray, fs_hz: float, new_fs_hz: float) -> np.ndarray:
 def fill_gaps(signal: np.ndarray) -> np.ndarray:
     """Replace NaN by linear interpolation along time; a lead without any value becomes 0."""
     flat = signal.reshape(-1, signal.shape[-1]).copy()
+    if not np.isnan(flat).any():
+        return flat.reshape(signal.shape)
     for row in flat:
         bad = np.isnan(row)
         if bad.all():
@@ -74,20 +76,19 @@ def fill_gaps(signal: np.ndarray) -> np.ndarray:
 
 def bandpass(signal: np.ndarray, fs_hz: float, low_hz: float, high_hz: float, order: int = 3) -> np.ndarray:
     """Zero-phase Butterworth band-pass along the last axis."""
-    sos = scipy.signal.butter(order, [low_hz, min(high_hz, 0.49 * fs_hz)], btype="bandpass", fs=fs_hz, output="sos")
-    return _zero_phase(sos, signal, fs_hz)
+    return _zero_phase(_butterworth("bandpass", order, (low_hz, min(high_hz, 0.49 * fs_hz)), fs_hz), signal, fs_hz)
 
 
 def highpass(signal: np.ndarray, fs_hz: float, cutoff_hz: float = 0.5, order: int = 2) -> np.ndarray:
     """Zero-phase Butterworth high-pass, which removes baseline drift."""
-    return _zero_phase(scipy.signal.butter(order, cutoff_hz, btype="highpass", fs=fs_hz, output="sos"), signal, fs_hz)
+    return _zero_phase(_butterworth("highpass", order, (cutoff_hz,), fs_hz), signal, fs_hz)
 
 
 def lowpass(signal: np.ndarray, fs_hz: float, cutoff_hz: float = 40.0, order: int = 4) -> np.ndarray:
     """Zero-phase Butterworth low-pass; a signal sampled too slowly to hold the cutoff is returned as it is."""
     if cutoff_hz >= 0.5 * fs_hz:
         return signal
-    return _zero_phase(scipy.signal.butter(order, cutoff_hz, btype="lowpass", fs=fs_hz, output="sos"), signal, fs_hz)
+    return _zero_phase(_butterworth("lowpass", order, (cutoff_hz,), fs_hz), signal, fs_hz)
 
 
 def notch(signal: np.ndarray, fs_hz: float, mains_hz: float = 50.0, quality: float = 30.0) -> np.ndarray:
@@ -95,13 +96,40 @@ def notch(signal: np.ndarray, fs_hz: float, mains_hz: float = 50.0, quality: flo
     if mains_hz >= 0.5 * fs_hz:
         return signal
     sos = scipy.signal.tf2sos(*scipy.signal.iirnotch(mains_hz, quality, fs=fs_hz))
-    return _zero_phase(sos, signal, fs_hz)
+    return _zero_phase((sos, scipy.signal.sosfilt_zi(sos)), signal, fs_hz)
 
 
-def _zero_phase(sos: np.ndarray, signal: np.ndarray, fs_hz: float) -> np.ndarray:
+@lru_cache(maxsize=64)
+def _butterworth(kind: str, order: int, edges_hz: tuple[float, ...], fs_hz: float) -> tuple[np.ndarray, np.ndarray]:
+    """Sections of a Butterworth filter and their steady state; designing one takes longer than filtering a record."""
+    edges = edges_hz[0] if len(edges_hz) == 1 else list(edges_hz)
+    sos = scipy.signal.butter(order, edges, btype=kind, fs=fs_hz, output="sos")
+    return sos, scipy.signal.sosfilt_zi(sos)
+
+
+def _zero_phase(design: tuple[np.ndarray, np.ndarray], signal: np.ndarray, fs_hz: float) -> np.ndarray:
+    """Forwards and backwards from the steady state of the ends, which are continued by their odd reflection.
+
+    The same numbers as `scipy.signal.sosfiltfilt`, which works out the steady state anew each time.
+    """
+    sos, steady = design
     # scipy's default padding is a few samples; a 0.5 Hz filter rings for seconds.
     pad = min(signal.shape[-1] - 1, int(2 * fs_hz))
-    return scipy.signal.sosfiltfilt(sos, signal, axis=-1, padlen=pad).astype(signal.dtype, copy=False)
+    start = steady.reshape(len(steady), *(1,) * (signal.ndim - 1), 2)
+    x = _reflected(signal, pad)
+    for _ in range(2):
+        x, _ = scipy.signal.sosfilt(sos, x, axis=-1, zi=start * x[..., :1])
+        x = x[..., ::-1]
+    return x[..., pad : x.shape[-1] - pad].astype(signal.dtype, copy=False)
+
+
+def _reflected(signal: np.ndarray, pad: int) -> np.ndarray:
+    """The signal with ``pad`` samples of its point reflection at either end."""
+    if pad < 1:
+        return signal
+    left = 2 * signal[..., :1] - signal[..., pad:0:-1]
+    right = 2 * signal[..., -1:] - signal[..., -2 : -(pad + 2) : -1]
+    return np.concatenate([left, signal, right], axis=-1)
 
 
 def rms_mv(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:

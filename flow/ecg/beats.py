@@ -28,6 +28,8 @@ SHORTEST_RR_S, LONGEST_RR_S = 0.25, 2.6
 #: Correlation with the average of the *other* beats below which nothing repeats.
 REPEATS = 0.45
 IRREGULAR, WIDE_QRS_S = 0.12, 0.12
+#: What `Beats.rhythm` says, in this order.
+RHYTHM = ("rr_s", "rr_spread", "rr_change", "rr_shortest", "rr_longest", "other_beats", "qrs_s")
 #: So near to missing signal a peak may be the step into it.
 EDGE_S = 0.06
 #: Share of the strong votes that a broad (ventricular) beat reaches; T waves stay below.
@@ -72,6 +74,21 @@ class Beats:
         np.put_along_axis(weights, right[..., None], share[..., None], axis=-1)
         np.put_along_axis(weights, right[..., None] - 1, 1.0 - share[..., None], axis=-1)
         return weights.mean(axis=0).astype(np.float32)
+
+    @property
+    def rhythm(self) -> np.ndarray:
+        """(7,) float32, see `RHYTHM`: median RR and QRS width in s, the rest as shares.
+
+        Spread of RR, change from one to the next (root mean square), shortest and longest are shares of the median;
+        ``other_beats`` is the share of the beats of another shape than the dominant one.
+        """
+        rr = np.diff(self.peaks_s)
+        rr = rr[(rr >= SHORTEST_RR_S) & (rr <= LONGEST_RR_S)] / self.rr_s
+        if not len(rr):
+            rr = np.ones(1)
+        change = float(np.sqrt((np.diff(rr) ** 2).mean())) if len(rr) > 1 else 0.0
+        shares = float(rr.std()), change, float(rr.min()), float(rr.max()), float(1.0 - self.dominant.mean())
+        return np.array([self.rr_s, *shares, self.qrs_s], dtype=np.float32)
 
     def average(self, signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
         """(lead, time) float32 mV: median of the chosen beats over `BEAT_S`, zero before the QRS."""

@@ -2,10 +2,11 @@
 
     physiogen data pairs --n 4000 --seed 0 --out CACHE
 
-writes the parts ``train``, ``val``, ``test`` (pairs) and ``ecgs`` (ECGs with the heart's figures, without cines). All
-are patients of one cohort with different numbers, so none is in two parts. Arrays are memory-mapped; an interrupted
-run goes on where it stopped, and record k of seed s is the same in every cache. ``--levels three`` draws a basal, a mid
-and an apical slice of every heart instead of a mid one; a row is then one slice.
+writes the parts ``train``, ``val``, ``test`` (pairs), ``ecgs`` (ECGs with the heart's figures, without cines) and, with
+``--beats N``, ``beats`` (averaged beats and rhythm alone, 2.7 kB a heart, for hundreds of thousands). All are patients
+of one cohort with different numbers, so none is in two parts. Arrays are memory-mapped; an interrupted run goes on
+where it stopped, and record k of seed s is the same in every cache. ``--levels three`` draws a basal, a mid and an
+apical slice of every heart instead of a mid one; a row is then one slice.
 """
 
 from collections.abc import Callable
@@ -16,17 +17,18 @@ from typing import Any
 
 import numpy as np
 
+from flow.ecg.beats import RHYTHM
 from flow.networks.conditions import FRAMES
-from flow.training.cohort import BEAT_SAMPLES, ECG_SAMPLES, FACTS, MOST_BEATS, draw_rows
+from flow.training.cohort import BEAT_SAMPLES, ECG_SAMPLES, FACTS, MOST_BEATS, draw_beats, draw_rows
 from gen.datasets.cache_format import manifest_digest
 from gen.files import read_json, replacing, write_json
 from gen.records import InputError
 from gen.simulate.cine import LEVEL_SHARES
 
-PARTS = ("train", "val", "test", "ecgs")
+PARTS = ("train", "val", "test", "ecgs", "beats")
 #: First patient of each part in the cohort.
-OFFSETS = {"train": 0, "val": 10_000_000, "test": 20_000_000, "ecgs": 30_000_000}
-_BLOCK = 20
+OFFSETS = {"train": 0, "val": 10_000_000, "test": 20_000_000, "ecgs": 30_000_000, "beats": 40_000_000}
+_BLOCK, _BEAT_BLOCK = 20, 500
 _VERSION = 1
 _MANIFEST, _DONE = "manifest.json", "done.npy"
 
@@ -57,6 +59,16 @@ class Part:
     def beat(self) -> np.ndarray:
         """(n, 8, 160) float16 mV."""
         return self._array("beat")
+
+    @cached_property
+    def rhythm(self) -> np.ndarray:
+        """(n, 7) float32, see `flow.ecg.beats.RHYTHM`; of the part ``beats``."""
+        return self._array("rhythm")
+
+    @cached_property
+    def wall(self) -> np.ndarray:
+        """(n,) float32 mm, thickest wall of the mid slice; of the part ``beats``."""
+        return self._array("wall")
 
     @cached_property
     def peaks(self) -> np.ndarray:
@@ -150,7 +162,7 @@ class PairCache:
         count = self.manifest["counts"].get(name, 0)
         if not count:
             raise InputError(f"{self.folder}: has no part {name!r}; it has {', '.join(self.manifest['counts'])}")
-        if name == "ecgs":
+        if name in ("ecgs", "beats"):
             return Part(self.folder / name, 0)
         return Part(self.folder / name, int(self.manifest["size"]), len(self.levels))
 
@@ -204,7 +216,10 @@ def build(
     out.mkdir(parents=True, exist_ok=True)
     write_json(plan, settings)
     for name, count in counts.items():
-        _build_part(out / name, name, count, seed, size, levels, progress)
+        if name == "beats":
+            _build_beats(out / name, count, seed, progress)
+        else:
+            _build_part(out / name, name, count, seed, size, levels, progress)
     source = {"name": "physiogen simulated cohort", "licence": "Apache-2.0", "synthetic": True}
     write_json(out / _MANIFEST, {**settings, "source": source})
     return PairCache.open(out)
@@ -250,6 +265,31 @@ def _build_part(
         done.flush()
         if number % 10 == 9 or stop == count:
             progress(f"{name}: {stop} of {count}")
+
+
+def _build_beats(folder: Path, count: int, seed: int, progress: Callable[[str], None]) -> None:
+    folder.mkdir(exist_ok=True)
+    shapes: dict[str, tuple[tuple[int, ...], Any]] = {
+        "beat": ((8, BEAT_SAMPLES), np.float16),
+        "rhythm": ((len(RHYTHM),), np.float32),
+        "facts": ((len(FACTS),), np.float32),
+        "wall": ((), np.float32),
+    }
+    blocks = range(0, count, _BEAT_BLOCK)
+    done = _mapped(folder / _DONE, (len(blocks),), np.uint8)
+    arrays = {key: _mapped(folder / f"{key}.npy", (count, *shape), kind) for key, (shape, kind) in shapes.items()}
+    for number, start in enumerate(blocks):
+        if done[number]:
+            continue
+        stop = min(start + _BEAT_BLOCK, count)
+        drawn = draw_beats(OFFSETS["beats"] + np.arange(start, stop), seed=seed)
+        for key, array in arrays.items():
+            array[start:stop] = getattr(drawn, key)
+            array.flush()
+        done[number] = 1  # only now: a block that was cut off is drawn again
+        done.flush()
+        if number % 10 == 9 or stop == count:
+            progress(f"beats: {stop} of {count}")
 
 
 def _mapped(path: Path, shape: tuple[int, ...], kind: Any) -> np.memmap:

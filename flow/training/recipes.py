@@ -57,7 +57,7 @@ SUNNYBROOK = Source(
 )
 
 
-class _OfPairs(Work[Settings]):
+class OfPairs(Work[Settings]):
     """The part of a recipe that learns from simulated pairs."""
 
     needs = "a cache made by `physiogen data pairs --out DIR`"
@@ -97,7 +97,7 @@ class PamaeRecipe:
     """Recordings that are used at most."""
 
 
-class _Pamae(_OfPairs[PamaeRecipe], Job[PamaeRecipe]):
+class _Pamae(OfPairs[PamaeRecipe], Job[PamaeRecipe]):
     """The phase-aware masked autoencoder, on simulated (and recorded) ECGs."""
 
     places = ("real",)
@@ -156,7 +156,7 @@ class CodecRecipe:
     """Share of samples that are recordings."""
 
 
-class _Codec(_OfPairs[CodecRecipe], Job[CodecRecipe]):
+class _Codec(OfPairs[CodecRecipe], Job[CodecRecipe]):
     """The cine codec; the finished one, with its latent statistics and its volume reader, is ``OUT/codec``."""
 
     places = ("real",)
@@ -206,7 +206,7 @@ class AmdfRecipe:
     """Noise on the ECG's features, so that they are not learned by heart."""
 
 
-class _Amdf(_OfPairs[AmdfRecipe], Job[AmdfRecipe]):
+class _Amdf(OfPairs[AmdfRecipe], Job[AmdfRecipe]):
     """The velocity network, on latents of a codec and features of an encoder; saves the pipeline too."""
 
     places = ("encoder", "codec")

@@ -206,6 +206,7 @@ def pairs(
     val: Annotated[int, typer.Option(min=0, help="Validation pairs.")] = 200,
     test: Annotated[int, typer.Option(min=0, help="Test pairs.")] = 400,
     ecgs: Annotated[int, typer.Option(min=0, help="Further ECGs without a cine.")] = 16000,
+    beats: Annotated[int, typer.Option(min=0, help="Averaged beats alone, for flow/reader; 2.7 kB each.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Of the cohort.")] = 0,
     size: Annotated[int, typer.Option(min=8, help="Rows and columns of a frame, a multiple of 8.")] = 96,
     levels: Annotated[str, typer.Option(help="Slices of each heart: mid or three.")] = "mid",
@@ -217,9 +218,11 @@ def pairs(
     """
     from gen import registry
 
-    counts = {"train": number, "val": val, "test": test, "ecgs": ecgs}
+    counts = {"train": number, "val": val, "test": test, "ecgs": ecgs, "beats": beats}
     if not any(counts.values()):
-        raise InputError("-n 0 --val 0 --test 0 --ecgs 0: nothing to draw; accepted: at least 1 of one of them")
+        raise InputError(
+            "-n 0 --val 0 --test 0 --ecgs 0 --beats 0: nothing to draw; accepted: at least 1 of one of them"
+        )
     build = registry.get("gen.preparations", "pairs")
     cache = build(out, counts=counts, seed=seed, size=size, levels=levels, progress=_line)
     found = cache.manifest["counts"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -158,3 +159,12 @@ def test_correlation_is_numpy_s(rng):
     still = np.full((1, 50), np.float32(0.1))  # whose mean in float32 is not 0.1
     assert np.isnan(pearson(still, b[:1, 0])).all()
     assert np.isnan(pearson(b[:1, 0], still)).all()
+
+
+@pytest.mark.parametrize("shape", [(2000,), (3, 2000), (2, 3, 400), (3, 20)])
+def test_a_kept_design_filters_as_scipy_does(shape, rng):
+    x = rng.standard_normal(shape).cumsum(axis=-1)
+    sos = scipy.signal.butter(3, [0.7, 40.0], btype="bandpass", fs=200.0, output="sos")
+    wanted = scipy.signal.sosfiltfilt(sos, x, axis=-1, padlen=min(shape[-1] - 1, 400))
+    for _ in range(2):
+        assert np.array_equal(bandpass(x, 200.0, 0.7, 40.0), wanted)

@@ -11,6 +11,7 @@ Geometry, signal and artefacts are analytic (no data set is copied); everything 
 
 from gen.simulate.cine.anatomy import GROUPS, Anatomy, anatomy_of, group_of, usual_length_mm
 from gen.simulate.cine.cohort import LEVEL_SHARES, LEVELS, cines_of, simulate_cine
+from gen.simulate.cine.ventricle import wall_thickness_mm
 
 __all__ = [
     "GROUPS",
@@ -22,4 +23,5 @@ __all__ = [
     "group_of",
     "simulate_cine",
     "usual_length_mm",
+    "wall_thickness_mm",
 ]

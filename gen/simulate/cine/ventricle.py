@@ -5,6 +5,7 @@ A slice stands still in the room while the base comes down, so it meets other mu
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -99,9 +100,7 @@ def build(anatomy: Anatomy, timing: Timing, t: np.ndarray) -> LeftVentricle:
     """
     volume = anatomy.edv_ml * (1.0 - anatomy.ef * (1.0 - filling(timing, t)))
     stretch = 1.0 - anatomy.shortening * (1.0 - filling(timing, t))
-    outline = _outline(anatomy, _GRID)
-    shape = (profile(_GRID)[:, None] * outline) ** 2
-    radius = float(np.sqrt(anatomy.edv_ml * 1e3 / (np.pi * anatomy.length_mm * shape.mean())))
+    radius = _radius(anatomy)
     ones = np.ones(len(t))
     depth = 1.0 - np.sqrt(volume.min() / (anatomy.edv_ml * stretch.min())) * ones
     contraction = local_contraction(timing, t)
@@ -111,6 +110,17 @@ def build(anatomy: Anatomy, timing: Timing, t: np.ndarray) -> LeftVentricle:
         septal_flash(timing, t), volume, anatomy,
     )  # fmt: skip
     return _hold_volume(draft)
+
+
+def wall_thickness_mm(anatomy: Anatomy, level: float = 0.45) -> float:
+    """Thickest wall of a short-axis slice at end-diastole; ``level`` as a share of the height, 0 base to 1 apex."""
+    return float(_wall(anatomy, _solve_wall(anatomy, _radius(anatomy)), np.array([level])).max())
+
+
+def _radius(anatomy: Anatomy) -> float:
+    """Largest cavity radius in mm for which the cavity holds the end-diastolic volume."""
+    shape = (profile(_GRID)[:, None] * _outline(anatomy, _GRID)) ** 2
+    return float(np.sqrt(anatomy.edv_ml * 1e3 / (np.pi * anatomy.length_mm * shape.mean())))
 
 
 def _hold_volume(draft: LeftVentricle) -> LeftVentricle:
@@ -137,11 +147,22 @@ def _hold_volume(draft: LeftVentricle) -> LeftVentricle:
 
 def _outline(anatomy: Anatomy, s: np.ndarray) -> np.ndarray:
     """(s, angle) cavity radius over its mean: low Fourier modes, twisting a little from base to apex."""
-    angle = ANGLES[None, :] + 0.5 * (np.asarray(s)[:, None] - 0.4)
-    out = np.ones(angle.shape)
-    for order, (a, b) in enumerate(anatomy.modes, start=2):
-        out += a * np.cos(order * angle) + b * np.sin(order * angle)
+    waves = _grid_waves() if s is _GRID else _waves(np.asarray(s))
+    out = np.ones((len(s), len(ANGLES)))
+    for (a, b), (cosine, sine) in zip(anatomy.modes, waves, strict=True):
+        out += a * cosine + b * sine
     return out
+
+
+def _waves(s: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Cosine and sine (s, angle) of each mode of the outline."""
+    angle = ANGLES[None, :] + 0.5 * (s[:, None] - 0.4)
+    return [(np.cos(order * angle), np.sin(order * angle)) for order in range(2, 6)]
+
+
+@cache
+def _grid_waves() -> list[tuple[np.ndarray, np.ndarray]]:
+    return _waves(_GRID)
 
 
 def _scar(anatomy: Anatomy, s: np.ndarray) -> np.ndarray:
@@ -165,6 +186,8 @@ def _wall(anatomy: Anatomy, wall_mm: float, s: np.ndarray) -> np.ndarray:
 
 
 def _septal_excess(anatomy: Anatomy, s: np.ndarray) -> np.ndarray:
+    if anatomy.septal_mm <= 0.0:
+        return np.zeros((len(s), len(ANGLES)))
     around = np.exp(1.5 * (np.cos(ANGLES - np.deg2rad(SEPTUM_DEG)) - 1.0))
     along = np.exp(-0.5 * ((np.asarray(s) - 0.30) / 0.30) ** 2)
     return anatomy.septal_mm * along[:, None] * around[None, :]

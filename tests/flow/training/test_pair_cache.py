@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import flow.training.pair_cache as data
+from flow.ecg.beats import RHYTHM
 from flow.training.cohort import FACTS, draw_rows
 from flow.training.latents import cycle_weights
 from flow.training.pair_cache import PairCache, build, pack_masks, unpack_masks
@@ -48,6 +49,19 @@ def test_parts_have_different_patients(cache: PairCache) -> None:
     assert not ids[0] & ids[1]
     assert not ids[1] & ids[2]
     assert "edv_ml" in FACTS
+
+
+def test_beats_are_those_of_the_ecgs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(data.OFFSETS, "beats", data.OFFSETS["train"])  # the patients of another part
+    monkeypatch.setattr(data, "_BEAT_BLOCK", 4)
+    part = build(tmp_path / "c", counts={"beats": 6}, seed=1).part("beats")
+    whole = draw_rows(np.arange(6), seed=1, cine=False)
+    assert np.array_equal(part.beat, whole.beat)
+    assert np.array_equal(part.facts, whole.facts)
+    assert part.rhythm.shape == (6, len(RHYTHM))
+    assert np.array_equal(part.rhythm[part.usable, RHYTHM.index("rr_s")], part.fact("rr_s")[part.usable])
+    assert ((part.rhythm[part.usable, 3] <= 1.0) & (part.rhythm[part.usable, 4] >= 1.0)).all()
+    assert ((part.wall > 2.5) & (part.wall < 40.0)).all()
 
 
 def test_an_interrupted_build_goes_on(cache: PairCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from gen.cine import LV_CAVITY, MYOCARDIUM, RV_CAVITY, mask_volume_ml
 from gen.evaluation.cine_cohort import RARE, group_table
 from gen.simulate import draw_heart, simulate
-from gen.simulate.cine import anatomy_of, cines_of, group_of, simulate_cine
+from gen.simulate.cine import anatomy_of, cines_of, group_of, simulate_cine, wall_thickness_mm
 from gen.simulate.cine.ceiling import measure
 from gen.simulate.cine.cohort import beat_of
 from gen.simulate.cine.motion import ANGLES, filling, frame_times, timing_of
@@ -99,6 +99,14 @@ def test_hypertrophic_septum():
     septum, lateral = (round(np.deg2rad(d) / ANGLES[1]) for d in (155.0, 335.0))
     assert wall[septum] > 15.0
     assert wall[septum] > 1.3 * wall[lateral]
+
+
+@pytest.mark.parametrize("statements", [("NORM",), ("AMI",)])
+def test_the_thickest_wall_is_that_of_the_slice(statements):
+    heart = pinned(*statements)
+    left, _ = made(heart, septal_mm=11.0)
+    inner, outer = left.cut(np.full(40, 0.45))
+    assert wall_thickness_mm(left.anatomy) == pytest.approx((outer - inner)[0].max(), rel=0.02)
 
 
 @pytest.mark.parametrize("rr", [0.35, 0.6, 1.0, 1.6])

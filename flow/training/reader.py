@@ -1,0 +1,263 @@
+"""Recipe ``flow/reader``: learns from averaged beats of simulated hearts what an ECG tells about its heart.
+
+    physiogen data pairs -n 0 --val 0 --test 0 --ecgs 0 --beats 300000 --seed 1919 --out BEATS
+    physiogen train flow/reader --data BEATS --set real=CACHE --out RUN
+
+The last hearts of the part choose the weights. Recordings have no truth: of some of their leads the network rebuilds
+the others, so that it has seen real beats too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from flow.ecg.beats import RHYTHM, find_beats
+from flow.networks.ecg_reader import FIGURES, PATIENT, EcgReader, ToldHeart, quantities
+from flow.networks.pamae import targets_of
+from flow.training.cohort import BEAT_SAMPLES, ECG_HZ
+from flow.training.pair_cache import Part
+from flow.training.recipes import DECLARED, RECORDED, OfPairs
+from gen.card import Source
+from gen.leads import LEADS_8
+from gen.records import InputError
+from gen.signals import pearson, resample
+from gen.simulate.cine import GROUPS
+from gen.training import BatchSource, Job, Recipe, TrainingConfig, sample_generator, shuffled_indices
+from gen.training.trainer import Validate
+
+if TYPE_CHECKING:
+    from gen.training import Batch
+
+_PATIENT_FACTS = ("age", "male", "height_cm", "weight_kg")
+#: Leads that people record where they do not record twelve.
+USUAL_LEADS = (
+    *(("I",), ("II",), ("I", "II"), ("V2",), ("V5",), ("I", "II", "V1"), ("I", "II", "V2"), ("I", "II", "V5")),
+    *(("II", "V1", "V5"), ("I", "II", "V2", "V5"), ("I", "II", "V1", "V2", "V3")),
+)
+#: Shares of the simulated samples: all leads, and of the rest usual leads (the others are drawn lead by lead).
+_ALL_LEADS, _USUAL = 0.6, 0.7
+#: Shares of the samples without anything known of the patient, and of each number known otherwise.
+_UNKNOWN, _KNOWN = 0.6, 0.75
+
+
+@dataclass(frozen=True, eq=False)
+class RealBeats:
+    """Averaged beats of recordings: (n, 8, 160) float32 mV, and their rhythm (n, 7)."""
+
+    beat: np.ndarray
+    rhythm: np.ndarray
+
+    @classmethod
+    def load(cls, folder: str | Path, split: str = "train", limit: int | None = None) -> "RealBeats":
+        """Of a split of a cache made by ``physiogen data prepare``; recordings without beats are left out."""
+        from gen.datasets.cache import SignalCache
+
+        cache = SignalCache.open(folder)
+        beats, rhythms = [], []
+        rows = cache.split(split)[:limit]
+        for start in range(0, len(rows), 64):
+            block = np.nan_to_num(cache.batch(rows[start : start + 64]))
+            for signal in resample(block, cache.fs_hz, ECG_HZ).astype(np.float32):
+                try:
+                    found = find_beats(signal, ECG_HZ)
+                except InputError:
+                    continue
+                beats.append(found.average(signal, ECG_HZ))
+                rhythms.append(found.rhythm)
+        if not beats:
+            raise InputError(f"{folder}: no recording of the part {split} has beats")
+        return cls(np.stack(beats), np.stack(rhythms))
+
+
+class BeatSource:
+    """Averaged beats with the figures of their hearts, and of recordings without.
+
+    Args:
+        part: the part ``beats`` of a cache.
+        rows: hearts of it.
+        real: recordings, or None.
+        real_share: of the samples, where there are any.
+    """
+
+    def __init__(self, part: Part, rows: np.ndarray, real: RealBeats | None = None, real_share: float = 0.15) -> None:
+        self.part, self.rows, self.real = part, rows, real
+        self.real_share = real_share if real is not None else 0.0
+        self.figures, self.groups = figures_of(part), part.fact("group").astype(np.int64)
+        self.patients = np.stack([part.fact(name) for name in _PATIENT_FACTS], axis=1)
+
+    def batch(self, numbers: np.ndarray, seed: int) -> "Batch":
+        """See `gen.training.BatchSource`."""
+        rows = self.rows[shuffled_indices(numbers, len(self.rows), seed)]
+        out = self.plain(rows)
+        for place, number in enumerate(numbers):
+            rng = sample_generator(seed, int(number))
+            if rng.random() < self.real_share and self.real is not None:
+                row = int(rng.integers(len(self.real.beat)))
+                out["beat_mv"][place], out["rhythm"][place] = self.real.beat[row], self.real.rhythm[row]
+                out["group"][place], out["recorded"][place] = -1, _some_leads(rng)
+                continue
+            if rng.random() >= _ALL_LEADS:
+                out["recorded"][place] = _some_leads(rng)
+            if rng.random() >= _UNKNOWN:
+                known = rng.random(len(PATIENT)) < _KNOWN
+                out["patient"][place] = np.where(known, self.patients[rows[place]], np.nan)
+        return {key: torch.from_numpy(value) for key, value in out.items()}
+
+    def plain(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """These hearts with all leads and nothing known of the patient."""
+        return {
+            "beat_mv": self.part.beat[rows].astype(np.float32),
+            "rhythm": np.array(self.part.rhythm[rows]),
+            "recorded": np.ones((len(rows), len(LEADS_8)), bool),
+            "patient": np.full((len(rows), len(PATIENT)), np.nan, np.float32),
+            "figures": self.figures[rows],
+            "group": self.groups[rows],
+        }
+
+
+def _some_leads(rng: np.random.Generator) -> np.ndarray:
+    """(8,) bool, not all of them and not none."""
+    if rng.random() < _USUAL:
+        chosen = USUAL_LEADS[int(rng.integers(len(USUAL_LEADS)))]
+        return np.isin(LEADS_8, chosen)
+    recorded = rng.random(len(LEADS_8)) < 0.5
+    if recorded.all() or not recorded.any():
+        recorded = np.arange(len(LEADS_8)) == int(rng.integers(len(LEADS_8)))
+    return recorded
+
+
+def figures_of(part: Part) -> np.ndarray:
+    """(n, len(FIGURES)) float32 of the hearts of a part ``beats``, see `flow.networks.ecg_reader.FIGURES`."""
+    names = ("edv_ml", "mass_g", "ef", "es_share")
+    told = targets_of(*(torch.from_numpy(np.array(part.fact(name))) for name in names)).numpy()
+    return np.column_stack([told, np.log(part.wall)]).astype(np.float32)
+
+
+@torch.no_grad()
+def read_rows(reader: EcgReader, part: Part, rows: np.ndarray, recorded: np.ndarray | None = None) -> ToldHeart:
+    """What the reader tells of hearts of a part ``beats``, the ECG alone; ``recorded`` (8,) bool, all leads if None."""
+    source = BeatSource(part, rows).plain(rows)
+    if recorded is not None:
+        source["recorded"][:] = recorded
+    told = [
+        reader(*(torch.from_numpy(source[key][at : at + 1024]) for key in ("beat_mv", "rhythm", "recorded", "patient")))
+        for at in range(0, len(rows), 1024)
+    ]
+    joined = {name: torch.cat([getattr(each, name) for each in told]) for name in ("group", "mean", "spread")}
+    return ToldHeart(**joined, tie=told[0].tie)
+
+
+def expectations(told: ToldHeart, points: int = 256, block: int = 500) -> dict[str, np.ndarray]:
+    """Means (n,) of the quantities over the distribution of each ECG, see `quantities`."""
+    found: dict[str, list[np.ndarray]] = {}
+    for start in range(0, len(told.group), block):
+        rows = slice(start, start + block)
+        cloud = ToldHeart(told.group[rows], told.mean[rows], told.spread[rows], told.tie).cloud(points)
+        for name, values in quantities(cloud.numpy()).items():
+            found.setdefault(name, []).append(values.mean(axis=1))
+    return {name: np.concatenate(values) for name, values in found.items()}
+
+
+def reader_validator(part: Part, rows: np.ndarray) -> Validate:
+    """Likelihood of group and figures (monitored as ``loss``) and correlation of the expectations with the truth."""
+    truth = quantities(figures_of(part)[rows])
+
+    @torch.no_grad()
+    def validate(model: torch.nn.Module) -> Mapping[str, float]:
+        assert isinstance(model, EcgReader)
+        told = read_rows(model, part, rows)
+        group = torch.from_numpy(part.fact("group")[rows].astype(np.int64))
+        chance = -told.group[torch.arange(len(group)), group].mean()
+        figures = torch.from_numpy(figures_of(part)[rows])
+        density = told.log_likelihood(figures, group) + model.target_spread.log().sum()
+        means = expectations(told)
+        return {
+            "loss": float(chance - density.mean()),
+            "group": float(chance),
+            **{f"r_{name}": float(pearson(means[name], truth[name])) for name in truth},
+        }
+
+    return validate
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderRecipe:
+    """Settings of ``flow/reader``; ``--set key=value`` changes any of them."""
+
+    training: TrainingConfig = field(default_factory=lambda: DECLARED.training("reader"))
+    network: Any = field(default_factory=lambda: DECLARED.network("reader", EcgReader))
+    validation: int = 6000
+    """Hearts at the end of the part that choose the weights instead of being learned from."""
+    real: str = ""
+    """Cache of recorded ECGs (``physiogen data prepare``) whose leads are rebuilt besides; empty for none."""
+    real_share: float = 0.15
+    """Share of samples that are recordings."""
+
+
+class _Reader(OfPairs[ReaderRecipe], Job[ReaderRecipe]):
+    """The reader, on the part ``beats``."""
+
+    needs = "a cache made by `physiogen data pairs --beats 300000 --out DIR`"
+    places = ("real",)
+
+    @cached_property
+    def part(self) -> Part:
+        """Averaged beats."""
+        return self.cache.part("beats")
+
+    @cached_property
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Hearts to learn from, and to choose on."""
+        start = len(self.part) - self.settings.validation
+        learned, held = self.part.usable[self.part.usable < start], self.part.usable[self.part.usable >= start]
+        if len(learned) < 2 or len(held) < 2:
+            raise InputError(
+                f"{self.data}: {len(self.part)} beats, of which validation={self.settings.validation} are held out; "
+                "accepted: at least 2 of each"
+            )
+        return learned, held
+
+    def inputs(self) -> dict[str, str]:
+        if not self.settings.real:
+            return super().inputs()
+        from gen.datasets.cache import SignalCache
+
+        return super().inputs() | {"real": SignalCache.open(self.settings.real).digest}
+
+    def build_model(self) -> torch.nn.Module:
+        figures = figures_of(self.part)[self.rows[0]]
+        return EcgReader(
+            beat_samples=BEAT_SAMPLES,
+            rhythm=len(RHYTHM),
+            groups=len(GROUPS),
+            **asdict(self.settings.network),
+            target_mean=tuple(round(float(v), 5) for v in figures.mean(axis=0)),
+            target_spread=tuple(round(float(v), 5) for v in figures.std(axis=0)),
+        )
+
+    def build_source(self, model: torch.nn.Module) -> BatchSource:
+        real = RealBeats.load(self.settings.real) if self.settings.real else None
+        return BeatSource(self.part, self.rows[0], real, self.settings.real_share)
+
+    def build_validator(self, model: torch.nn.Module) -> Validate:
+        return reader_validator(self.part, self.rows[1])
+
+    def sources(self) -> list[Source]:
+        cohort = replace(
+            super().sources()[0],
+            name="simulated cohort, averaged beats of the ECGs (gen.simulate)",
+            split=f"part beats; the last {self.settings.validation} hearts choose the weights",
+        )
+        recorded = [replace(RECORDED, digest=self.inputs()["real"])] if self.settings.real else []
+        return [cohort, *recorded]
+
+    def facts(self) -> dict[str, Any]:
+        return {"figures": list(FIGURES), "groups": list(GROUPS)}
+
+
+reader = Recipe(DECLARED.about("reader"), ReaderRecipe, _Reader)

@@ -14,7 +14,7 @@ from gen.commands.device import Device, moved
 from gen.commands.engine import Workers
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
-from gen.commands.there import check_there
+from gen.commands.there import check_there, leads_of
 from gen.errors import InputError, LeadError
 from gen.progress import Progress
 
@@ -75,6 +75,7 @@ def cmr(
     Example: physiogen cmr ecg.hea --age 63 --sex M --samples 8 --format nifti,gif --out HEART
     """
     check_there(inputs)
+    wanted = leads_of(leads)
     sex = _sex(sex)
     _check_range("--age", age, 0, 120, "years")
     _check_range("--height", height, 40, 250, "cm")
@@ -83,10 +84,8 @@ def cmr(
     from flow.weights import pipeline_folder
     from gen.files import check_output
     from gen.io import expand_inputs
-    from gen.leads import parse_leads
 
     check_output(out, overwrite=overwrite)
-    wanted = None if leads is None else parse_leads(leads)
     files = expand_inputs(inputs)
     checkpoint = pipeline_folder(checkpoint)  # says so at once where there are none
     # Heavy: after everything that can be asked for in vain.

@@ -10,7 +10,7 @@ from gen.commands.device import Device, moved
 from gen.commands.engine import Workers
 from gen.commands.output import counted, finish, say
 from gen.commands.reading import Columns, Rate, Resume, Unit
-from gen.commands.there import check_there
+from gen.commands.there import check_there, leads_of
 from gen.errors import InputError
 from gen.progress import Progress
 from metrics.commands.export import Export, check_export, origin_of, terms_of, told
@@ -60,6 +60,7 @@ def reconstruct(
     Example: physiogen reconstruct strip.hea --leads II,V1,V5 --reference clinic.hea --out OUT --plot --samples 20
     """
     check_there([*inputs, *(reference or [])], checkpoint=checkpoint)
+    wanted = leads_of(leads)
     if trust_reference and not reference:
         raise InputError("--trust-reference: no reference given; accepted: together with --reference FILE")
     from gen import __version__
@@ -67,7 +68,6 @@ def reconstruct(
     from gen.io import expand_inputs
     from gen.io.formats import writable
     from gen.io.unfinished import digest_of
-    from gen.leads import parse_leads
     from gen.plot import LAYOUTS
     from vae.methods import METHODS
 
@@ -75,7 +75,7 @@ def reconstruct(
         raise InputError(f"--method {method}: unknown method {method!r}; known: {', '.join(METHODS)}")
     if layout not in LAYOUTS:
         raise InputError(f"--layout {layout}: unknown layout; accepted: {', '.join(LAYOUTS)}")
-    wanted, forms = None if leads is None else parse_leads(leads), check_export(export)
+    forms = check_export(export)
     writable(format)
     check_output(out, overwrite=overwrite)
     files = expand_inputs(inputs)
@@ -197,9 +197,7 @@ def export(
 
     Example: physiogen export --format onnx --leads II,V1,V5 --out wearable.onnx
     """
-    from gen.leads import parse_leads
-
-    wanted = None if leads is None else parse_leads(leads)
+    wanted = leads_of(leads)
     from vae.deploy.export import export as write
     from vae.predictors import WEIGHTS
 

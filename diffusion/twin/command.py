@@ -12,7 +12,7 @@ from gen.commands.device import Device, moved
 from gen.commands.engine import Workers
 from gen.commands.output import counted, finish, say
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
-from gen.commands.there import check_there
+from gen.commands.there import check_there, leads_of
 from gen.errors import InputError
 from gen.progress import Progress
 from metrics.commands.export import Export, check_export, origin_of, terms_of, told
@@ -82,6 +82,7 @@ def twin(
     """
     _check(number, strength, steps, sampler)
     check_there(reference, checkpoint=checkpoint)
+    wanted = leads_of(leads)
     from diffusion.conditions.condition import Condition
     from diffusion.process.settings import requested_sampling
     from diffusion.twin.change import Change
@@ -90,7 +91,6 @@ def twin(
     from gen.io import expand_inputs
     from gen.io.formats import writable
     from gen.io.unfinished import digest_of
-    from gen.leads import parse_leads
     from gen.synthesis.contradictory import refuse
 
     writable(format)
@@ -101,7 +101,7 @@ def twin(
         refuse({"text": text, "heart_rate": hr} if hr is not None else {"text": text})
     drawing = {"steps": steps, "sampler": sampler, "guidance": guidance, "negative": negative, "float32": float32}
     settings = requested_sampling(**drawing, duration_s=seconds)  # type: ignore[arg-type]
-    reading = {"fs_hz": fs, "unit": unit, "leads": None if leads is None else parse_leads(leads), "columns": columns}
+    reading = {"fs_hz": fs, "unit": unit, "leads": wanted, "columns": columns}
     files = expand_inputs(list(reference))
     records = _read(files, reading)
     check_output(out, overwrite=overwrite)

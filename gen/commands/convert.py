@@ -11,7 +11,7 @@ import typer
 from gen import registry
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
-from gen.commands.there import check_there
+from gen.commands.there import check_there, leads_of
 from gen.errors import InputError
 from gen.progress import Progress
 
@@ -59,13 +59,13 @@ def convert(
     command is given again.
     """
     check_there(inputs, patients=patients)
+    wanted = leads_of(leads)
     from gen import __version__
     from gen.files import check_output, commit_folder
     from gen.io import RecordSetWriter, expand_inputs
     from gen.io.blocks import Inputs
     from gen.io.formats import writable
     from gen.io.unfinished import digest_of, unfinished
-    from gen.leads import parse_leads
 
     writable(format)
     companions = _companions(format, attach)
@@ -74,7 +74,7 @@ def convert(
     check_output(out, overwrite=overwrite)
     bad: list[str] = []
     files = expand_inputs(inputs)
-    reading = {"fs_hz": fs, "unit": unit, "leads": None if leads is None else parse_leads(leads), "columns": columns}
+    reading = {"fs_hz": fs, "unit": unit, "leads": wanted, "columns": columns}
     identity = {
         "command": "data convert",
         "software": __version__,

@@ -47,3 +47,16 @@ def check_sets(*places: str | None) -> None:
                 f"{place}: no such folder; accepted: a record set, a PTB-XL or MIMIC-IV-ECG tree, a prepared cache or "
                 "a folder of ECG files, each with :SPLIT"
             )
+
+
+def leads_of(text: str | None) -> tuple[str, ...] | None:
+    """What ``--leads`` names; None where it was not given.
+
+    Raises:
+        LeadError: an unknown lead, or one named twice.
+    """
+    if text is None:
+        return None
+    from gen.leads import parse_leads
+
+    return parse_leads(text)

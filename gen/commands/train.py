@@ -11,6 +11,7 @@ import typer
 
 from gen import registry
 from gen.errors import InputError
+from gen.overrides import check_overrides, parse_overrides
 
 
 def train(
@@ -50,11 +51,10 @@ def train(
         raise InputError("Missing option '--out'. (physiogen train --help)")
     if init is not None:
         set = [f"init={init}", *(set or [])]
-    function = find_recipe(recipe)
-    # Torch and the models are only loaded from here on.
-    from gen.training.overrides import parse_overrides
-
     changes = parse_overrides(set or [])
+    check_overrides(recipe, changes)
+    # Torch and the models are only loaded from here on.
+    function = find_recipe(recipe)
     if settings:
         typer.echo(_listed(recipe, function, json=json))
         return

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "benchmark", "--real", "{set}", "--generated", "{other}", "--preset", "quick", "--out", "{out}",
     ),
 }  # fmt: skip
+_WITHOUT_AUTOCAST = Path(__file__).with_name("float32")
 
 
 def bench(settings: Speed, progress: Progress) -> dict[str, Node]:
@@ -70,12 +71,13 @@ def _inputs(folder: Path, number: int) -> dict[str, str]:
 def _timed(name: str, words: dict[str, str], folder: Path, settings: Speed, progress: Progress) -> Node:
     pythons = {"here": Path(sys.executable)} | ({} if settings.beside is None else {"beside": settings.beside})
     costs: dict[str, list[Cost]] = {which: [] for which in pythons}
+    start = {"PYTHONPATH": str(_WITHOUT_AUTOCAST)} if settings.float32 else {}
     for run in range(settings.repeats):
         for which, python in pythons.items():
             out = folder / f"out-{len(list(folder.iterdir()))}-{run}-{which}"
             line = [word.format(out=out, **words) for word in COMMANDS[name]]
             # `-P`: what is installed, not what lies in the working folder.
-            costs[which].append(cost_of([str(python), "-P", "-m", "gen.cli", *line]))
+            costs[which].append(cost_of([str(python), "-P", "-m", "gen.cli", *line], **start))
         progress(f"{name}: {run + 1} of {settings.repeats}")
     failed = [which for which, found in costs.items() if any(cost.status for cost in found)]
     if failed:

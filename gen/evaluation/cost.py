@@ -1,6 +1,7 @@
 """What a command takes: time, processor time, and the memory of all its processes together."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -40,13 +41,17 @@ class Cost:
     said: str
 
 
-def cost_of(words: list[str]) -> Cost:
-    """Run a command to its end and watch all its processes."""
+def cost_of(words: list[str], **variables: str) -> Cost:
+    """Run a command to its end, with these environment variables besides, and watch all its processes."""
     start = time.perf_counter()
     with tempfile.TemporaryFile() as log:
         # Started by a small process: a child takes over the peak memory of the one that starts it.
         launcher = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCHER, *words], stdout=subprocess.PIPE, stderr=log, text=True
+            [sys.executable, "-c", _LAUNCHER, *words],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=os.environ | variables,
         )
         with watched(launcher.pid) as memory:
             told, _ = launcher.communicate()

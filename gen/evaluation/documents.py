@@ -9,7 +9,8 @@ table elsewhere are rendered from it. A written page says between which marks a 
 ``results: FILE | GROUP [| columns: A; B] [| rows: A; B]`` gives one table with its origin. ``headline:`` gives the
 lines ``WHAT | FILE | PATH [| FILE2 | PATH2 | NAME2]`` that stand below it inside the mark: a figure and what to compare
 it with. ``help: COMMAND`` gives the command's ``--help``; ``settings: RECIPE`` what ``--set`` changes of a recipe (of
-training, what differs from ``settings: training``); ``cards`` and ``results-index`` list all cards and pages.
+training, what differs from ``settings: training``); ``cards`` and ``results-index`` list all cards and pages. What
+settings the recipes have is kept in ``gen/recipe_settings.json`` besides, so that a mistyped one is told at once.
 """
 
 import json
@@ -25,11 +26,13 @@ from typing import Any
 from gen.card import check_card
 from gen.files import read_json, write_atomically
 from gen.markdown import render_group
+from gen.overrides import TABLE, table_of
 from gen.records import InputError
 from gen.results import Results
 from gen.values import Group, Value
 
 RESULTS, CARDS = Path("docs/results"), Path("docs/cards")
+RECIPES = "gen.recipes"
 #: Folders whose pages are written by hand; generated pages lie in `RESULTS` and `CARDS`.
 WRITTEN = (
     "README.md",
@@ -110,6 +113,15 @@ def _documents(root: Path) -> Iterator[tuple[Path, str]]:
             raise InputError(f"{path.relative_to(root)}: a mark of a rendered block is not opened as it is closed")
         if blocks:
             yield path, new
+    yield root / "gen" / TABLE, f"{json.dumps(_recipe_settings(), indent=1)}\n"
+
+
+def _recipe_settings() -> dict[str, dict[str, str]]:
+    """Settings of all recipes, for `gen.overrides.check_overrides`; torch and the recipes are loaded for this."""
+    from gen import registry
+
+    found = {name: registry.get(RECIPES, name) for name in sorted(registry.names(RECIPES))}
+    return table_of({name: recipe.settings() for name, recipe in found.items() if hasattr(recipe, "settings")})
 
 
 def _cards(root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -160,7 +172,7 @@ def _settings(recipe: str) -> list[str]:
     rows = list(common.values())
     if recipe != "training":
         try:
-            found = settings_of(registry.get("gen.recipes", recipe).settings())
+            found = settings_of(registry.get(RECIPES, recipe).settings())
         except registry.RegistryError as error:
             raise InputError(f"settings: {recipe}: no such recipe") from error
 

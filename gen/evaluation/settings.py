@@ -113,6 +113,7 @@ class Speed(Evaluation):
     beside: Path | None = setting(
         "Python of another installation, whose commands run in turn with these", None, metavar="FILE"
     )
+    float32: bool = setting("commands without autocast, where a build would compute in emulated bfloat16", False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,11 @@ A *source* gives the samples with certain global numbers (`BatchSource`); sample
 a resumed run and a run on several processes train on exactly the same data.
 """
 
+from gen.overrides import apply_overrides, parse_overrides
 from gen.randomness import sample_generator, sample_seeds, seeded_normal, seeded_uniform
 from gen.training.config import TrainingConfig
 from gen.training.data import Batch, BatchSource, Prefetch, Share, batches, shuffled_indices
 from gen.training.engine import Engine, NonFiniteLossError, parameter_groups
-from gen.training.overrides import apply_overrides, parse_overrides
 from gen.training.recipe import Fit, Job, OfCache, Recipe, run
 from gen.training.schedule import learning_rate
 from gen.training.trainer import TrainingResult, train

@@ -26,12 +26,12 @@ import torch
 from gen.card import About, Source, source_of, training_card
 from gen.checkpoint import model_config
 from gen.files import remove
+from gen.overrides import apply_overrides
 from gen.precision import in_threads
 from gen.records import InputError
 from gen.training.config import TrainingConfig
 from gen.training.data import BatchSource
 from gen.training.engine import initial_seed, join_processes
-from gen.training.overrides import apply_overrides
 from gen.training.run_folder import check_run_folder
 from gen.training.trainer import TrainingResult, Validate, train
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gen.commands.reading import Resume
-from gen.commands.there import check_sets
+from gen.commands.there import check_sets, leads_of
 from gen.errors import InputError
 from gen.progress import Progress
 
@@ -60,10 +60,10 @@ def benchmark(
     if seconds is not None and not 1 <= seconds < float("inf"):
         raise InputError(f"--seconds {seconds:g}: accepted: 1 or more")
     check_sets(real, generated, train)
+    wanted = leads_of(leads)
     from metrics.suite.presets import preset as preset_of
 
     preset_of(preset)
-    from gen.leads import parse_leads
     from metrics.suite import benchmark as run
 
     with Progress("benchmark", percent=True) as bar:
@@ -74,7 +74,7 @@ def benchmark(
             out=out,
             preset=preset,
             extractors=extractor or None,
-            leads=None if leads is None else parse_leads(leads),
+            leads=wanted,
             seconds=seconds,
             seed=seed,
             overwrite=overwrite,

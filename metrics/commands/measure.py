@@ -16,7 +16,7 @@ import typer
 from gen.commands.engine import Workers
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
-from gen.commands.there import check_there
+from gen.commands.there import check_there, leads_of
 from gen.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ def measure(
     Lead 'global' in BEATS.csv is the consensus of all leads, which the parameters are taken from. Not for diagnosis.
     """
     check_there(inputs)
+    wanted = leads_of(leads)
     if workers is not None and workers < 1:
         raise InputError(f"--workers {workers}: expected at least 1")
     from gen.files import check_file
     from gen.io import expand_inputs
-    from gen.leads import parse_leads
 
     _check_files(out, beats, pdf)
     for path in (out, beats, pdf):
@@ -76,7 +76,7 @@ def measure(
             check_file(path, overwrite=overwrite)
     if pdf is not None and resume == "always":
         raise InputError("--resume always: a PDF is drawn in one go; accepted with --pdf: never or if-possible")
-    reading = {"fs_hz": fs, "unit": unit, "leads": None if leads is None else parse_leads(leads), "columns": columns}
+    reading = {"fs_hz": fs, "unit": unit, "leads": wanted, "columns": columns}
     files = expand_inputs(inputs)
     bad: list[str] = []
     job = _Job(files, reading, out, beats, pdf, described=json, overwrite=overwrite, workers=workers)

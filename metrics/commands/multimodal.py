@@ -8,7 +8,7 @@ import typer
 from gen.commands.engine import Workers
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
-from gen.commands.there import check_there
+from gen.commands.there import check_there, leads_of
 from gen.errors import InputError
 from gen.progress import Progress
 from metrics.multimodal import MARK
@@ -42,19 +42,19 @@ def multimodal(
     is one that was measured on the signal. Not for diagnosis.
     """
     check_there(inputs)
+    wanted = leads_of(leads)
     from gen import __version__
     from gen.files import check_output
     from gen.io import expand_inputs
     from gen.io.blocks import Inputs
     from gen.io.common import library
     from gen.io.unfinished import digest_of
-    from gen.leads import parse_leads
     from gen.paper import lay_out
 
     lay_out(layout, duration_s=float("inf"), width=width)
     library("cv2", "paper")
     check_output(out, overwrite=overwrite, mark=MARK)
-    reading = {"fs_hz": fs, "unit": unit, "leads": None if leads is None else parse_leads(leads), "columns": columns}
+    reading = {"fs_hz": fs, "unit": unit, "leads": wanted, "columns": columns}
     files, bad = expand_inputs(inputs), []  # type: tuple[list[Path], list[str]]
     # Heavy: after everything that a file can lack.
     from metrics.measurement.delineation.delineator import shipped_digest

@@ -10,7 +10,7 @@ import typer
 
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
-from gen.commands.there import check_there
+from gen.commands.there import check_there, leads_of
 from gen.errors import InputError
 from gen.progress import Progress
 
@@ -62,13 +62,13 @@ def paper(
     samples), NAME.leads.png the mask, NAME.npz the signal; coco.json lists all. Names and places are invented.
     """
     check_there(inputs)
+    wanted = leads_of(leads)
     from gen import __version__
     from gen.files import check_output, commit_folder
     from gen.io import expand_inputs
     from gen.io.blocks import Inputs
     from gen.io.common import library
     from gen.io.unfinished import digest_of, unfinished
-    from gen.leads import parse_leads
     from gen.paper import DEGRADATIONS, lay_out
     from gen.paper.files import COCO, write_coco
     from gen.paper.making import PictureSettings
@@ -85,7 +85,7 @@ def paper(
     reading = {
         "fs_hz": fs,
         "unit": unit,
-        "leads": None if leads is None else parse_leads(leads),
+        "leads": wanted,
         "columns": columns,
     }
     files, bad = expand_inputs(inputs), []  # type: tuple[list[Path], list[str]]

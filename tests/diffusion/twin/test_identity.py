@@ -18,8 +18,8 @@ from diffusion.twin.identity import (
 from diffusion.twin.recipes import IdentityRecipe, _identity_network
 from gen.checkpoint import load_model, save_checkpoint
 from gen.checkpoint import model_config as config_of
+from gen.overrides import apply_overrides
 from gen.records import InputError
-from gen.training.overrides import apply_overrides
 
 SMALL = {"latent_channels": 4, "width": 32, "depth": 2, "heads": 2, "base_width": 8}
 

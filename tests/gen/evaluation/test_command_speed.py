@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gen.evaluation.command_speed import COMMANDS, bench
+from gen.evaluation.cost import Cost, cost_of
 from gen.evaluation.settings import Speed
 from gen.records import InputError
 from gen.results import Value
@@ -38,3 +39,24 @@ def test_a_command_that_fails_is_said_to(monkeypatch):
 def test_what_cannot_be_timed_is_refused(changes, words):
     with pytest.raises(InputError, match=words):
         bench(Speed(**changes), lambda text: None)
+
+
+def test_float32_starts_torch_without_autocast(monkeypatch):
+    code = (
+        "import torch\nwith torch.autocast('cpu', torch.bfloat16):\n"
+        "    assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32"
+    )
+    started = []
+    monkeypatch.setattr("gen.evaluation.command_speed.cost_of", _started(started))
+    bench(Speed(repeats=1, sizes=(1,), only=("--help",), float32=True), lambda text: None)
+    (variables,) = started
+    assert cost_of([sys.executable, "-c", code], **variables).status == 0
+    assert cost_of([sys.executable, "-c", code]).status == 1
+
+
+def _started(into):
+    def run(words, **variables):
+        into.append(variables)
+        return Cost(status=0, seconds=1.0, cpu_s=1.0, peak=1, said="")
+
+    return run

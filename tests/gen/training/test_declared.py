@@ -7,10 +7,10 @@ from importlib.metadata import entry_points
 
 import pytest
 
+from gen.overrides import apply_overrides
 from gen.records import InputError
 from gen.training import TrainingConfig
 from gen.training.declared import Declared
-from gen.training.overrides import apply_overrides
 from gen.training.recipe import Recipe
 
 

@@ -1,14 +1,19 @@
 """Changes a dataclass by ``key=value`` texts, typed by its annotations."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from gen.records import InputError
+from gen.errors import InputError
 
 Config = TypeVar("Config")
+TABLE = "recipe_settings.json"
+_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false"}
+_TEXTS: dict[Any, str] = {str: "text", NoneType: "none", Path: "a path"}
 _TRUTH = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
 
 
@@ -28,6 +33,37 @@ def parse_overrides(pairs: list[str]) -> dict[str, str]:
             raise InputError(f"--set {key}: given twice")
         overrides[key] = value.strip()
     return overrides
+
+
+def check_overrides(recipe: str, overrides: Mapping[str, str]) -> None:
+    """Refuse what no setting of a shipped recipe is called or takes, before anything heavy is loaded.
+
+    A recipe that the table does not know is not judged: `apply_overrides` tells of its settings.
+
+    Args:
+        recipe: its name.
+        overrides: key -> text.
+
+    Raises:
+        InputError: see `apply_overrides`; values of numbers and truths are looked at alone.
+    """
+    known = json.loads((files("gen") / TABLE).read_text("utf-8")).get(recipe)
+    if known is None:
+        return
+    for key, text in overrides.items():
+        words = known[_resolve(key, known)]
+        for kind, told in _WORDS.items():
+            if told == words:
+                _parse(text, kind, key)
+
+
+def table_of(recipes: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What `check_overrides` knows of recipes: their settings, and in words what each takes.
+
+    Args:
+        recipes: name -> settings of the recipe.
+    """
+    return {name: {key: _describe(kind) for key, kind in _flatten(config).items()} for name, config in recipes.items()}
 
 
 def apply_overrides(config: Config, overrides: Mapping[str, str]) -> Config:
@@ -157,12 +193,4 @@ def _describe(kind: Any) -> str:
         many = not arguments or Ellipsis in arguments or origin is list
         inner = _describe(arguments[0]) if arguments else "text"
         return f"comma-separated values ({inner})" if many else f"{len(arguments)} comma-separated values ({inner})"
-    names = {
-        int: "a whole number",
-        float: "a number",
-        bool: "true or false",
-        str: "text",
-        NoneType: "none",
-        Path: "a path",
-    }
-    return names.get(kind, f"a {getattr(kind, '__name__', kind)} (not settable from text)")
+    return (_WORDS | _TEXTS).get(kind, f"a {getattr(kind, '__name__', kind)} (not settable from text)")

@@ -10,7 +10,7 @@ forests that saw neither it nor anything of its patient. Lopez-Paz & Oquab 2017 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from gen.records import EcgRecord, InputError
 from metrics.distribution.two_sample import joint_groups, patient_folds
 from metrics.statistics.arrays import Array
 from metrics.statistics.bootstrap import Groups, Interval
+from metrics.statistics.floors import kept_floor
 from metrics.statistics.ranking import auroc_interval
 from metrics.waveform.descriptors import FAMILIES, Descriptors, describe
 
@@ -158,8 +159,13 @@ def judge(
         given = {"trees": trees, "folds": folds, "replicates": replicates, "seed": seed, "jobs": jobs}
         found = forest_test(one.columns(columns), two.columns(columns), groups, **given)  # type: ignore[arg-type]
         if floor and first is not None and second is not None:
-            base = forest_test(first.columns(columns), second.columns(columns), floor_groups, **given)  # type: ignore[arg-type]
-            found = replace(found, floor=base.auroc)
+            sides = first.columns(columns), second.columns(columns)
+            base = kept_floor(
+                f"forest of {trees} trees, {folds} folds, {replicates} replicates, seed {seed}",
+                (*(side.values for side in sides), floor_groups),
+                lambda: asdict(forest_test(*sides, floor_groups, **given).auroc),  # type: ignore[arg-type]  # noqa: B023
+            )
+            found = replace(found, floor=Interval(**base))
         verdicts[family] = found
     return Judgement(verdicts, left_out, skipped, floor_name if floor else "")
 

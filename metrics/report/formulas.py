@@ -42,5 +42,5 @@ def meanings(entries: Iterable[Entry]) -> list[tuple[str, ...]]:
         if each.skipped is not None or name in rows:
             continue
         found = formula_of(name) or Formula("", "", "")
-        rows[name] = (name, each.summary.partition(" Most telling:")[0], *found)
+        rows[name] = (name, each.summary, *found)
     return list(rows.values())

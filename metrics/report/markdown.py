@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from metrics.report import formulas
 from metrics.report.entries import BenchmarkReport
 from metrics.report.lights import LEGEND
-from metrics.report.tables import HEADERS, origin_rows, row, sections, settings_rows, skipped, title
+from metrics.report.tables import (
+    HEADERS,
+    TELLING,
+    origin_rows,
+    row,
+    sections,
+    settings_rows,
+    skipped,
+    telling_rows,
+    title,
+)
 
 
 def markdown(report: BenchmarkReport) -> str:
@@ -14,6 +24,8 @@ def markdown(report: BenchmarkReport) -> str:
     parts += [f"> **Warning.** {text}\n" for text in report.warnings]
     for name, entries in sections(report).items():
         parts += [f"## {name}", "", _table(HEADERS, [row(each) for each in entries]), ""]
+        if told := telling_rows(entries):
+            parts += [_table(TELLING, told), ""]
     parts += [LEGEND, ""]
     left_out = skipped(report)
     if left_out:

@@ -7,6 +7,7 @@ from metrics.report.entries import CONTRACT, BenchmarkReport
 from metrics.report.lights import LEGEND
 from metrics.report.tables import (
     HEADERS,
+    TELLING,
     floor,
     interval,
     number,
@@ -15,6 +16,7 @@ from metrics.report.tables import (
     sections,
     settings_rows,
     skipped,
+    telling_rows,
     title,
     verdict,
 )
@@ -33,6 +35,8 @@ def page(report: BenchmarkReport) -> str:
     for name_of_section, entries in sections(report).items():
         out.heading(name_of_section)
         out.table(HEADERS, [row(each) for each in entries])
+        if told := telling_rows(entries):
+            out.table(TELLING, told)
         for name, leads in _per_lead(entries).items():
             out.table(("measure", *leads), [[name, *leads.values()]], caption="per lead")
         for picture in [each for each in report.pictures if each.section == name_of_section]:

@@ -56,6 +56,24 @@ def row(each: Entry) -> list[Any]:
     ]
 
 
+TELLING = ("most telling", "descriptor", "median recorded", "median generated", "generated is")
+
+
+def telling_rows(entries: Sequence[Entry]) -> list[list[Any]]:
+    """Rows of `TELLING`: what a judge of descriptors told the sets apart by."""
+    return [
+        [
+            each.name,
+            told["descriptor"],
+            number(told["real_median"]),
+            number(told["generated_median"]),
+            told["generated_is"],
+        ]
+        for each in entries
+        for told in each.extra.get("telling", ())
+    ]
+
+
 def direction(each: Entry) -> str:
     """Arrow of what is better, or the value that is best where that is neither less nor more."""
     if each.as_in_real:

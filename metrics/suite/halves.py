@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 from metrics.statistics.arrays import Array
+from metrics.statistics.floors import kept_floor
 
 #: From two arrays, row for row samples, to named values; the seed is for what it draws.
 Compute = Callable[[Array, Array, int], Mapping[str, float]]
@@ -103,24 +104,35 @@ def _generator(seed: tuple[int, ...]) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed))
 
 
-def half_scores(real: Array, generated: Array, splits: Sequence[Halving], compute: Compute) -> dict[str, HalfScores]:
-    """Run a measure on every split."""
+def half_scores(
+    real: Array, generated: Array, splits: Sequence[Halving], compute: Compute, *, name: str
+) -> dict[str, HalfScores]:
+    """Run a measure on every split; what it gives for real halves is worked out once for all reports.
+
+    Args:
+        real, generated: rows are samples.
+        splits: see `halvings`.
+        compute: the measure.
+        name: of the measure and all that it depends on beside the samples.
+    """
     floors: dict[str, list[float]] = {}
     heres: dict[str, list[float]] = {}
     for k, split in enumerate(splits):
-        for name, value in compute(real[split.first], real[split.second], k).items():
-            floors.setdefault(name, []).append(value)
-        for name, value in compute(real[split.first], generated[split.generated], k).items():
-            heres.setdefault(name, []).append(value)
+        halves = real[split.first], real[split.second]
+        floor = kept_floor(f"{name}, seed {k}", halves, lambda: {n: float(v) for n, v in compute(*halves, k).items()})  # noqa: B023
+        for each, value in floor.items():
+            floors.setdefault(each, []).append(value)
+        for each, value in compute(halves[0], generated[split.generated], k).items():
+            heres.setdefault(each, []).append(value)
     size = min((len(split.first) for split in splits), default=0)
     return {
-        name: HalfScores(
-            floor=float(np.mean(floor)),
-            floor_range=(float(min(floor)), float(max(floor))),
-            here=float(np.mean(heres[name])),
-            error=float(np.std(heres[name], ddof=1)) if len(floor) > 1 else float("nan"),
-            degrees=len(floor) - 1,
+        each: HalfScores(
+            floor=float(np.mean(found)),
+            floor_range=(float(min(found)), float(max(found))),
+            here=float(np.mean(heres[each])),
+            error=float(np.std(heres[each], ddof=1)) if len(found) > 1 else float("nan"),
+            degrees=len(found) - 1,
             size=size,
         )
-        for name, floor in floors.items()
+        for each, found in floors.items()
     }

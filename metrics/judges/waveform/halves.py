@@ -1,6 +1,6 @@
 """Trains the network on one half of the patients, judges the other, then the other way round."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from gen.signals import fill_gaps, resample
 from metrics.distribution.two_sample import joint_groups, patient_folds
 from metrics.judges.waveform.network import WaveformNetwork
 from metrics.statistics.bootstrap import Groups, Interval
+from metrics.statistics.floors import kept_floor
 from metrics.statistics.ranking import auroc_interval
 
 #: Faster signals are brought to this rate: recorders pass little above 250 Hz.
@@ -71,7 +72,7 @@ def raw_waveform_test(
         names = None if reference_groups is None else [f"reference {each}" for each in reference_groups]
         own = None if names is None else [f"real {each}" for each in groups[: len(real)]]
         codes = joint_groups(own, names, len(real), len(reference))
-        return RawVerdict(auroc, _crossed(real, reference, codes, epochs, replicates, seed))
+        return RawVerdict(auroc, _kept_floor(real, reference, codes, epochs, replicates, seed))
     patients = np.asarray(groups[: len(real)])
     people = np.random.default_rng(np.random.SeedSequence((seed, 5))).permutation(np.unique(patients))
     chosen = np.isin(patients, people[: len(people) // 2])
@@ -79,7 +80,7 @@ def raw_waveform_test(
         return RawVerdict(auroc, None)
     codes = np.unique(np.concatenate([patients[chosen], patients[~chosen]]), return_inverse=True)[1]
     # Half the records, so twice the passes: as many steps as before.
-    return RawVerdict(auroc, _crossed(real[chosen], real[~chosen], codes, 2 * epochs, replicates, seed))
+    return RawVerdict(auroc, _kept_floor(real[chosen], real[~chosen], codes, 2 * epochs, replicates, seed))
 
 
 def _ready(signal_mv: npt.NDArray[np.floating], fs_hz: float, name: str) -> npt.NDArray[np.float32]:
@@ -91,6 +92,23 @@ def _ready(signal_mv: npt.NDArray[np.floating], fs_hz: float, name: str) -> npt.
     if fs_hz > HIGHEST_RATE_HZ:
         signal = resample(signal, fs_hz, HIGHEST_RATE_HZ)
     return np.clip(signal - np.median(signal, axis=-1, keepdims=True), -_LARGEST_MV, _LARGEST_MV)
+
+
+def _kept_floor(
+    real: npt.NDArray[np.float32],
+    others: npt.NDArray[np.float32],
+    groups: npt.NDArray[np.int64],
+    epochs: int,
+    replicates: int,
+    seed: int,
+) -> Interval:
+    asked = epochs, replicates, seed
+    made = kept_floor(
+        f"network on the raw waveform, epochs, replicates and seed {asked}",
+        (real, others, groups),
+        lambda: asdict(_crossed(real, others, groups, *asked)),
+    )
+    return Interval(**made)
 
 
 def _crossed(

@@ -36,7 +36,7 @@ def class_entries(job: Job, section: str) -> list[Entry]:
         first, second = (each[draw(len(each), size, (job.seed, 71, k))] for each in (real, fake))
         found = halvings(people[0], people[1], count=job.preset.halvings, seed=job.seed)
         splits = [split for split in found if len(split.first) >= FEWEST // 2]
-        halves = half_scores(real, fake, splits, _kid).get("kid") if splits else None
+        halves = half_scores(real, fake, splits, _kid, name="kid").get("kid") if splits else None
         value = _kid(first, second, job.seed)["kid"]
         out.append(
             entry(

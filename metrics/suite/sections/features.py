@@ -160,7 +160,7 @@ def _warn_of_duplicates(job: Job, real: Array, fake: Array, extractor: Extractor
 def _halves(job: Job, real: Array, fake: Array, measure: Measure) -> dict[str, HalfScores]:
     count = job.preset.slow_halvings if measure.slow else job.preset.halvings
     splits = [split for split in job.splits[:count] if len(split.first) >= max(20, measure.minimum // 2)]
-    return half_scores(real, fake, splits, measure.compute) if splits else {}
+    return half_scores(real, fake, splits, measure.compute, name=",".join(measure.names)) if splits else {}
 
 
 def _entry(

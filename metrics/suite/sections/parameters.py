@@ -95,7 +95,7 @@ def _distribution(job: Job, name: str, real: Array, fake: Array) -> Entry:
 
     value = _wasserstein(real, fake)
     splits = [split for split in job.splits if min(map(len, (split.first, split.generated))) >= _FEWEST]
-    halves = half_scores(real[:, None], fake[:, None], splits, compute).get(key)
+    halves = half_scores(real[:, None], fake[:, None], splits, compute, name=key).get(key)
     return entry(
         key,
         value=value,

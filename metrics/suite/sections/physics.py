@@ -153,7 +153,7 @@ def _distances(job: Job) -> list[Entry]:
         return distances(first, second, job.slow_hz)
 
     values, trivial = dict(compute(real, fake, 0)), dict(compute(real, noise, 0))
-    halves = half_scores(real, fake, splits, compute)
+    halves = half_scores(real, fake, splits, compute, name=f"distances at {job.slow_hz:g} Hz")
     skipped = {"lead_correlation_distance": "one lead has no other lead to correlate with"}
     if _TOP_SHARE * job.real.fs_hz / 2 > _UPPER_HZ + 5:
         whole = [_whole(job, which, part) for which, part in zip(("real", "generated"), rows, strict=True)]
@@ -162,7 +162,7 @@ def _distances(job: Job) -> list[Entry]:
             return upper_spectra(first, second, job.real.fs_hz)
 
         values |= compute_upper(whole[0], whole[1], 0)
-        halves |= half_scores(whole[0], whole[1], splits, compute_upper)
+        halves |= half_scores(whole[0], whole[1], splits, compute_upper, name=f"upper spectra at {job.real.fs_hz:g} Hz")
         trivial |= compute_upper(whole[0], _whole(job, "noise", np.arange(min(40, size // 2))), 0)
     else:
         skipped["log_psd_distance_high_db"] = f"at {job.real.fs_hz:g} Hz nothing is left above {_UPPER_HZ:g} Hz"

@@ -128,7 +128,6 @@ def _entry(family: str, verdict: Verdict, size: int, found: Judgement) -> Entry:
         | {"generated_median": each.generated, "generated_is": each.direction}
         for each in verdict.telling
     ]
-    words = "; ".join(map(str, verdict.telling)) if family == ALL else str(verdict.telling[0]) if telling else ""
     extra: dict[str, Any] = {"descriptors": verdict.descriptors, "telling": telling}
     if family == ALL:
         extra |= {"left_out": list(found.left_out), "floor_is": found.floor_name}
@@ -137,8 +136,7 @@ def _entry(family: str, verdict: Verdict, size: int, found: Judgement) -> Entry:
         verdict.auroc,
         verdict.floor,
         size,
-        f"How well a forest tells generated from real by {_LOOKS_AT[family]}; .5 is not at all."
-        + (f" Most telling: {words}." if words else ""),
+        f"How well a forest tells generated from real by {_LOOKS_AT[family]}; .5 is not at all.",
         extra,
     )
 
@@ -205,7 +203,7 @@ def support(
     first, second = (each[draw(len(each), size, (seed, 62))] for each in (one, two))
     values = compute(first, second, 0)
     splits = [split for split in halvings(*patients, count=count, seed=seed) if len(split.first) >= _LEAST_HALF]
-    halves = half_scores(one, two, splits, compute) if splits else {}
+    halves = half_scores(one, two, splits, compute, name="waveform support") if splits else {}
     return {name: Support(values[name], halves.get(name), size) for name in _KEPT}
 
 

@@ -336,7 +336,9 @@ def test_the_interval_of_a_mean_is_that_of_the_textbook():
     values = rng.standard_normal((400, 1))
     names = [f"g{i}" for i in range(400)]
     splits = halvings([f"r{i}" for i in range(400)], names, count=60, seed=0)
-    found = half_scores(np.zeros((400, 1)), values, splits, lambda a, b, seed: {"mean": float(b.mean())})["mean"]
+    found = half_scores(np.zeros((400, 1)), values, splits, lambda a, b, seed: {"mean": float(b.mean())}, name="mean")[
+        "mean"
+    ]
     assert found.error == pytest.approx(1 / 20, rel=0.25)
     assert found.floor == 0
 

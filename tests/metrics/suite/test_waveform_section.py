@@ -59,7 +59,11 @@ def test_the_report_names_and_draws_what_tells(tmp_path, quick):
     assert any(name.startswith("power_62") for name in whole.extra["left_out"])  # 100 Hz hold nothing above 48 Hz
     assert light(report["waveform_auroc_quantisation"]) == "green"
     assert any(picture.section == "Waveform" for picture in report.pictures)
-    assert "Most telling" in (tmp_path / "report" / "report.md").read_text()
+    told = whole.extra["telling"][0]["descriptor"]
+    for name in ("report.md", "report.html"):
+        page = (tmp_path / "report" / name).read_text()
+        assert "most telling" in page, name
+        assert told in page, name
 
 
 def test_few_records_are_skipped_with_the_reason(tmp_path):

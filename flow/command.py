@@ -242,10 +242,13 @@ def _write_tables(folder: Path, sections: Path, rows: list[dict[str, Any]], slic
     from flow.page import heart_page
     from gen.files import read_json
 
-    with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    samples = [sample for row in rows for sample in row["samples"]]
+    for name, table in (("metadata.csv", rows), ("samples.csv", samples)):
+        with (folder / name).open("w", newline="", encoding="utf-8") as file:
+            columns = [column for column in table[0] if column != "samples"]
+            writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(table)
     title = "Hearts from ECGs" if len(rows) > 1 else f"A heart from the ECG {rows[0]['record']}"
     shown = (read_json(file) for file in sorted(sections.iterdir()))
     heart_page(shown, hearts=len(rows), slices=slices, title=title).write(folder / "index.html")
@@ -262,11 +265,21 @@ def _row(result: "HeartResult", seed: int) -> dict[str, Any]:
         "sex": patient.sex,
         "rr_s": round(result.beats.rr_s, 4),
     }
+    drawn = [
+        {"record": row["record"], "sample": k, **{name: _rounded(table[name]) for name in _VOLUMES}, "synthetic": True}
+        for k, table in enumerate(result.tables, 1)
+    ]
     for name in _VOLUMES:
         interval = result.volumes[name]
-        for suffix, value in (("", interval.value), ("_low", interval.low), ("_high", interval.high)):
-            row[name + suffix] = None if value is None else round(value, 2)
-    return row | {"beats": result.beats.description, "warnings": "; ".join(result.warnings), "synthetic": True}
+        row[name] = drawn[row["sample_of_file"] - 1][name]
+        row |= {f"{name}_median": _rounded(interval.value)}
+        row |= {f"{name}_low": _rounded(interval.low), f"{name}_high": _rounded(interval.high)}
+    words = {"beats": result.beats.description, "warnings": "; ".join(result.warnings), "synthetic": True}
+    return row | words | {"samples": drawn}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
 
 
 def _lines(out: Path, rows: list[dict[str, Any]]) -> list[str]:
@@ -276,7 +289,7 @@ def _lines(out: Path, rows: list[dict[str, Any]]) -> list[str]:
         warnings = f"; {row['warnings']}" if row["warnings"] else ""
         lines.append(f"{row['record']}: {figures}\n  {row['beats']}{warnings}")
     if rows:
-        lines.append("  medians, each by itself: EF is not worked out from those of EDV and ESV")
+        lines.append("  of the heart that is shown, and the interval of such ECGs; medians are in metadata.csv")
     return [*lines, f"{counted(len(rows), 'heart')} in {out}; look at {out / 'index.html'}"] if rows else []
 
 

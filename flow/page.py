@@ -55,7 +55,8 @@ def heart_section(result: HeartResult) -> dict[str, Any]:
 def add_heart(page: Page, result: HeartResult) -> None:
     """One section: facts, loop, curve, table."""
     page.heading(result.ecg.record_id)
-    page.facts({f"{LABELS[name][0]} ({LABELS[name][1]})": short(result.volumes[name]) for name in LABELS})
+    shown = result.shown
+    page.facts({f"{LABELS[name][0]} ({LABELS[name][1]})": short(shown[name], result.volumes[name]) for name in LABELS})
     page.text(f"ECG: {result.beats.description}; RR {1e3 * result.beats.rr_s:.0f} ms.")
     for warning in result.warnings:
         page.note(warning)
@@ -65,15 +66,15 @@ def add_heart(page: Page, result: HeartResult) -> None:
         "ECG of one heartbeat and, below it, the volume of the left ventricle in every sample",
     )
     rows = [
-        [LABELS[name][0], LABELS[name][1], round(i.value, 1), _edge(i.low), _edge(i.high)]
+        [LABELS[name][0], LABELS[name][1], round(shown[name], 1), round(i.value, 1), _edge(i.low), _edge(i.high)]
         for name, i in result.volumes.items()
         if name in LABELS
     ]
-    page.table(["quantity", "unit", "median", "from", "to"], rows, f"{_caption(result)}. {BY_ITSELF}")
+    page.table(["quantity", "unit", "this heart", "median", "from", "to"], rows, f"{_caption(result)}. {BY_ITSELF}")
 
 
 #: Medians of quantities do not make up each other: that of EF is not the one of the medians of EDV and ESV.
-BY_ITSELF = "Each median by itself: EF is not worked out from the medians of EDV and ESV."
+BY_ITSELF = "In this heart, as in every sample, EF = SV / EDV; medians are taken of each quantity by itself."
 
 
 def _caption(result: HeartResult) -> str:
@@ -88,11 +89,11 @@ def _caption(result: HeartResult) -> str:
     )
 
 
-def short(interval: Interval) -> str:
-    """``"142 (118-171)"``."""
+def short(value: float, interval: Interval) -> str:
+    """A heart's value and the interval of its ECG: ``"142 (118-171)"``."""
     if interval.low is None or interval.high is None:
-        return f"{interval.value:.0f}"
-    return f"{interval.value:.0f} ({interval.low:.0f}–{interval.high:.0f})"
+        return f"{value:.0f}"
+    return f"{value:.0f} ({interval.low:.0f}–{interval.high:.0f})"
 
 
 def _edge(value: float | None) -> float | None:

@@ -46,7 +46,7 @@ class HeartResult:
     Attributes:
         cine: the sample nearest to the medians of the volumes, marked synthetic.
         samples: all samples, in order.
-        volumes: ``edv_ml``, ``esv_ml``, ``sv_ml``, ``ef_percent``, ``mass_g``, ``es_frame``.
+        volumes: medians and intervals of ``edv_ml``, ``esv_ml``, ``sv_ml``, ``ef_percent``, ``mass_g``, ``es_frame``.
         beats: what was found in the ECG.
         ecg: the twelve leads that were used.
         warnings: what a reader should know.
@@ -62,6 +62,17 @@ class HeartResult:
     warnings: tuple[str, ...]
     calibration: Calibration | None = None
     read_from_s: float = 0.0
+
+    @property
+    def tables(self) -> tuple[dict[str, float], ...]:
+        """Volumes of every sample, by the names in ``volumes``: in each, EF = SV / EDV and SV = EDV - ESV."""
+        found = volumes_of(self.samples)
+        return tuple({name: float(values[k]) for name, values in found.items()} for k in range(len(self.samples)))
+
+    @property
+    def shown(self) -> dict[str, float]:
+        """Volumes of ``cine``; ``volumes`` are medians over the samples, each by itself."""
+        return self.tables[self.cine.metadata["sample"] - 1]
 
 
 class ECGToCMRPipeline:

@@ -27,3 +27,20 @@ class Cmr(Evaluation):
     seed: int = setting("of the samples", 0, least=0)
     patient: bool = setting("tell age, sex, height and weight too", False)
     only: tuple[str, ...] = setting("section of the report; all by default", (), metavar="SECTION")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CmrCheck(Evaluation):
+    """Whether the intervals of `cmr` hold the volumes that were measured on the same people.
+
+    Both tables name people in a column `record`; the measured one has one or more of edv_ml, esv_ml, sv_ml, ef_percent
+    and mass_g, and a column `group` where groups are to be told apart.
+    """
+
+    name = "cmr-check"
+    function = "flow.evaluation.check:run"
+    needs = "the table of `physiogen cmr` and one of volumes measured on the same people"
+    example = "--hearts HEART/metadata.csv --truth mri.csv"
+
+    hearts: Path = setting("metadata.csv of `physiogen cmr`, or its folder", metavar="TABLE")
+    truth: Path = setting("CSV, TSV or Parquet of measured volumes", metavar="TABLE")

@@ -65,7 +65,16 @@ def test_files_page_and_table(
     with (out / "metadata.csv").open() as file:
         row = next(csv.DictReader(file))
     assert row["record"] == "ecg0"
-    assert float(row["edv_ml_low"]) <= float(row["edv_ml"]) <= float(row["edv_ml_high"])
+    assert float(row["edv_ml_low"]) <= float(row["edv_ml_median"]) <= float(row["edv_ml_high"])
+    with (out / "samples.csv").open() as file:
+        samples = list(csv.DictReader(file))
+    assert [(each["record"], each["sample"]) for each in samples] == [("ecg0", "1"), ("ecg0", "2")]
+    for heart in (row, *samples):
+        edv, esv, sv, ef = (float(heart[name]) for name in ("edv_ml", "esv_ml", "sv_ml", "ef_percent"))
+        assert sv == pytest.approx(edv - esv, abs=0.011)
+        assert ef == pytest.approx(100 * sv / edv, abs=0.02)
+    assert row["edv_ml"] == samples[int(row["sample_of_file"]) - 1]["edv_ml"]
+    assert float(row["edv_ml"]) == pytest.approx(float(cine.edv_ml), abs=0.01)
     assert run(files[0], "--out", out, "--checkpoint", pipeline_folder) == 2
     assert "--overwrite" in capsys.readouterr().out
     assert run(files[0], "--out", out, "--checkpoint", pipeline_folder, "--overwrite", "--samples", 1) == 0

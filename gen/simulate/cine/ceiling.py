@@ -3,8 +3,8 @@
     physiogen evaluate ecg-ceiling -n 3000 --seed 0
 
 The ceilings are those of real cohorts: ECG networks reach r = .79 (UK Biobank) and .60 (Mass General Brigham) for
-left-ventricular mass (Khurshid et al. 2021, Circulation), about a third of the variance of volumes and a fifth of that
-of systolic function (ARIC). A simulation beyond them would teach a model what no ECG holds.
+left-ventricular mass (Khurshid et al. 2021, Circ Cardiovasc Imaging 14:e012281), about a third of the variance of
+volumes and a fifth of that of systolic function (ARIC). A simulation beyond them would teach a model what no ECG holds.
 """
 
 from collections.abc import Callable

@@ -46,9 +46,8 @@ class Paired:
     def part(self, chosen: np.ndarray) -> "Paired":
         """Some of them."""
         groups = tuple(name for name, there in zip(self.group, chosen, strict=True) if there)
-        return Paired(
-            *(x[chosen] for x in (self.truth, self.median, self.low, self.high)), groups, self.rebuilt[chosen]
-        )
+        truth, median, low, high = (x[chosen] for x in (self.truth, self.median, self.low, self.high))
+        return Paired(truth, median, low, high, groups, self.rebuilt[chosen])
 
     @property
     def held(self) -> np.ndarray:
@@ -162,7 +161,8 @@ def _paired(
             raise InputError(f"{places[0]}: {empty[0]}: no {column}; draw two hearts or more (cmr --samples 8)")
         columns.append(np.array([_number(made[r][column], f"{places[0]}: {r}: {column}") for r in known]))
     rebuilt = np.array([_REBUILT in made[record].get("warnings", "") for record in known])
-    return Paired(truth, *columns, tuple(measured[record].get("group", "") for record in known), rebuilt)
+    groups = tuple(measured[record].get("group", "") for record in known)
+    return Paired(truth, columns[0], columns[1], columns[2], groups, rebuilt)
 
 
 def _number(text: str, where: str) -> float:

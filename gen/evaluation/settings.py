@@ -104,7 +104,7 @@ class Speed(Evaluation):
     example = "--of vae --of diffusion"
 
     of: tuple[str, ...] = setting(
-        "what to time: commands, diffusion, metrics, reading, vae; all by default", (), metavar="PACKAGE"
+        "what to time: commands, diffusion, latency, metrics, reading, vae; all by default", (), metavar="PACKAGE"
     )
     repeats: int = setting("runs, of which the median counts", 3, least=1)
     threads: int = setting("of the processor", 2, least=1)

@@ -15,7 +15,8 @@ class RequestError:
 
     Attributes:
         mae, bias: in the unit of the values, over measurable samples; bias is measured minus requested.
-        slope: of measured on requested by least squares; 1 is best, 0 is deaf. NaN if one value was requested only.
+        slope: of measured on requested by least squares; 1 is best, 0 ignores the condition. NaN if only one value was
+            requested.
         within_5, within_10: share within 5 and 10 units of the request, of ALL samples: not measurable is a failure.
         coverage: share of samples where the measurement succeeded.
         n: samples requested.

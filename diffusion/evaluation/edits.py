@@ -142,7 +142,7 @@ EDITS: Mapping[str, Edit] = {
 Editor = Callable[[Sequence[EcgRecord], Sequence[Change]], Sequence[EcgRecord | None]]
 
 
-def localise(edit: Editor, name: str, hearts: int) -> dict[str, Any]:
+def edit_specificity(edit: Editor, name: str, hearts: int) -> dict[str, Any]:
     """Figures of one kind of edit, each with value, 95 % bootstrap interval over hearts, and number.
 
     Args:
@@ -239,7 +239,7 @@ def editor(
 
 
 def tables(figures: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Value]]]:
-    """What `localise` gives of several edits: what is shown, and what should not change."""
+    """What `edit_specificity` gives of several edits: what is shown, and what should not change."""
     shown, stays = {}, {}
     for name, found in figures.items():
         for criterion, row in found["shown"].items():
@@ -266,11 +266,11 @@ def simulated(statements: Sequence[str], rates: np.ndarray, visit: int) -> list[
     """The cohort's hearts in one condition, heart k at rate k in bpm; visits of a heart are of one age."""
     from gen.simulate import draw_heart, simulate
 
-    wishes = [
+    specifications = [
         {"statements": list(statements), "heart_rate": float(rate), "age": draw_heart(COHORT, k).age}
         for k, rate in enumerate(rates)
     ]
-    batch = simulate(range(len(rates)), seed=COHORT, visit=visit, noise="light", conditions=wishes)
+    batch = simulate(range(len(rates)), seed=COHORT, visit=visit, noise="light", conditions=specifications)
     return batch.records()
 
 
@@ -297,7 +297,7 @@ def run(settings: Edits, progress: Progress) -> Results:
     edit = editor(pipeline, strength=settings.strength, steps=settings.steps, seed=settings.seed, tell=progress)
     figures = {}
     for name in names:
-        figures[name] = localise(edit, name, settings.hearts)
+        figures[name] = edit_specificity(edit, name, settings.hearts)
         progress(f"{name}: {figures[name]['hearts']} hearts")
     return settings.results(
         tables(figures),

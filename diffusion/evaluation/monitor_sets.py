@@ -53,8 +53,8 @@ def examined(cohort: int, heart: int, visit: int, request: tuple[str | None, flo
 
     code, rate = request
     statements = ["AFIB"] if code == "AFIB" else ["SR", code or "NORM"]
-    wish = {"statements": statements, "heart_rate": rate, "age": draw_heart(cohort, heart).age}
-    return simulate([heart], seed=cohort, visit=visit, noise="light", conditions=wish).records()[0]
+    specification = {"statements": statements, "heart_rate": rate, "age": draw_heart(cohort, heart).age}
+    return simulate([heart], seed=cohort, visit=visit, noise="light", conditions=specification).records()[0]
 
 
 def population(hearts: int, seed: int) -> Iterator[EcgRecord]:

@@ -51,8 +51,10 @@ def examined(hearts: int, visit: int, seed: int = COHORT) -> list[EcgRecord]:
     from diffusion.twin.sources import sample_visit
     from gen.simulate import simulate
 
-    wishes = [sample_visit(seed, index, visit) for index in range(hearts)]
-    batch = simulate(range(hearts), seed=seed, visit=visit, noise="light", conditions=wishes, oversample=OVERSAMPLE)
+    specifications = [sample_visit(seed, index, visit) for index in range(hearts)]
+    batch = simulate(
+        range(hearts), seed=seed, visit=visit, noise="light", conditions=specifications, oversample=OVERSAMPLE
+    )
     return batch.records()
 
 

@@ -167,10 +167,12 @@ def simulated_beats(
     for start in range(0, count, block):
         indices = range(start, min(start + block, count))
         for visit in range(visits):
-            wishes = [
+            specifications = [
                 sample_condition(np.random.default_rng(np.random.SeedSequence((seed, i, 7 + visit)))) for i in indices
             ]
-            batch = simulate(indices, seed=seed, visit=visit, noise="none", conditions=wishes, oversample=OVERSAMPLE)
+            batch = simulate(
+                indices, seed=seed, visit=visit, noise="none", conditions=specifications, oversample=OVERSAMPLE
+            )
             for signal, truth, heart in zip(batch.signal_mv, batch.truth, batch.hearts, strict=True):
                 found = simulated_example(signal.astype(np.float64), batch.fs_hz, truth, heart)
                 if found is not None:

@@ -114,11 +114,13 @@ def simulated(count: int, *, seed: int, block: int = 64) -> Iterator[Example]:
 
     for start in range(0, count, block):
         indices = range(start, min(start + block, count))
-        wishes = [
+        specifications = [
             sample_condition(np.random.default_rng(np.random.SeedSequence((seed, index, 7)))) for index in indices
         ]
         yield described(
-            simulate(indices, seed=seed, noise="light", duration_s=WINDOW_S, conditions=wishes, oversample=OVERSAMPLE)
+            simulate(
+                indices, seed=seed, noise="light", duration_s=WINDOW_S, conditions=specifications, oversample=OVERSAMPLE
+            )
         )
 
 
@@ -138,19 +140,19 @@ def described(batch: "SimulatedBatch") -> Example:
 def sample_condition(rng: np.random.Generator) -> dict[str, Any]:
     """What a simulated heart is asked for."""
     kind = rng.random()
-    wish: dict[str, Any] = {}
+    specification: dict[str, Any] = {}
     if kind > 0.35:
-        wish["heart_rate"] = float(rng.uniform(35, 185))
+        specification["heart_rate"] = float(rng.uniform(35, 185))
     if kind > 0.65:
         rhythm = str(rng.choice(RHYTHMS))
         others = [CONDUCTION[rng.integers(len(CONDUCTION))], FORMS[rng.integers(len(FORMS))]]
         if rhythm in WIDE:  # the ventricles' own rhythm has one form
             others = []
-        wish["statements"] = [rhythm, *[code for code in others if code]]
+        specification["statements"] = [rhythm, *[code for code in others if code]]
         rate = statements()[rhythm].rate
         low, high = (50.0, 150.0) if rate is None else (rate.usual_low, rate.usual_high)
-        wish["heart_rate"] = float(rng.uniform(low, high))
-    return wish
+        specification["heart_rate"] = float(rng.uniform(low, high))
+    return specification
 
 
 def texts_of_row(row: Any) -> tuple[ReadText | None, ...]:

@@ -79,10 +79,10 @@ def simulated_pairs(
     for start in range(0, hearts, block):
         indices = range(start, min(start + block, hearts))
         ages = [draw_heart(seed, k).age for k in indices]
-        wishes = [wish_pair(seed, k, age) for k, age in zip(indices, ages, strict=True)]
+        specifications = [sample_condition_pair(seed, k, age) for k, age in zip(indices, ages, strict=True)]
         sides = []
         for side in range(2):
-            conditions = [pair[side] for pair in wishes]
+            conditions = [pair[side] for pair in specifications]
             batch = simulate(
                 indices,
                 seed=seed,
@@ -103,7 +103,7 @@ def simulated_pairs(
         progress(min(start + block, hearts))
 
 
-def wish_pair(seed: int, index: int, age: float) -> tuple[dict[str, Any], dict[str, Any]]:
+def sample_condition_pair(seed: int, index: int, age: float) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a heart is asked for before and after."""
     rng = np.random.default_rng(np.random.SeedSequence((seed, index, 11)))
     kind = rng.random()
@@ -127,10 +127,10 @@ def _findings(rng: np.random.Generator) -> dict[str, Any]:
     return {"statements": [rhythm, *codes], "heart_rate": float(rng.uniform(*_rates(rhythm)))}
 
 
-def _changed(rng: np.random.Generator, wish: dict[str, Any]) -> dict[str, Any]:
+def _changed(rng: np.random.Generator, specification: dict[str, Any]) -> dict[str, Any]:
     """One finding more, fewer or another, or another rhythm; sometimes the rate too."""
-    rhythm, *codes = wish["statements"]
-    rate = wish["heart_rate"]
+    rhythm, *codes = specification["statements"]
+    rate = specification["heart_rate"]
     if rng.random() < 0.35:
         others = [r for r in RHYTHMS if r != rhythm]
         rhythm = str(rng.choice(others))
@@ -140,7 +140,7 @@ def _changed(rng: np.random.Generator, wish: dict[str, Any]) -> dict[str, Any]:
         table = CONDUCTION if rng.random() < 0.45 else FORMS
         codes = [code for code in codes if code not in table]
         new = table[rng.integers(len(table))]
-        codes += [new] if new and new not in wish["statements"] else []
+        codes += [new] if new and new not in specification["statements"] else []
     if rng.random() < 0.3:
         rate = float(rng.uniform(*_rates(rhythm)))
     return {"statements": [rhythm, *(codes if rhythm not in WIDE else ())], "heart_rate": rate}

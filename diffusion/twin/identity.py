@@ -23,7 +23,7 @@ from gen.quantities import QUANTITIES
 from gen.randomness import Stream, seeded_uniform
 from metrics.identity import identity_scores
 
-#: Numbers that a base vector must not give away.
+#: Numbers that an identity embedding must not give away.
 LEAKS = ("heart_rate",)
 
 

@@ -55,7 +55,7 @@ class ECGTwinPipeline(Pipeline):
         twins = pipe(gen.read("strip.hea"), "left bundle branch block", heart_rate=95, num=4, seed=3)
 
     Args:
-        denoiser, codec, scheduler: of ``generator``, see `ECGPipeline`; the denoiser takes a base vector.
+        denoiser, codec, scheduler: of ``generator``, see `ECGPipeline`; the denoiser takes an identity embedding.
         identity: the Individual Base Extractor that it was trained with.
 
     Attributes:
@@ -386,7 +386,7 @@ class ECGTwinPipeline(Pipeline):
         width = getattr(getattr(parts.denoiser, "config", None), "base_width", 0)
         if width != identity.base_width + GAP_FEATURES:
             raise InputError(
-                f"{folder}: the denoiser takes a base vector of {width}; the identity encoder gives "
+                f"{folder}: the denoiser takes an identity embedding of {width}; the identity encoder gives "
                 f"{identity.base_width + GAP_FEATURES} with the time gap"
             )
         pipeline = cls(parts.denoiser, parts.codec, samplers.chosen_scheduler(scheduler, parts.card), identity)

@@ -56,7 +56,7 @@ class TwinRecipe:
     """Checkpoint folder of a population denoiser of latents (``diffusion/default``) to start from; "none" takes random
     weights (with ``text_path`` and so on)."""
     base_path: str = "adaln"
-    """Way of the base vector: adaln (its weights start at zero: the population model), attention or both."""
+    """Way of the identity embedding: adaln (its weights start at zero: the population model), attention or both."""
     text_path: str = "attention"
     """Way of the text where ``init`` is none: attention, or adaln for an ablation."""
     numbers_path: str = "both"
@@ -196,7 +196,7 @@ def _twin_network(recipe: TwinRecipe, channels: int, base_width: int) -> nn.Modu
 
 
 def personalised(folder: Path, base_width: int, base_path: str) -> nn.Module:
-    """A population denoiser that takes a base vector: its weights, and a new base path that starts at zero.
+    """A population denoiser that takes an identity embedding: its weights, and a new base path that starts at zero.
 
     With ``base_path`` "adaln" it is the population model until it is trained.
 
@@ -213,7 +213,7 @@ def personalised(folder: Path, base_width: int, base_path: str) -> nn.Module:
     missing, foreign = model.load_state_dict(stored.tensors, strict=False)
     odd = [key for key in missing if not key.startswith("encoder.base")] + foreign
     if odd:
-        raise InputError(f"{folder}: weight {odd[0]} has no place in a {name} with a base vector")
+        raise InputError(f"{folder}: weight {odd[0]} has no place in a {name} with an identity embedding")
     with torch.no_grad():
         for parameter in (*model.encoder.base.parameters(), model.encoder.base_null):
             parameter.zero_()

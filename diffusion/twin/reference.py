@@ -1,4 +1,4 @@
-"""A person as the generator knows them: a recording made ready, the own condition, and the base vector."""
+"""A person as the generator knows them: a recording made ready, the own condition, and the identity embedding."""
 
 from dataclasses import dataclass, field, replace
 

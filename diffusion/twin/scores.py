@@ -1,7 +1,7 @@
 """Two scores of a twin: is it still the same person, and does it show what was asked for.
 
-Identity is the cosine of base vectors, read against the threshold at which the extractor confuses held-out persons
-least. It comes from the network that the generator was told about the person by, so it is a check and no proof;
+Identity is the cosine of identity embeddings, read against the threshold at which the extractor confuses held-out
+persons least. It comes from the network that the generator was told about the person by, so it is a check and no proof;
 the benchmark judges identity with an extractor of its own. Achievement is measured on the signal.
 """
 
@@ -66,7 +66,7 @@ class TwinScores:
     """Scores of one twin.
 
     Attributes:
-        identity: cosine of its base vector and the reference's, -1 to 1.
+        identity: cosine of its identity embedding and the reference's, -1 to 1.
         threshold: cosine from which on two ECGs are taken as one person's, None where unknown.
         achieved: share of the checks that are met, None where nothing asked for can be checked.
         checks: name -> whether it is met.

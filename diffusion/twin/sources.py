@@ -83,7 +83,7 @@ def cohort(hearts: int, visits: int, *, seed: int, block: int = 64) -> Iterator[
     for visit in range(visits):
         for start in range(0, hearts, block):
             indices = range(start, min(start + block, hearts))
-            wishes = [sample_visit(seed, index, visit) for index in indices]
+            specifications = [sample_visit(seed, index, visit) for index in indices]
             yield described(
                 simulate(
                     indices,
@@ -91,7 +91,7 @@ def cohort(hearts: int, visits: int, *, seed: int, block: int = 64) -> Iterator[
                     visit=visit,
                     noise="light",
                     duration_s=WINDOW_S,
-                    conditions=wishes,
+                    conditions=specifications,
                     oversample=OVERSAMPLE,
                 )
             )
@@ -102,11 +102,11 @@ def sample_visit(seed: int, index: int, visit: int) -> dict[str, Any]:
     from gen.simulate import draw_heart
 
     rng = np.random.default_rng(np.random.SeedSequence((seed, index, visit), spawn_key=(Purpose.VISIT,)))
-    wish = sample_condition(rng)
+    specification = sample_condition(rng)
     if rng.random() < _OTHER_AGE:
         age = draw_heart(seed, index).age + rng.uniform(-_AGE_CHANGE, _AGE_CHANGE)
-        wish["age"] = float(np.clip(age, 18, 95))
-    return wish
+        specification["age"] = float(np.clip(age, 18, 95))
+    return specification
 
 
 def cohort_visits(hearts: int, visits: int, *, seed: int, split: str = "train") -> Visits:
@@ -163,12 +163,12 @@ class PersonSource:
 
 
 class PairSource:
-    """Batches for the personalised denoiser: the target's latent and condition, the reference's base vector.
+    """Batches for the personalised denoiser: the target's latent and condition, the reference's identity embedding.
 
     Args:
         sets: of persons.
         pairs: of each set.
-        bases: base vectors (row, width) of each set.
+        bases: identity embeddings (row, width) of each set.
         shares: probability of each set, adding up to one.
         channel_weight: (channel,) weight of each channel's error, or None.
     """
@@ -203,7 +203,7 @@ class PairSource:
 
 
 def base_input(base: np.ndarray, gap_years: np.ndarray) -> np.ndarray:
-    """What a denoiser is given of a person: the base vector at unit variance, and the time to the target.
+    """What a denoiser is given of a person: the identity embedding at unit variance, and the time to the target.
 
     Args:
         base: (n, width) of length one.
@@ -220,7 +220,7 @@ def base_input(base: np.ndarray, gap_years: np.ndarray) -> np.ndarray:
 
 @torch.inference_mode()
 def base_vectors(model: torch.nn.Module, persons: PersonSet, batch_size: int = 128) -> np.ndarray:
-    """(row, width) float32 base vectors of a whole set, everything known of each row given."""
+    """(row, width) float32 identity embeddings of a whole set, everything known of each row given."""
     out = []
     for start in range(0, len(persons.latents), batch_size):
         rows = np.arange(start, min(start + batch_size, len(persons.latents)))

@@ -233,8 +233,8 @@ def _simulation(page: "Page", seed: int) -> None:
     from gen.simulate import simulate
 
     _tell("drawing simulated ECGs")
-    wishes = [{"statements": [code]} for code in DIAGNOSES]
-    records = simulate(range(len(wishes)), seed=seed, noise="light", conditions=wishes).records()
+    specifications = [{"statements": [code]} for code in DIAGNOSES]
+    records = simulate(range(len(specifications)), seed=seed, noise="light", conditions=specifications).records()
     page.heading("Simulated ECGs")
     page.text("The hearts that all this runs on: patients with a known diagnosis, known fiducials and a report.")
     page.figure(contact_sheet(records, title="Simulated ECGs, one diagnosis each"), "Codes are SCP-ECG statements.")

@@ -103,21 +103,21 @@ def simulate(
     """
     level = noise_level(noise)
     numbers = [int(i) for i in indices]
-    wishes = _wishes(conditions, len(numbers))
+    specifications = _each_condition(conditions, len(numbers))
     signal = np.empty((len(numbers), len(LEADS_8), round(duration_s * fs_hz)), dtype=np.float32)
     truths, hearts = [], []
-    for row, (index, wish) in enumerate(zip(numbers, wishes, strict=True)):
+    for row, (index, specification) in enumerate(zip(numbers, specifications, strict=True)):
         heart = draw_heart(
             seed,
             index,
-            age=wish.get("age"),
-            sex=wish.get("sex"),
-            statements=wish.get("statements"),
-            findings=wish.get("findings"),
+            age=specification.get("age"),
+            sex=specification.get("sex"),
+            statements=specification.get("statements"),
+            findings=specification.get("findings"),
             oversample=oversample,
         )
-        visited = replace(heart, age=heart.age if "age" in wish else round(heart.age + visit * 1.1, 1))
-        clean, truth = examine(visited, visit, fs_hz, duration_s, wish.get("heart_rate"))
+        visited = replace(heart, age=heart.age if "age" in specification else round(heart.age + visit * 1.1, 1))
+        clean, truth = examine(visited, visit, fs_hz, duration_s, specification.get("heart_rate"))
         signal[row] = clean
         if level != noise_level("none"):
             signal[row] += draw_noise(generator(seed, index, visit + 1, 1), level, signal.shape[2], fs_hz)
@@ -126,18 +126,18 @@ def simulate(
     return SimulatedBatch(signal, float(fs_hz), truths, hearts, seed, visit)
 
 
-def _wishes(conditions: Conditions | Sequence[Conditions | None] | None, count: int) -> list[Conditions]:
+def _each_condition(conditions: Conditions | Sequence[Conditions | None] | None, count: int) -> list[Conditions]:
     if conditions is None or isinstance(conditions, Mapping):
-        wishes: list[Conditions] = [conditions or {}] * count
+        specifications: list[Conditions] = [conditions or {}] * count
     else:
-        wishes = [c or {} for c in conditions]
-        if len(wishes) != count:
-            raise ValueError(f"{len(wishes)} conditions were given for {count} records")
-    for wish in wishes:
-        for key in wish:
+        specifications = [c or {} for c in conditions]
+        if len(specifications) != count:
+            raise ValueError(f"{len(specifications)} conditions were given for {count} records")
+    for specification in specifications:
+        for key in specification:
             if key not in CONDITION_KEYS:
                 raise ValueError(f"condition {key!r} is unknown; known: {', '.join(CONDITION_KEYS)}")
-    return wishes
+    return specifications
 
 
 def examine(

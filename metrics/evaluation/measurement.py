@@ -79,8 +79,8 @@ def rhythm_rows(count: int, seed: int, noise: str = "light") -> tuple[dict[str, 
     rhythms: dict[str, Node] = {}
     pairs: list[tuple[str, str]] = []
     for code, (rate, names) in RHYTHMS.items():
-        wish = {"statements": [code]} | ({} if rate is None else {"heart_rate": rate})
-        batch = simulate(range(count), seed=seed, noise=noise, conditions=wish)
+        specification = {"statements": [code]} | ({} if rate is None else {"heart_rate": rate})
+        batch = simulate(range(count), seed=seed, noise=noise, conditions=specification)
         found = measure_records(batch.records())
         rhythms[code] = {"named rightly": Value.of(wilson([p.rhythm.code in names for p in found]), better="higher")}
         for truth, p in zip(batch.truth, found, strict=True):

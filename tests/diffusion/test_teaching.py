@@ -204,8 +204,8 @@ def test_how_rare_a_finding_is():
 
 
 def test_simulated_reports_name_what_is_said_to_be_simulated():
-    wishes = [{"statements": [code]} for code in ("EL", "STE_", "LPFB", "LAFB", "NORM")]
-    truth = simulate(range(100), seed=3, conditions=wishes * 20).truth
+    specifications = [{"statements": [code]} for code in ("EL", "STE_", "LPFB", "LAFB", "NORM")]
+    truth = simulate(range(100), seed=3, conditions=specifications * 20).truth
     read = set().union(*(read_text(t.report_en).codes() | read_text(t.report_de).codes() for t in truth))
     assert teaching.SIMULATED - teaching.KNOWN - {"ARAD", "AXR"} <= read
 
@@ -252,8 +252,10 @@ def test_criteria_of_rare_findings(code, shown, not_shown):
 
 
 def test_scores_of_a_set(tmp_path, capsys):
-    wishes = [{"statements": [code], "heart_rate": 70} for code in ("LPFB", "LPFB", "LPFB", "NORM", "NORM")]
-    write(simulate(range(5), seed=0, noise="light", conditions=wishes).records(), tmp_path / "set", format="npz")
+    specifications = [{"statements": [code], "heart_rate": 70} for code in ("LPFB", "LPFB", "LPFB", "NORM", "NORM")]
+    write(
+        simulate(range(5), seed=0, noise="light", conditions=specifications).records(), tmp_path / "set", format="npz"
+    )
     assert cli.run(["teach", "--score", str(tmp_path / "set")]) == 0
     assert capsys.readouterr().out == "LPFB: 3 of 3; of others 0 of 2 (axis >= 90 degrees, QRS < 120 ms)\n"
     write(simulate(range(2), seed=0, conditions=[{"statements": ["NORM"]}] * 2).records(), tmp_path / "normal")

@@ -93,8 +93,13 @@ def iter_pairs(
 
     The ECGs are those of `gen.simulate.iter_cohort` with the same arguments, in the same order.
     """
-    wish = options or CineOptions()
-    drawing = {"frames": wish.frames, "size": wish.size, "spacing_mm": wish.pixel_mm, "levels": wish.levels}
+    told = options or CineOptions()
+    drawing = {
+        "frames": told.frames,
+        "size": told.size,
+        "spacing_mm": told.pixel_mm,
+        "levels": told.levels,
+    }
     for first in range(start, start + n, _BATCH):
         numbers = range(first, min(first + _BATCH, start + n))
         batches = [
@@ -156,12 +161,12 @@ class CineFolder:
             (self.folder / "README.md").write_text(self._readme(), encoding="utf-8")
 
     def _readme(self) -> str:
-        wish = self.options
+        told = self.options
         return (
             "# Simulated cine cardiac MRI\n\n"
             "Synthetic data: made by software, no patient was imaged. Not for diagnosis.\n\n"
-            f"{self.count} short-axis cines, levels {wish.levels}, {wish.frames} frames from R peak to R peak, "
-            f"{wish.size} x {wish.size} pixels of {wish.pixel_mm:g} mm. `{TABLE}` has one row a cine with its true "
+            f"{self.count} short-axis cines, levels {told.levels}, {told.frames} frames from R peak to R peak, "
+            f"{told.size} x {told.size} pixels of {told.pixel_mm:g} mm. `{TABLE}` has one row a cine with its true "
             "volumes; `record_id` is that of the ECG of the same heart and visit. Labels: LV cavity 1, myocardium 2, "
             "RV cavity 3.\n"
         )

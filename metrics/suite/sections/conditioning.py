@@ -58,9 +58,9 @@ def _rate(job: Job) -> list[Entry]:
     result = request_error(reference=asked[stated], generated=got[stated])
     patients = job.generated.patients
     error = np.abs(got - asked)
-    # Asking another record's rate is what a deaf generator amounts to.
+    # Asking another record's rate is what a generator that ignores the condition amounts to.
     turned = np.roll(asked[stated], 1)
-    deaf = float(np.nanmean(np.abs(got[stated] - turned)))
+    ignored = float(np.nanmean(np.abs(got[stated] - turned)))
     interval = bootstrap_mean(error, groups=patients, replicates=1000, seed=job.seed)
     extra = {"bias": result.bias, "coverage": result.coverage, "against": "request"}
     out = [
@@ -71,7 +71,7 @@ def _rate(job: Job) -> list[Entry]:
             better="lower",
             ideal=0.0,
             section=SECTION,
-            baseline=deaf,
+            baseline=ignored,
             baseline_name="shuffled requests",
             summary="Mean absolute error of the measured against the requested heart rate.",
             records=error,
@@ -84,7 +84,7 @@ def _rate(job: Job) -> list[Entry]:
         ("hr_within_10_bpm", result.within_10, "higher"),
     ):
         summary = {
-            "hr_slope": "Slope of measured on requested heart rate; 1 is best, 0 is deaf.",
+            "hr_slope": "Slope of measured on requested heart rate; 1 is best, 0 ignores the condition.",
             "hr_within_5_bpm": "Share of all requests met within 5 bpm; not measurable is a failure.",
             "hr_within_10_bpm": "Share of all requests met within 10 bpm; not measurable is a failure.",
         }[name]

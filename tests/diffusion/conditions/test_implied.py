@@ -83,8 +83,8 @@ def test_without_text_nothing_changes():
 
 
 def test_the_table_is_measured_on_the_training_split(tmp_path, capsys):
-    wishes = [{"statements": ["SR", "1AVB"], "heart_rate": 65.0}] * 24
-    records = simulate(range(24), seed=9, noise="none", conditions=wishes).records()
+    specifications = [{"statements": ["SR", "1AVB"], "heart_rate": 65.0}] * 24
+    records = simulate(range(24), seed=9, noise="none", conditions=specifications).records()
     with RecordSetWriter(tmp_path / "set") as out:
         for record in records:
             out.add(record)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diffusion.evaluation.differences import QUANTITIES, Seen, look, qrs_shape
-from diffusion.evaluation.edits import EDITS, compared, localise, rates_of, simulated, tables
+from diffusion.evaluation.edits import EDITS, compared, edit_specificity, rates_of, simulated, tables
 from gen.cli import run
 from gen.records import InputError
 from gen.results import Results
@@ -28,7 +28,7 @@ def truthful(name):
 
 @pytest.fixture(scope="module")
 def truth():
-    return localise(truthful(REMOVE), REMOVE, HEARTS)
+    return edit_specificity(truthful(REMOVE), REMOVE, HEARTS)
 
 
 def test_the_truth_shows_what_was_asked_for_and_keeps_the_rest(truth):
@@ -44,7 +44,7 @@ def test_the_truth_shows_what_was_asked_for_and_keeps_the_rest(truth):
 
 
 def test_doing_nothing_keeps_everything_and_shows_nothing():
-    found = localise(lambda records, changes: records, "another rate", HEARTS)
+    found = edit_specificity(lambda records, changes: records, "another rate", HEARTS)
     assert found["shown"]["rate within 5 bpm"]["edit"]["value"] == 0
     for row in found["unchanged"].values():
         assert row["edit"]["value"] == pytest.approx(0, abs=1e-9)
@@ -56,7 +56,7 @@ def test_another_heart_is_found_out():
     def other(records, changes):
         return [None, *truthful("add ST depression")(records, changes)[2:], records[0]]
 
-    found = localise(other, "add ST depression", HEARTS)
+    found = edit_specificity(other, "add ST depression", HEARTS)
     assert (found["hearts"], found["left_out"]) == (HEARTS - 1, 1)
     shape = found["unchanged"]["QRS shape, residual"]
     assert shape["within"]["value"] < 0.5 < shape["perfect_within"]["value"]
@@ -89,9 +89,9 @@ def test_shapes_are_compared_at_their_best_shift_and_sizes_count():
 
 def test_what_cannot_be_compared_is_refused():
     with pytest.raises(InputError, match="unknown edit 'x'; accepted: remove atrial fibrillation"):
-        localise(lambda records, changes: records, "x", 2)
+        edit_specificity(lambda records, changes: records, "x", 2)
     with pytest.raises(InputError, match="0 of 2 references can be used"):
-        localise(lambda records, changes: [None, None], REMOVE, 2)
+        edit_specificity(lambda records, changes: [None, None], REMOVE, 2)
 
 
 def test_the_table_has_a_line_for_everything(truth):

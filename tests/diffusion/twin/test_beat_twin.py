@@ -20,9 +20,13 @@ from metrics.measurement.criteria import CRITERIA
 from metrics.measurement.records import measure_records
 
 
-def ecg(index=3, visit=0, **wish):
+def ecg(index=3, visit=0, **specification):
     return simulate(
-        [index], seed=5, visit=visit, noise="light", conditions={"statements": ["SR", "NORM"], "heart_rate": 68, **wish}
+        [index],
+        seed=5,
+        visit=visit,
+        noise="light",
+        conditions={"statements": ["SR", "NORM"], "heart_rate": 68, **specification},
     ).records()[0]
 
 

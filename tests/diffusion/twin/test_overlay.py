@@ -8,8 +8,8 @@ from gen.simulate import simulate
 
 
 def heart(rate):
-    wish = [{"statements": ["NORM"], "heart_rate": rate}]
-    return simulate(range(1), seed=5, noise="none", conditions=wish).records()[0]
+    specification = [{"statements": ["NORM"], "heart_rate": rate}]
+    return simulate(range(1), seed=5, noise="none", conditions=specification).records()[0]
 
 
 def test_the_reference_beats_where_the_twin_does():

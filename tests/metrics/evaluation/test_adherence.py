@@ -19,8 +19,10 @@ CODES = ("AFIB", "CLBBB", "NORM")
 
 @pytest.fixture(scope="module")
 def records():
-    wishes = [{"statements": [code] if code != "NORM" else ["NORM", "SR"], "heart_rate": 80} for code in CODES] * 6
-    batch = simulate(range(len(wishes)), seed=4, conditions=wishes).records()
+    specifications = [
+        {"statements": [code] if code != "NORM" else ["NORM", "SR"], "heart_rate": 80} for code in CODES
+    ] * 6
+    batch = simulate(range(len(specifications)), seed=4, conditions=specifications).records()
     return [replace(record, metadata={"request": {"heart_rate": 80}}) for record in batch]
 
 

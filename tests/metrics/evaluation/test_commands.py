@@ -27,8 +27,8 @@ def cache(tmp_path_factory):
     records = []
     for index in range(45):
         code = CODES[index % 3]
-        wish = {"statements": ["AFIB"] if code == "AFIB" else ["SR", code], "heart_rate": 60 + index}
-        (record,) = simulate([index], seed=9, conditions=wish).records()
+        specification = {"statements": ["AFIB"] if code == "AFIB" else ["SR", code], "heart_rate": 60 + index}
+        (record,) = simulate([index], seed=9, conditions=specification).records()
         facts = {"split": SPLITS[index // 15], "fold": 1 + index // 15}
         records.append(replace(record, statements={code: 100.0}, metadata=facts))
     write(records, folder / "set", format="npz")

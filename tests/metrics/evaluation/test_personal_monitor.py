@@ -104,8 +104,8 @@ def test_sets_that_do_not_fit_are_refused(rng, change, words):
 
 def test_classes_come_from_statements():
     statements = [["SR", "NORM"], ["SR", "STD_", "PVC"], ["AFIB"], ["SR", "LVH"]]
-    wishes = [{"statements": codes} for codes in statements]
-    records = simulate(range(4), seed=1, conditions=wishes).records()
+    specifications = [{"statements": codes} for codes in statements]
+    records = simulate(range(4), seed=1, conditions=specifications).records()
     found = labelled(records, ["a", "b", "c", "d"], ("AFIB", "PVC", "STD_"))
     assert found.labels.argmax(axis=1).tolist() == [0, 2, 1, 0]
     assert (found.labels.sum(axis=1) == 1).all()
@@ -116,10 +116,10 @@ def test_classes_come_from_statements():
 
 def test_the_command(tmp_path, capsys):
     def write(name, hearts, visits):
-        wishes = [{"statements": codes} for codes in (["SR", "NORM"], ["AFIB"])]
+        specifications = [{"statements": codes} for codes in (["SR", "NORM"], ["AFIB"])]
         with RecordSetWriter(tmp_path / "sets" / name, format="npz") as writer:
             for visit in visits:
-                batch = simulate(hearts, seed=2, visit=visit, conditions=[wishes[visit % 2]] * len(hearts))
+                batch = simulate(hearts, seed=2, visit=visit, conditions=[specifications[visit % 2]] * len(hearts))
                 for record in batch.records():
                     writer.add(record)
 

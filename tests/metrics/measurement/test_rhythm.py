@@ -13,8 +13,8 @@ from metrics.measurement.rhythm import ATRIAL, PACED, VENTRICULAR, _grouped
 
 
 def measured(code, rate=None, count=12, seed=21):
-    wish = {"statements": [code]} | ({} if rate is None else {"heart_rate": rate})
-    batch = simulate(range(count), seed=seed, noise="light", conditions=wish)
+    specification = {"statements": [code]} | ({} if rate is None else {"heart_rate": rate})
+    batch = simulate(range(count), seed=seed, noise="light", conditions=specification)
     return batch, measure_records(batch.records())
 
 

@@ -17,15 +17,14 @@ from metrics.measurement.missing import filled_in, holes
 AROUND_S = 30.0
 
 
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """What the encoder reads.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReadBeats:
+    """What is read of an ECG.
 
     Attributes:
         ecg: twelve leads; of a record of minutes the part around what is read.
-        signal_mv: (8, samples) at the encoder's rate.
+        signal_mv: (8, samples) at the networks' rate.
         beat_mv: (8, beat_samples) averaged beat.
-        weights: (50, token) that average the chosen cycles.
         beats: what was found within ``signal_mv``.
         warnings: what a reader should know.
         read_from_s: where ``signal_mv`` begins in ``ecg``.
@@ -35,11 +34,21 @@ class Prepared:
     ecg: EcgRecord
     signal_mv: np.ndarray
     beat_mv: np.ndarray
-    weights: np.ndarray
     beats: Beats
     warnings: tuple[str, ...]
     read_from_s: float = 0.0
     rebuilt: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Prepared(ReadBeats):
+    """What the encoder reads.
+
+    Attributes:
+        weights: (50, token) that average the chosen cycles.
+    """
+
+    weights: np.ndarray
 
 
 def prepare(
@@ -49,11 +58,26 @@ def prepare(
     allow_bad_leads: bool = False,
     rebuild: Reconstructor | None = None,
 ) -> Prepared:
+    """`read_beats` at the rate and of the length that the encoder names, with the weights of its tokens."""
+    fs, samples = float(encoder.config["fs_hz"]), int(encoder.config["samples"])
+    found = read_beats(record, fs, samples, allow_bad_leads=allow_bad_leads, rebuild=rebuild)
+    weights = found.beats.cycle_weights(encoder.token_times_s.numpy().astype(np.float64), FRAMES)
+    return Prepared(**vars(found), weights=weights)
+
+
+def read_beats(
+    record: EcgRecord,
+    fs: float,
+    samples: int,
+    *,
+    allow_bad_leads: bool = False,
+    rebuild: Reconstructor | None = None,
+) -> ReadBeats:
     """Check a record, complete its leads and find its beats.
 
     Args:
         record: any leads, rate and length.
-        encoder: names rate and length.
+        fs, samples: rate and length that the networks read.
         allow_bad_leads: rebuild unusable leads from the others instead of refusing the record.
         rebuild: rebuilds missing leads; the installed reconstruction where not given.
 
@@ -61,7 +85,6 @@ def prepare(
         InputError: a lead is unusable, leads or unit are wrong, no beats, or noise.
     """
     name = record.source_name
-    fs, samples = float(encoder.config["fs_hz"]), int(encoder.config["samples"])
     read_s = samples / fs
     start_s = _start_s(record, read_s)
     part, cut_s = _around(record, start_s, start_s + read_s)
@@ -83,9 +106,15 @@ def prepare(
     padded[:, signal.shape[1] :] = padded[:, signal.shape[1] - 1 : signal.shape[1]]
     if start or cut_s:
         more = (*more, f"only {read_s:.0f} s from {cut_s + start / fs:.1f} s on are used")
-    weights = beats.cycle_weights(encoder.token_times_s.numpy().astype(np.float64), FRAMES)
-    beat, told = beats.average(signal, fs), (*warnings, *more)
-    return Prepared(full, padded, beat, weights, beats, told, start / fs, tuple(completed.rebuilt))
+    return ReadBeats(
+        ecg=full,
+        signal_mv=padded,
+        beat_mv=beats.average(signal, fs),
+        beats=beats,
+        warnings=(*warnings, *more),
+        read_from_s=start / fs,
+        rebuilt=tuple(completed.rebuilt),
+    )
 
 
 def _start_s(record: EcgRecord, read_s: float) -> float:

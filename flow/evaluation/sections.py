@@ -1,6 +1,7 @@
 """What is measured of a cmr pipeline on unseen simulated hearts; `flow.evaluation.cmr` puts it together."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,31 +81,61 @@ def information(
 
 
 def regressors(cache: PairCache, part: Part, rows: np.ndarray, patient: bool) -> dict[str, dict[str, np.ndarray]]:
-    """Guesses (n,) of each quantity by ridge regression and boosted trees on the averaged beat.
+    """Guesses (n,) of each quantity by the regressors of `regress`.
 
     They learn from the same ECGs as the encoder: parts ``train`` and ``ecgs``.
     """
     parts = [cache.part(name) for name in ("train", "ecgs") if name in cache.manifest["counts"]]
-    beats = np.concatenate([np.asarray(p.beat[p.hearts], dtype=np.float32).reshape(len(p.hearts), -1) for p in parts])
-    centre = beats.mean(axis=0)
-    few = np.random.default_rng(0).permutation(len(beats))[:3000]
-    _, _, directions = np.linalg.svd(beats[few] - centre, full_matrices=False)
+    targets = {name: np.concatenate([p.fact(name)[p.hearts] for p in parts]) for name in QUANTITIES}
+    return regress(parts, [p.hearts for p in parts], part, rows, targets, patient)
+
+
+def regress(
+    learned: list[Part],
+    learned_rows: list[np.ndarray],
+    part: Part,
+    rows: np.ndarray,
+    targets: Mapping[str, np.ndarray],
+    patient: bool = False,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Guesses (n,) by ridge regression and boosted trees on the averaged beat and the rate.
+
+    Args:
+        learned, learned_rows: parts and rows of them to learn from.
+        part, rows: hearts to guess.
+        targets: quantity -> truth of the hearts to learn from, one part behind the other.
+        patient: age, sex, height and weight are known too.
+    """
+    pieces = list(zip(learned, learned_rows, strict=True))
+    few = np.random.default_rng(0)
+    beats = [np.asarray(p.beat[np.sort(few.permutation(c)[:3000])], np.float32).reshape(-1, 8 * 160) for p, c in pieces]
+    some = np.concatenate(beats)
+    centre = some.mean(axis=0)
+    _, _, directions = np.linalg.svd(some - centre, full_matrices=False)
 
     def inputs(p: Part, chosen: np.ndarray) -> np.ndarray:
-        beat = np.asarray(p.beat[chosen], dtype=np.float32)
-        components = (beat.reshape(len(beat), -1) - centre) @ directions[:60].T
-        sokolow = -beat[:, 2].min(axis=1) + np.maximum(beat[:, 6].max(axis=1), beat[:, 7].max(axis=1))
-        cornell = (beat[:, 0] - 0.5 * beat[:, 1]).max(axis=1) - beat[:, 4].min(axis=1)
-        columns = [components, np.ptp(beat, axis=2), sokolow, cornell, p.fact("rr_s")[chosen]]
+        blocks = [
+            _beat_inputs(p, chosen[at : at + 5000], centre, directions[:60]) for at in range(0, len(chosen), 5000)
+        ]
+        columns = [np.concatenate(blocks), p.fact("rr_s")[chosen]]
         columns += [p.fact(name)[chosen] for name in _PATIENT] if patient else []
         return np.column_stack(columns).astype(np.float64)
 
-    x, new = np.concatenate([inputs(p, p.hearts) for p in parts]), inputs(part, rows)
+    x, new = np.concatenate([inputs(p, chosen) for p, chosen in pieces]), inputs(part, rows)
     out = {}
-    for name in QUANTITIES:
-        y = np.concatenate([p.fact(name)[p.hearts] for p in parts]).astype(np.float64)
+    for name, values in targets.items():
+        y = np.asarray(values, dtype=np.float64)
         out[name] = {"ridge": ridge(x, y, new, 0.02), "boosted trees": boosting(x, y, new)}
     return out
+
+
+def _beat_inputs(part: Part, rows: np.ndarray, centre: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Principal components, amplitudes and two voltage criteria of averaged beats, (n, 70)."""
+    beat = np.asarray(part.beat[rows], dtype=np.float32)
+    components = (beat.reshape(len(beat), -1) - centre) @ directions.T
+    sokolow = -beat[:, 2].min(axis=1) + np.maximum(beat[:, 6].max(axis=1), beat[:, 7].max(axis=1))
+    cornell = (beat[:, 0] - 0.5 * beat[:, 1]).max(axis=1) - beat[:, 4].min(axis=1)
+    return np.column_stack([components, np.ptp(beat, axis=2), sokolow, cornell])
 
 
 def timing(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, right: Generated) -> dict[str, Any]:

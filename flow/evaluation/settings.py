@@ -44,3 +44,23 @@ class CmrCheck(Evaluation):
 
     hearts: Path = setting("metadata.csv of `physiogen cmr`, or its folder", metavar="TABLE")
     truth: Path = setting("CSV, TSV or Parquet of measured volumes", metavar="TABLE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CmrReader(Evaluation):
+    """What a reader tells of simulated hearts never seen, from the ECG alone: correlations, intervals, groups.
+
+    Beside it stand the best regressor that learned from the same hearts, another heart's ECG, and real cohorts.
+    """
+
+    name = "cmr-reader"
+    function = "flow.evaluation.told:run"
+    needs = "a trained reader (`train flow/reader`), and beats of another cohort (`data pairs --beats`)"
+    example = "--checkpoint RUN/reader --learned BEATS --data OTHER --real CACHE"
+
+    data: Path = setting("cache of `physiogen data pairs --beats`, of another seed", metavar="BEATS")
+    checkpoint: Path = setting("folder that `train flow/reader` leaves", metavar="FOLDER")
+    learned: Path = setting("cache that the reader learned from", metavar="BEATS")
+    real: Path | None = setting("cache of recorded ECGs, whose test part is read as well", None, metavar="CACHE")
+    number: int = setting("hearts at most", 20000, least=100, short="-n")
+    seed: int = setting("of the shuffling", 0, least=0)

@@ -3,10 +3,12 @@
     physiogen data pairs -n 0 --val 0 --test 0 --ecgs 0 --beats 300000 --seed 1919 --out BEATS
     physiogen train flow/reader --data BEATS --set real=CACHE --out RUN
 
-The last hearts of the part choose the weights. Recordings have no truth: of some of their leads the network rebuilds
-the others, so that it has seen real beats too.
+The last hearts of the part are held out: half of them choose the weights, the other half calibrates the intervals.
+Recordings have no truth: of some of their leads the network rebuilds the others, so that it has seen real beats too.
+``RUN/reader`` is what `gen.load` opens.
 """
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -17,18 +19,21 @@ import numpy as np
 import torch
 
 from flow.ecg.beats import RHYTHM, find_beats
-from flow.networks.ecg_reader import FIGURES, PATIENT, EcgReader, ToldHeart, quantities
+from flow.networks.ecg_reader import FIGURES, PATIENT, POINTS, EcgReader, ToldHeart, quantities
 from flow.networks.pamae import targets_of
 from flow.training.cohort import BEAT_SAMPLES, ECG_HZ
 from flow.training.pair_cache import Part
 from flow.training.recipes import DECLARED, RECORDED, OfPairs
+from flow.volumes.told import KINDS, ToldIntervals
 from gen.card import Source
+from gen.checkpoint import checkpoint_digest, load_model, model_config
+from gen.files import replace_folder
 from gen.leads import LEADS_8
 from gen.records import InputError
 from gen.signals import pearson, resample
 from gen.simulate.cine import GROUPS
 from gen.training import BatchSource, Job, Recipe, TrainingConfig, sample_generator, shuffled_indices
-from gen.training.trainer import Validate
+from gen.training.trainer import TrainingResult, Validate
 
 if TYPE_CHECKING:
     from gen.training import Batch
@@ -43,6 +48,8 @@ USUAL_LEADS = (
 _ALL_LEADS, _USUAL = 0.6, 0.7
 #: Shares of the samples without anything known of the patient, and of each number known otherwise.
 _UNKNOWN, _KNOWN = 0.6, 0.75
+#: Hearts whose distributions are worked out at a time.
+_CLOUDS = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +159,40 @@ def read_rows(reader: EcgReader, part: Part, rows: np.ndarray, recorded: np.ndar
     return ToldHeart(**joined, tie=told[0].tie)
 
 
+@torch.no_grad()
+def read_real(reader: EcgReader, real: RealBeats) -> ToldHeart:
+    """What the reader tells of recordings, all leads and nothing known of the patients."""
+    n = len(real.beat)
+    patient = torch.full((n, len(PATIENT)), float("nan"))
+    recorded = torch.ones(n, len(LEADS_8), dtype=torch.bool)
+    return reader(torch.from_numpy(real.beat), torch.from_numpy(real.rhythm), recorded, patient)
+
+
+def told_clouds(reader: EcgReader, part: Part, rows: np.ndarray, *, few: bool = False) -> dict[str, np.ndarray]:
+    """Quantity -> (n, points) float32 told of hearts of a part ``beats``, the ECG alone.
+
+    ``few``: of each ECG some leads were recorded, those of `USUAL_LEADS` in turn.
+    """
+    found = {name: np.empty((len(rows), POINTS), np.float32) for name in quantities(np.zeros((1, len(FIGURES))))}
+    turn = np.arange(len(rows)) % len(USUAL_LEADS) if few else np.zeros(len(rows), int)
+    for kind in np.unique(turn):
+        recorded = np.isin(LEADS_8, USUAL_LEADS[kind]) if few else None
+        chosen = np.flatnonzero(turn == kind)
+        for start in range(0, len(chosen), _CLOUDS):
+            block = chosen[start : start + _CLOUDS]
+            cloud = read_rows(reader, part, rows[block], recorded).cloud().numpy()
+            for name, values in quantities(cloud).items():
+                found[name][block] = values
+    return found
+
+
+def calibrated(reader: EcgReader, part: Part, rows: np.ndarray, source: Mapping[str, Any]) -> ToldIntervals:
+    """Intervals of a reader, calibrated on hearts of a part ``beats`` that it was not trained on."""
+    clouds = {kind: told_clouds(reader, part, rows, few=kind == "few") for kind in KINDS}
+    truth = quantities(figures_of(part)[rows])
+    return ToldIntervals.fit(clouds, truth, part.fact("group")[rows].astype(int), source=source)
+
+
 def expectations(told: ToldHeart, points: int = 256, block: int = 500) -> dict[str, np.ndarray]:
     """Means (n,) of the quantities over the distribution of each ECG, see `quantities`."""
     found: dict[str, list[np.ndarray]] = {}
@@ -192,7 +233,7 @@ class ReaderRecipe:
     training: TrainingConfig = field(default_factory=lambda: DECLARED.training("reader"))
     network: Any = field(default_factory=lambda: DECLARED.network("reader", EcgReader))
     validation: int = 6000
-    """Hearts at the end of the part that choose the weights instead of being learned from."""
+    """Hearts at the end of the part that are not learned from: half choose the weights, half calibrate intervals."""
     real: str = ""
     """Cache of recorded ECGs (``physiogen data prepare``) whose leads are rebuilt besides; empty for none."""
     real_share: float = 0.15
@@ -204,6 +245,7 @@ class _Reader(OfPairs[ReaderRecipe], Job[ReaderRecipe]):
 
     needs = "a cache made by `physiogen data pairs --beats 300000 --out DIR`"
     places = ("real",)
+    leaves = ("reader",)
 
     @cached_property
     def part(self) -> Part:
@@ -211,16 +253,16 @@ class _Reader(OfPairs[ReaderRecipe], Job[ReaderRecipe]):
         return self.cache.part("beats")
 
     @cached_property
-    def rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Hearts to learn from, and to choose on."""
+    def rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Hearts to learn from, to choose on, and to calibrate on."""
         start = len(self.part) - self.settings.validation
         learned, held = self.part.usable[self.part.usable < start], self.part.usable[self.part.usable >= start]
-        if len(learned) < 2 or len(held) < 2:
+        if len(learned) < 2 or len(held) < 4:
             raise InputError(
                 f"{self.data}: {len(self.part)} beats, of which validation={self.settings.validation} are held out; "
-                "accepted: at least 2 of each"
+                "accepted: at least 2 learned from and 4 held out"
             )
-        return learned, held
+        return learned, held[: len(held) // 2], held[len(held) // 2 :]
 
     def inputs(self) -> dict[str, str]:
         if not self.settings.real:
@@ -251,10 +293,23 @@ class _Reader(OfPairs[ReaderRecipe], Job[ReaderRecipe]):
         cohort = replace(
             super().sources()[0],
             name="simulated cohort, averaged beats of the ECGs (gen.simulate)",
-            split=f"part beats; the last {self.settings.validation} hearts choose the weights",
+            split=f"part beats; of the last {self.settings.validation} hearts half choose weights, half calibrate",
         )
         recorded = [replace(RECORDED, digest=self.inputs()["real"])] if self.settings.real else []
         return [cohort, *recorded]
+
+    def checkpoint_config(self, model: torch.nn.Module) -> Mapping[str, Any]:
+        return {**model_config(model), "pipeline": "heart-reader"}
+
+    def finish(self, result: TrainingResult, card: Mapping[str, Any]) -> dict[str, Any]:
+        source = {"cohort": "physiogen simulated cohort, part beats", "data": self.cache.digest}
+        source |= {"cohort_seed": self.cache.manifest["seed"], "conditions": "the ECG alone"}
+        best = load_model(EcgReader, result.best_path)
+        intervals = calibrated(best, self.part, self.rows[2], source)
+        with replace_folder(self.out / "reader") as temporary:
+            shutil.copytree(result.best_path, temporary, dirs_exist_ok=True)
+            intervals.save(temporary, checkpoint_digest(temporary))
+        return {"checkpoint": str(self.out / "reader"), "hearts": intervals.hearts}
 
     def facts(self) -> dict[str, Any]:
         return {"figures": list(FIGURES), "groups": list(GROUPS)}

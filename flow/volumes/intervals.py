@@ -103,8 +103,8 @@ class Calibration:
             InputError: too few hearts for such intervals, or a single sample of each.
         """
         hearts, most = next(iter(samples.values())).shape
-        if not _outside(hearts, coverage) or most < 2:
-            least = next(n for n in itertools.count(2) if _outside(n, coverage))
+        if not outside(hearts, coverage) or most < 2:
+            least = next(n for n in itertools.count(2) if outside(n, coverage))
             raise InputError(
                 f"{hearts} hearts with {most} samples each to calibrate intervals on; at least {least} with 2 needed"
             )
@@ -254,11 +254,11 @@ def _ends(
 ) -> tuple[float, float]:
     """Ends of the interval in units of the spread, as order statistics; they never leave the median outside."""
     score = np.sort((truth - np.median(values, axis=1)) / _spread(values, *errors))
-    outside = _outside(len(score), coverage)
-    return min(float(score[outside - 1]), 0.0), max(float(score[-outside]), 0.0)
+    end = outside(len(score), coverage)
+    return min(float(score[end - 1]), 0.0), max(float(score[-end]), 0.0)
 
 
-def _outside(n: int, coverage: float) -> int:
+def outside(n: int, coverage: float) -> int:
     """Which order statistic from either end of n is the end of the interval; 0 where n is too small.
 
     Between the k-th from below and the k-th from above lies a share of new hearts that is distributed as

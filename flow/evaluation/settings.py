@@ -64,3 +64,27 @@ class CmrReader(Evaluation):
     real: Path | None = setting("cache of recorded ECGs, whose test part is read as well", None, metavar="CACHE")
     number: int = setting("hearts at most", 20000, least=100, short="-n")
     seed: int = setting("of the shuffling", 0, least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CmrUtility(Evaluation):
+    """What generated cines are good for: disease groups and phenotypes read with and without them, beside controls.
+
+    Small networks are pretrained on 0 to 400 % generated cines and trained on few real ones: simulated hearts held
+    out, and Sunnybrook's studies. Takes half an hour of one core; more `--hearts` narrow the intervals.
+    """
+
+    name = "cmr-utility"
+    function = "flow.evaluation.utility:run"
+    needs = "nothing; Sunnybrook for real studies"
+    example = "--real .data/sunnybrook"
+
+    checkpoint: Path | None = setting("pipeline folder; the shipped one by default", None, metavar="FOLDER")
+    real: Path | None = setting("folder of Sunnybrook with `edes_png`", None, metavar="FOLDER")
+    hearts: int = setting("simulated hearts that stand for real ones", 250, least=25, short="-n")
+    folds: int = setting("of patients", 5, least=2)
+    seeds: int = setting("networks of each way and fold", 3, least=1)
+    pretrain: int = setting("steps of pretraining, 24 cines each", 120, least=1)
+    steps: int = setting("steps on the real cines", 50, least=1)
+    replicates: int = setting("bootstrap draws of patients", 1000, least=100)
+    seed: int = setting("of hearts, folds and networks", 0, least=0)

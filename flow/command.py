@@ -19,6 +19,7 @@ from gen.errors import InputError, LeadError
 from gen.progress import Progress
 
 if TYPE_CHECKING:
+    from flow.beside import RealStudy
     from flow.pipeline import ECGToCMRPipeline, HeartResult
     from gen.io.unfinished import Resume as UnfinishedResume
     from gen.records import EcgRecord
@@ -54,6 +55,13 @@ def cmr(
     ] = "mid",
     guidance: Annotated[float, typer.Option(min=0.0, help="Above 1 leans on the ECG; 1 is calibrated.")] = 1.0,
     checkpoint: Annotated[Path | None, typer.Option(help="A pipeline folder instead of the shipped one.")] = None,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="STUDY",
+            help="A real cine study, or FOLDER:NAME of several: the page shows it beside the heart, volumes of both.",
+        ),
+    ] = None,
     allow_bad_leads: Annotated[
         bool, typer.Option("--allow-bad-leads", help="Rebuild flat or saturated leads instead of refusing the file.")
     ] = False,
@@ -87,6 +95,7 @@ def cmr(
 
     check_output(out, overwrite=overwrite)
     files = expand_inputs(inputs)
+    study = None if beside is None else _study(beside, files)
     checkpoint = pipeline_folder(checkpoint)  # says so at once where there are none
     # Heavy: after everything that can be asked for in vain.
     from flow.pipeline import load
@@ -97,7 +106,7 @@ def cmr(
     drawing |= {"guidance": guidance, "allow_bad_leads": allow_bad_leads}
     patient = {"age": age, "sex": sex, "height_cm": height, "weight_kg": weight}
     reading = {"fs_hz": fs, "unit": unit, "leads": wanted, "columns": columns}
-    job = _Job(pipeline, files, reading, patient, drawing, formats, workers if device == "cpu" else 1)
+    job = _Job(pipeline, files, reading, patient, drawing, formats, workers if device == "cpu" else 1, study)
     bad: list[str] = []
     rows = _hearts(job, out, bad, overwrite=overwrite, resume=resume)
     finish(_lines(out, rows), {"out": str(out), "hearts": rows}, bad, json=json)
@@ -114,6 +123,7 @@ class _Job:
     drawing: dict[str, Any]
     formats: list[str]
     workers: int | None
+    study: "RealStudy | None" = None
 
     def identity(self) -> dict[str, Any]:
         """JSON values that decide the hearts."""
@@ -122,7 +132,9 @@ class _Job:
 
         facts = {"command": "cmr", "software": __version__, "inputs": digest_of(self.files)}
         settings = {**self.reading, **self.patient, **self.drawing}
-        return {**facts, "weights": self.pipeline.digest, "settings": settings, "formats": self.formats}
+        beside = None if self.study is None else self.study.cine.record_id
+        weights = {"weights": self.pipeline.digest}
+        return {**facts, **weights, "settings": settings, "formats": self.formats, "beside": beside}
 
 
 def _hearts(
@@ -163,7 +175,9 @@ def _hearts(
             if result is None:
                 return None, None, failed
             _write_heart(work.folder, result, job.formats)
-            return _row(result, job.drawing["seed"]), heart_section(result) if shown else None, failed
+            if job.study is not None:
+                _write_beside(work.folder, result, job.study)
+            return _row(result, job.drawing["seed"]), heart_section(result, job.study) if shown else None, failed
 
         made = in_order(heart, asked(), workers=job.workers)
         for taken, ((record, _), (row, section, failed)) in enumerate(made, 1):
@@ -181,6 +195,17 @@ def _hearts(
         else:
             work.drop()
     return rows
+
+
+def _study(path: Path, files: list[Path]) -> "RealStudy":
+    from flow.beside import read_study
+
+    if len(files) != 1:
+        raise InputError(f"--beside: {len(files)} ECGs; accepted: the one ECG of the person of the study")
+    try:
+        return read_study(path)
+    except InputError as error:
+        raise InputError(f"--beside {error}") from error
 
 
 def _formats(text: str) -> list[str]:
@@ -236,6 +261,17 @@ def _write_heart(folder: Path, result: "HeartResult", formats: list[str]) -> Non
             (folder / "samples").mkdir(exist_ok=True)
             for cine in result.samples:
                 write_cine(cine, folder / "samples" / cine.record_id, format=kind)
+
+
+def _write_beside(folder: Path, result: "HeartResult", study: "RealStudy") -> None:
+    from flow.beside import compared
+
+    rows = compared(study, result.shown, result.volumes)
+    if rows:
+        with (folder / f"{result.ecg.record_id}_beside.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ["study", *rows[0]], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({"study": study.cine.record_id, **row} for row in rows)
 
 
 def _write_tables(folder: Path, sections: Path, rows: list[dict[str, Any]], slices: int) -> None:

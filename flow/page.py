@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flow.beside import RealStudy, compared
 from flow.pipeline import HeartResult
 from flow.volumes.intervals import Interval
 from gen.cine import CineRecord
 from gen.io.cine import write_cine
+from gen.io.cine_pictures import write_pair_gif
 from gen.page import Page
 from gen.plot.files import house_style, render
 
@@ -45,10 +47,12 @@ def heart_page(sections: Iterable[Mapping[str, Any]], *, hearts: int, slices: in
     return page
 
 
-def heart_section(result: HeartResult) -> dict[str, Any]:
-    """The section of one heart, as JSON values."""
+def heart_section(result: HeartResult, study: RealStudy | None = None) -> dict[str, Any]:
+    """The section of one heart, as JSON values; with a real study beside it where there is one."""
     page = Page(result.ecg.record_id)
     add_heart(page, result)
+    if study is not None:
+        add_comparison(page, result, study)
     return page.saved()
 
 
@@ -71,6 +75,35 @@ def add_heart(page: Page, result: HeartResult) -> None:
         if name in LABELS
     ]
     page.table(["quantity", "unit", "this heart", "median", "from", "to"], rows, f"{_caption(result)}. {BY_ITSELF}")
+
+
+def add_comparison(page: Page, result: HeartResult, study: RealStudy) -> None:
+    """The real loop beside the generated one, and the volumes of both."""
+    name, rr = study.cine.record_id, study.cine.rr_s
+    page.heading(f"Beside the study {name}", level=3)
+    tempo = "unknown" if rr is None else f"{1e3 * rr:.0f} ms"
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "pair.gif"
+        write_pair_gif(study.cine, result.cine, file)
+        page.figure(
+            file.read_bytes(),
+            f"Left: the middle of {study.slices} slices of {name}, real, RR {tempo}. Right: generated from the ECG, RR "
+            f"{1e3 * result.beats.rr_s:.0f} ms. Both from R peak to R peak, at the rate of the ECG",
+            width="768px",
+        )
+    page.note("That ECG and study are of one person is the word of who put them together; nothing here tells.")
+    rows = compared(study, result.shown, result.volumes)
+    if not rows:
+        page.text("The study has no labels of three slices or more: its volumes are not known.")
+        return
+    headers = ["quantity", "unit", "real", "generated", "from", "to", "generated - real", "real inside"]
+    inside = {True: "yes", False: "no", None: "no interval"}
+    shown = ("real", "generated", "low", "high", "generated_minus_real")
+    page.table(
+        headers,
+        [[*LABELS[row["quantity"]][:2], *(row[key] for key in shown), inside[row["real_inside"]]] for row in rows],
+        "Real volumes by summation of discs over the study's labels; generated ones by regression from one slice",
+    )
 
 
 #: Medians of quantities do not make up each other: that of EF is not the one of the medians of EDV and ESV.

@@ -7,7 +7,7 @@ makes it.
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -41,19 +41,31 @@ def write_gif(record: CineRecord, path: Path) -> None:
     The whole loop lasts RR to 5 ms: a GIF counts hundredths of a second, and rounding their running sum keeps the
     beat's length.
     """
+    _animate([record], path)
+
+
+def write_pair_gif(left: CineRecord, right: CineRecord, path: Path) -> None:
+    """Two loops of equally many frames side by side and in phase, in the tempo of the right one."""
+    if left.num_frames != right.num_frames:
+        raise InputError(f"{path}: loops of {left.num_frames} and {right.num_frames} frames; accepted: as many of both")
+    _animate([left, right], path)
+
+
+def _animate(records: Sequence[CineRecord], path: Path) -> None:
     image_module = library("PIL.Image", "cmr")
-    rr = record.rr_s or 1.0
-    count = max(2, min(record.num_frames, int(rr / _SHORTEST_GIF_FRAME_S)))
-    chosen = np.floor(np.arange(count) * record.num_frames / count).astype(int)
+    rr, frames = records[-1].rr_s or 1.0, records[-1].num_frames
+    count = max(2, min(frames, int(rr / _SHORTEST_GIF_FRAME_S)))
+    chosen = np.floor(np.arange(count) * frames / count).astype(int)
     edges = np.rint(np.arange(count + 1) * rr * 100 / count).astype(int)
-    pictures = [image_module.fromarray(picture) for picture in _pictures(record, chosen)]
+    beside = map(_side_by_side, zip(*(_pictures(each, chosen) for each in records), strict=True))
+    pictures = [image_module.fromarray(picture) for picture in beside]
     pictures[0].save(
         path,
         save_all=True,
         append_images=pictures[1:],
         duration=[int(d) * 10 for d in np.diff(edges)],
         loop=0,
-        comment=(SYNTHETIC if record.synthetic else "physiogen cine").encode(),
+        comment=(SYNTHETIC if records[-1].synthetic else "physiogen cine").encode(),
     )
 
 
@@ -119,6 +131,12 @@ def _pictures(record: CineRecord, chosen: np.ndarray) -> Iterator[np.ndarray]:
         if record.synthetic:
             draw_module.Draw(picture).text((4, picture.height - 14), "synthetic", fill=255)
         yield np.asarray(picture)
+
+
+def _side_by_side(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """One picture; lower ones stand on black."""
+    rows = max(len(picture) for picture in pictures)
+    return np.hstack([np.pad(picture, ((0, rows - len(picture)), (0, 0))) for picture in pictures])
 
 
 def _tiled(slices: np.ndarray, columns: int) -> np.ndarray:

@@ -12,6 +12,7 @@ import pytest
 from gen import cine
 from gen.cine import CineRecord, from_acdc_labels, mask_mass_g, mask_volume_ml, robust_scale
 from gen.io.cine import check_formats, read_cine, write_cine
+from gen.io.cine_pictures import write_pair_gif
 from gen.records import InputError, Patient
 
 
@@ -150,6 +151,22 @@ def test_a_loop_of_any_rate_lasts_rr_in_a_gif(tmp_path, rr_s, frames):
             durations.append(picture.info["duration"])
     assert sum(durations) == pytest.approx(1e3 * rr_s, abs=10)
     assert min(durations) >= 20
+
+
+def test_two_loops_beat_side_by_side(tmp_path):
+    image_module = pytest.importorskip("PIL.Image")
+    real = replace(disc_stack(slices=1, frames=20, size=60), rr_s=0.7, synthetic=False)
+    made = replace(disc_stack(slices=1, frames=20, size=32), rr_s=0.913)
+    write_pair_gif(real, made, tmp_path / "pair.gif")
+    with image_module.open(tmp_path / "pair.gif") as picture:
+        assert picture.size == (360 + 384, 384)
+        total = 0
+        for frame in range(picture.n_frames):
+            picture.seek(frame)
+            total += picture.info["duration"]
+    assert total == pytest.approx(913, abs=10)
+    with pytest.raises(InputError, match="loops of 20 and 8 frames"):
+        write_pair_gif(real, disc_stack(frames=8), tmp_path / "no.gif")
 
 
 def film_of(path):

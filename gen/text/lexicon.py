@@ -16,6 +16,9 @@ _MARKS = re.compile("[\u0300-\u036f]")
 _DIGRAPH = re.compile(r"([aou])e")
 #: Words shorter than this are never corrected: one letter turns "ant" into "and", "LAFB" into "LPFB".
 MIN_FUZZY, MIN_FUZZY_2 = 6, 10
+_MIN_SWAP = 5
+#: Shorter endings of a stem are endings, and no word of their own.
+_MIN_TAIL = 5
 _MAX_WORD = 48
 _MEMO_SIZE = 200_000
 
@@ -77,8 +80,16 @@ class Lexicon:
             return self.exact[key]
         for length in self._stem_lengths:
             if length <= len(key) and key[:length] in self.stems:
-                return self.stems[key[:length]]
+                stem = self.stems[key[:length]]
+                return stem + self._tail(key[length:]) if stem and len(key) - length >= _MIN_TAIL else stem
         return None
+
+    def _tail(self, ending: str) -> Meanings:
+        """Meanings of the known word that an ending ends in: "schmal|komplex|tachykardie"."""
+        for cut in range(len(ending) - _MIN_TAIL + 1):
+            if found := self._known(ending[cut:]):
+                return found
+        return ()
 
     def _compound(self, key: str) -> Meanings | None:
         """``vorhof|flimmern``, ``rechts|herz|belastung``: exact left part, then a known word or another compound."""
@@ -88,8 +99,8 @@ class Lexicon:
                 continue
             rest = key[cut:]
             right = self._known(rest) or self._compound(rest) or (self._known(rest[1:]) if rest[0] == "s" else None)
-            if right:
-                return left + right
+            if right or (left and rest in self.exact):  # "brugada|muster": the second part says nothing
+                return left + (right or ())
         return None
 
     def _by_first_letter(self) -> dict[str, list[tuple[str, int, bool, Meanings]]]:
@@ -103,8 +114,10 @@ class Lexicon:
 
     def _corrected(self, key: str) -> Meanings | None:
         """Nearest word within one slip (two in long words), if just one; first letters are taken to be right."""
-        if len(key) < MIN_FUZZY or not key.isalpha():
+        if not key.isalpha():
             return None
+        if len(key) < MIN_FUZZY:
+            return self._unswapped(key)
         letters = _letters(key)
         best: dict[Meanings, int] = {}
         for form, form_letters, is_stem, meanings in self._correctable.get(key[0], ()):
@@ -119,6 +132,14 @@ class Lexicon:
         winners = [meanings for meanings, distance in best.items() if distance == nearest]
         # A tie ("anormal") is not guessed; nor is a word taken for one without weight, for it would be swallowed.
         return winners[0] if len(winners) == 1 and winners[0] else None
+
+    def _unswapped(self, key: str) -> Meanings | None:
+        """Short words are corrected where two neighbours within are swapped, and only there: "rigth", "blcok"."""
+        if len(key) < _MIN_SWAP:
+            return None
+        swaps = (key[:k] + key[k + 1] + key[k] + key[k + 2 :] for k in range(1, len(key) - 1))
+        found = {meanings for swap in swaps if swap != key and (meanings := self.exact.get(swap))}
+        return found.pop() if len(found) == 1 else None
 
 
 def _letters(word: str) -> int:

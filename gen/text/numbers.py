@@ -1,6 +1,7 @@
 """Numbers with units: ``HR 130``, ``130 bpm``, ``PQ 0,24 s``, ``QT/QTc 400/480 ms``, ``axis -45 deg``, ``72 years``."""
 
 import re
+from itertools import pairwise
 
 from gen.text.tokens import Token
 
@@ -11,7 +12,21 @@ _INTERVALS = frozenset({"pr", "qrs", "qt", "qtc"})
 _NAMES = QUANTITIES | _AGE
 #: Words that may stand between a quantity and its number.
 _BETWEEN = frozenset(
-    {"or", "and", ",", "prolonged", "wide", "deviation", "short", "ventricular", "possible", "qrs", "normal", "at"}
+    {
+        "or",
+        "and",
+        ",",
+        "prolonged",
+        "wide",
+        "deviation",
+        "short",
+        "ventricular",
+        "possible",
+        "qrs",
+        "normal",
+        "at",
+        "grown",
+    }
 )
 _UNITS = frozenset({"unit_bpm", "unit_min", "unit_ms", "unit_s", "unit_deg", "degree", "beat"})
 _MAX_BETWEEN = 3
@@ -26,9 +41,12 @@ def take_numbers(tokens: list[Token], text: str = "") -> tuple[list[Token], dict
     found: dict[str, float] = {}
     used: set[int] = set()
     _open(tokens, text)
+    before: dict[str, float] = {}
     position = 0
     while position < len(tokens):
         token = tokens[position]
+        if token.meaning in ("now", "gaveway") and "heart_rate" in found:
+            before["heart_rate"] = found.pop("heart_rate")  # "SVT at 190, now sinus rhythm at 80"
         if token.value is not None:
             if token.meaning == OPEN:
                 _skip_units(tokens, position + 1, used)
@@ -42,7 +60,9 @@ def take_numbers(tokens: list[Token], text: str = "") -> tuple[list[Token], dict
             _assign(tokens, names, position, found, used)
         else:
             position += 1
-    return [token for index, token in enumerate(tokens) if index not in used and token.meaning not in _LOOSE], found
+    return [
+        token for index, token in enumerate(tokens) if index not in used and token.meaning not in _LOOSE
+    ], before | found
 
 
 #: Meaning of a number that is no value.
@@ -68,8 +88,18 @@ def _open(tokens: list[Token], text: str) -> None:
         after = tokens[k + 1] if k + 1 < len(tokens) else None
         if after is not None and after.value is not None and _RANGE.fullmatch(text[token.end : after.start]):
             token.meaning = after.meaning = OPEN
-        elif atrial or before[-1:] in (["limit"], ["atrial-rate"]) or before[-2:] == [OPEN, "and"]:
+        elif (
+            atrial or _extreme(tokens, k) or before[-1:] in (["limit"], ["atrial-rate"]) or before[-2:] == [OPEN, "and"]
+        ):
             token.meaning = OPEN
+
+
+def _extreme(tokens: list[Token], index: int) -> bool:
+    """Whether a number is the least or greatest of a day: "min HR 45", "maximum rate of 132", "max. 140/min"."""
+    near = [t.meaning for t in tokens[max(0, index - 3) : index]]
+    least = [k for k, pair in enumerate(pairwise(near)) if pair == ("unit_min", "hr")]  # "min HR 45"
+    place = max([k for k, meaning in enumerate(near) if meaning == "extreme-value"] + least, default=-1)
+    return place >= 0 and set(near[place + 1 :]) <= {"hr", "ventricular", "sinus", "at"}
 
 
 def _ventricular(tokens: list[Token], index: int) -> Token | None:
@@ -83,6 +113,8 @@ def _ventricular(tokens: list[Token], index: int) -> Token | None:
 def _after_rhythm(tokens: list[Token], index: int, found: dict[str, float], used: set[int]) -> None:
     """Take a bare number after the name of a rhythm for its rate."""
     place = index - 2 if index and tokens[index - 1].meaning == "at" else index - 1
+    if place > 0 and tokens[place].meaning == "," and _ends(tokens, index + 1):  # "sinus rhythm, 72, ..."
+        place -= 1
     if place > 0 and tokens[place].meaning in _CHAMBERS:  # "fibrilación auricular @ 110"
         place -= 1
     value = tokens[index].value or 0.0
@@ -93,6 +125,11 @@ def _after_rhythm(tokens: list[Token], index: int, found: dict[str, float], used
     if value == int(value):
         found.setdefault("heart_rate", value)
         used.add(index)
+
+
+def _ends(tokens: list[Token], position: int) -> bool:
+    """Whether nothing more is said of a number before the next break."""
+    return position >= len(tokens) or tokens[position].meaning in (",", ".")
 
 
 #: Fewer "per minute" are minutes.
@@ -142,6 +179,8 @@ def _assign(tokens: list[Token], names: list[str], position: int, found: dict[st
         position = after
         if len(names) == 1 and names[0] != "axis":
             break
+    if names == ["axis"] and numbers and numbers[0][1] in (1, 2, 3) and not units:
+        return  # "Brugada-Typ 1"
     if names == ["axis"] and len(numbers) == 3:  # P, QRS and T axis
         used.update(place for place, _ in numbers)
         numbers = numbers[1:2]

@@ -46,11 +46,14 @@ _ACUTE_TOO = {
 _LASTING = frozenset({"@MI", "ANEUR", *INFARCT.values()})
 _SUBJECT_OF = dict.fromkeys(("INVT", "LOWT", "NT_", "TAB_", "NDT", "BIPHT", "TPEAK"), "t") | {
     "STE_": "st", "STD_": "st", "NST_": "st", "ABQRS": "qrs", "QWAVE": "q",
+    "LNGQT": "qt", "SQT": "qt", "LPR": "pr", "SPR": "pr", "WQRS": "qrs",
 }  # fmt: skip
 _ADJECTIVES = {
     ("t", "inverted"): "INVT", ("t", "low"): "LOWT", ("t", "biphasic"): "BIPHT", ("t", "abnormal"): "TAB_",
     ("st", "elevated"): "STE_", ("st", "depressed"): "STD_", ("st", "abnormal"): "NST_", ("qrs", "abnormal"): "ABQRS",
     ("qrs", "low"): "LVOLT", ("st", "inverted"): "INVT",
+    ("qt", "prolonged"): "LNGQT", ("pr", "prolonged"): "LPR", ("qrs", "prolonged"): "WQRS", ("qrs", "wide"): "WQRS",
+    ("qt", "short"): "SQT", ("pr", "short"): "SPR",
 }  # fmt: skip
 
 
@@ -138,7 +141,7 @@ def _match(tokens: list[Token], text: str) -> tuple[list[Item], list[str]]:
             if name.startswith("!SUBJ"):
                 subject = name[6:]
             elif name.startswith("!ADJ"):
-                name = _ADJECTIVES.get((subject, name[5:])) or ("ABNORM" if name == "!ADJ:abnormal" else "!NOISE")
+                name = _ADJECTIVES.get((subject, name[5:])) or ("ABNORM" if name == "!ADJ:abnormal" else "!UNK")
             if name == "!UNK":  # understood, but there is no statement for it
                 unknown.append(" ".join(text[start:end].split()))
                 name = "!NOISE"

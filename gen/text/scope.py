@@ -32,6 +32,8 @@ REACH = 24
 def apply(items: "list[Item]") -> None:
     """Mark statements as negated or possible, in place."""
     for index, item in enumerate(items):
+        if item.kind in ("neg", "negpost") and _of_before(items, index):
+            continue
         if item.kind == "neg":
             reached = _forward(items, index, comma=False)
             if reached is None:
@@ -46,13 +48,16 @@ def apply(items: "list[Item]") -> None:
             _mark(items, _backward(items, index), 0)
         elif item.kind == "gone":
             reached = _backward(items, index, comma=False)
-            _mark(items, reached if reached is not None else _forward(items, index, comma=False), 0)
+            reached = _forward(items, index, comma=False) if reached is None else reached
+            reached = _backward(items, index) if reached is None else reached
+            _mark(items, reached, 0)
+            _mark_namesakes(items, reached)
         elif item.kind == "swap":
             _mark(items, _swapped(items, index), 0)
         elif item.kind == "poss":
             reached = _forward(items, index, comma=False)
-            if reached is None:
-                _mark(items, _backward(items, index), item.likelihood)
+            if reached is None:  # "..., likely FOO" doubts what is not understood, and nothing before the comma
+                _mark(items, _backward(items, index, comma=not (item.value or _foreign(items, index))), item.likelihood)
             else:
                 _mark(items, reached, item.likelihood)
                 _chain(items, reached, ("or",), item.likelihood)
@@ -94,7 +99,7 @@ def past(items: "list[Item]", lasting: Collection[str]) -> list[tuple[int, int]]
         if item.kind != "hist":
             continue
         named = _backward(items, index, comma=False)
-        if not item.value and named is not None and _forward(items, index, comma=False) is None:
+        if named is not None and _forward(items, index, comma=False) is None:
             if items[named].value in lasting:  # "AF by history" names it first
                 items[named].acuity = items[named].acuity or "old"
             else:
@@ -136,6 +141,33 @@ def _resolved(items: "list[Item]", index: int) -> bool:
             return True
         if other.kind not in ("noise", "now", "wall", "leads"):
             return False
+    return False
+
+
+def _mark_namesakes(items: "list[Item]", index: int | None) -> None:
+    """Negate what was said of the same finding before: "SVT at 190, likely AVNRT, terminated"."""
+    for item in items[max(0, (index or 0) - REACH) : index or 0]:
+        same = item.kind == "statement" and index is not None and item.value == items[index].value
+        item.negated = item.negated or (same and item.locations == items[index or 0].locations)
+
+
+def _foreign(items: "list[Item]", index: int) -> bool:
+    """Whether the item after a cue is a word that was not understood."""
+    after = items[index + 1] if index + 1 < len(items) else None
+    return after is not None and after.kind == "noise" and not after.value
+
+
+def _of_before(items: "list[Item]", index: int) -> bool:
+    """Whether a "not seen" speaks of an earlier tracing: "not seen on the prior", "im Vor-EKG nicht vorhanden"."""
+    if _forward(items, index, comma=False) is not None:
+        return False
+    after, before = items[index + 1 : index + 4], items[max(0, index - 2) : index][::-1]
+    for near in (after, before):
+        for item in near:
+            if item.kind in ("old", "former"):
+                return near is after or item.acuity is None
+            if item.kind != "noise":
+                break
     return False
 
 

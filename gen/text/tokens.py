@@ -9,12 +9,38 @@ from gen.text.turns import LIMITS, PATTERN, meanings_of
 #: Longest text that is read; a clinical report has hundreds of characters.
 MAX_CHARS = 20_000
 
+#: Beginnings that a hyphen may set apart from their word: "pre-excitation", "bi-atrial".
+_JOINED = (
+    *("pre", "pré", "re", "ré", "bi", "tri", "intra", "supra", "sopra", "idio", "peri", "sub", "micro", "multi"),
+    *(
+        "extra",
+        "hyper",
+        "hypo",
+        "hiper",
+        "hipo",
+        "brady",
+        "tachy",
+        "tachi",
+        "taqui",
+        "anti",
+        "sino",
+        "seno",
+        "auriculo",
+        "atrio",
+    ),
+)
 _TOKEN = re.compile(
     r"""
     (?P<machine>\d\.\d\d\s{1,40}unbest\S{0,12}\s{1,5}bericht)       # a device's program version and "unconfirmed"
   | (?P<special>(?<!\w)(?:a\s?[-.]\s?v(?!\w)\.?|v\.\s?a\.|v\.\s?d\.|z\.\s?n\.|[rwch]/o(?!\w)|c/w(?!\w)|s/p(?!\w)
-        |1st|2nd|3rd|[123](?:er|e|[èe]re|[èe]me|[ºª]|[dr]o|ste|de)(?=\s+(?:degr|gra))|f\#r|non?-?q(?!\w)|[123]avb(?!\w)))
+        |v-?\s?(?:tach|fib)|a[-.]?\s?fib|[123]\s?°(?=\s?av)|o\.\s?b\.|u\.\s?a\.|(?:[ⅠⅡⅢ]|(?<!\w)i{1,3})\s?度
+        |1st|2nd|3rd|[123](?:er|e|[èe]re|[èe]me|[ºª]|[dr]o|ste|de)(?=\s+(?:degr|gra))|f\#r|non?-?q(?!\w)|[123]avb(?!\w))
+      |(?<=度)(?:[ⅠⅡ]|i{1,2})(?=型))
   | (?P<sinus>(?-i:(?<!\w)RS)(?=\s(?:[àa@]\s?)?\d))              # ritmo sinusal, rythme sinusal; not the wave
+  | (?P<sinustach>(?-i:(?<!\w)ST)(?=\s(?:(?:at|@|rate|of)\s?)?(?:9\d|[12]\d\d)(?!\d|[.,]\d|\s?(?:ms|[mµu]v|mm))))
+  | (?P<type>(?-i:(?<!\w)[LR]T)(?=\s?(?:[,;.\n]|$)))          # Linkstyp, Rechtstyp
+  | (?P<asked>(?<![^\s,;:.(/])\?\s?(?=[^\W\d_]|\d(?:st|nd|rd)))  # "?PE" asks for what comes after it
+  | (?P<decade>(?<!\w)\d{1,2}0['’]?s(?!\w))                            # "in the 130s" is no value
   | (?P<turn>TURNS)
   | (?P<chest>(?<!\w)v\s?[1-6](?!\d)(?:\s?[-,/+&]\s?v?[1-6](?![\d/]))*)
   | (?P<limb>(?<!\w)(?a:av[rlf]|i{1,3})(?!\w)(?:\.(?=\s?gr))?)
@@ -23,9 +49,11 @@ _TOKEN = re.compile(
   | (?P<limit>[<>≤≥]\s?(?=\d)|(?<!\w)(?:LIMITS)(?=\s+\d))
   | (?P<at>@)
   | (?P<han>[\u4e00-\u9fff]+)
-  | (?P<word>(?:(?![\u4e00-\u9fff])[^\W\d_]|['’](?=[^\W\d_]))+(?:\([a-z]{1,2}\))?)
+  | (?P<word>(?:(?:JOINED)[-‐](?=[^\W\d_]{4}))?(?:(?![\u4e00-\u9fff])[^\W\d_]|['’](?=[^\W\d_]))+(?:\([a-z]{1,2}\))?)
   | (?P<mark>[.;,?|\n&+，、。；？])
-    """.replace("TURNS", PATTERN).replace("LIMITS", LIMITS),
+    """.replace("TURNS", PATTERN)
+    .replace("LIMITS", LIMITS)
+    .replace("JOINED", "|".join(_JOINED)),
     re.VERBOSE | re.IGNORECASE,
 )
 _SPECIAL = {
@@ -38,6 +66,19 @@ _SPECIAL = {
     "ho": ("history",),
     "cw": ("consistent",),
     "sp": ("formerly",),
+    "vtach": ("ventricular", "tachycardia"),
+    "vfib": ("ventricular", "fibrillation"),
+    "afib": ("atrial", "fibrillation"),
+    "1°": ("first", "degree"),
+    "2°": ("second", "degree"),
+    "3°": ("third", "degree"),
+    "ob": ("normal",),
+    "ua": ("normal",),
+    "i度": ("first", "degree"),
+    "ii度": ("second", "degree"),
+    "iii度": ("third", "degree"),
+    "i": ("mobitz",),
+    "ii": ("mobitz",),
     "1st": ("first",),
     "2nd": ("second",),
     "3rd": ("third",),
@@ -54,14 +95,19 @@ _ABBREVIATIONS = {
     "unbest", "path", "intraventr", "ventr", "supraventr", "mögl", "moegl", "ant", "inf", "lat", "neg", "pos",
     "chron", "kompl", "inkompl", "vollst", "unvollst", "abl", "evtl", "ev", "bzw", "ca", "insbes", "spez",
     "unspez", "konsist", "str", "susp", "fragl", "prob", "poss", "incompl", "incl", "approx", "abn", "ggf",
-    "li", "re", "ges", "resp",
+    "li", "re", "ges", "resp", "vs", "max", "min",
 }  # fmt: skip
 #: Articles and prepositions that lose their vowel before a word: "l'infarctus", "d'hypertrophie", "dell'onda".
 _ELIDED = re.compile(r"(?:[dlnsct]|qu|(?:d|n|s|a)?ell|[ad]all|sull|all|un|quest)['’](?=\w{2})", re.IGNORECASE)
+_HYPHEN = re.compile("[-‐]")
 _OWNED = re.compile(r"['’]s$", re.IGNORECASE)
 #: Words that depend on capitals: "ES" is no "es", and "la" no "LA" or "lae".
-_BY_CASE: dict[str, tuple[str, ...]] = {"ES": ("premature", "beat"), "la": (), "La": ()}
+_BY_CASE: dict[str, tuple[str, ...]] = {"ES": ("premature", "beat"), "la": (), "La": (),
+    "EV": ("ventricular", "premature", "beat"), "EVs": ("ventricular", "premature", "beat"),
+    "HAD": ("right", "atrial", "enlargement"),
+}  # fmt: skip
 _ORDINALS = {"1": "first", "2": "second", "3": "third"}
+_ROMAN = str.maketrans({"Ⅰ": "i", "Ⅱ": "ii", "Ⅲ": "iii", "ⅰ": "i", "ⅱ": "ii", "ⅲ": "iii"})
 _SPLIT = re.compile(r"[\s.,/-]")
 
 
@@ -87,6 +133,7 @@ def tokenise(text: str) -> list[Token]:
     for match in _TOKEN.finditer(text):
         kind, raw, (start, end) = match.lastgroup, match.group(), match.span()
         if kind == "word":
+            raw = _HYPHEN.sub("", raw)
             last_word = raw.lower()
             meanings = _BY_CASE.get(raw) if not shouting else None
             meanings = words(raw.partition("(")[0]) if meanings is None else meanings
@@ -115,15 +162,23 @@ def tokenise(text: str) -> list[Token]:
         elif kind == "date" and len(raw) == 3:
             tokens.append(Token("ratio", start, end))  # 2:1 conduction
         elif kind == "turn":
-            tokens.extend(Token(meaning, start, end) for meaning in meanings_of(raw))
+            tokens.extend(Token(meaning, start, end) for meaning in meanings_of(text, start, end))
         elif kind == "sinus":
             tokens.extend(Token(meaning, start, end) for meaning in ("sinus", "rhythm"))
+        elif kind == "sinustach":
+            tokens.extend(Token(meaning, start, end) for meaning in ("sinus", "tachycardia"))
+        elif kind == "type":
+            tokens.extend(Token(meaning, start, end) for meaning in ("left" if raw[0] == "L" else "right", "axis"))
+        elif kind == "asked":
+            tokens.append(Token("possible", start, end))
+        elif kind == "decade":
+            tokens.extend((Token("limit", start, end), Token("#", start, end, value=float(raw[:-1].rstrip("'’")))))
         elif kind in ("limit", "at"):
             tokens.append(Token(kind, start, end))
         elif kind == "han":
             tokens.extend(_chinese(raw, start))
         elif kind == "special":
-            key = _SPLIT.sub("", raw.lower())
+            key = _SPLIT.sub("", raw.lower().translate(_ROMAN))
             other = ("av",) if key == "av" else (_ORDINALS[key[0]],) if key[0] in _ORDINALS else ()
             tokens.extend(Token(meaning, start, end) for meaning in _SPECIAL.get(key, other))
         last_word = ""

@@ -11,6 +11,22 @@ _TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         r"|(?:convertit|ritornat)[oaie]\s+(?:in|a)|omgezet\s+(?:in|naar)|konvertera(?:t|d|de)\s+till|umgeschlagen\s+in",
         ("gaveway",),
     ),
+    (r"no\s+visible(?=\s+(?!(?:en|in|on|at|now|any|hoy)\b)\w)", ("no",)),
+    # A change, or its amount, is no value and no statement of what is there now.
+    (r"(?:vor[-\s]?(?:ekg|befund|aufzeichnung)|vorig(?:es|e|en|er)?\s+e[ck]g)\w*", ("old",)),
+    (
+        r"(?:(?:has|have)\s+)?(?:slightly\s+)?(?:in|de)creased\s+by|(?:up|down)\s+by|(?:augment|diminu|dismin|aument)\w+\s+(?:de|en|di)(?=\s+\d)"
+        r"|(?:toe|af)genomen\s+met|(?:ökat|minskat)\s+med",
+        ("grown", "limit"),
+    ),
+    (
+        r"(?:has|have)\s+(?:slightly\s+|further\s+)?(?:shortened|lengthened|widened|narrowed|increased|decreased|slowed|risen|fallen)",
+        ("grown",),
+    ),
+    (
+        r"um(?=\s+\d+\s?(?:/\s?min|bpm|ms)?\s?(?:\w+\s)?(?:(?:ab|zu)genommen|gestiegen|gesunken|gefallen|schneller|langsamer))",
+        ("limit",),
+    ),
     (r"converted\s+(?:in)?to|g[ai]v(?:e|en)\s+way\s+to", ("gaveway",)),
     (r"(?:abgelöst|ersetzt)\s+(?:durch|von)|übergegangen\s+in|konvertiert\s+(?:in|zu)", ("gaveway",)),
     (r"ersatts\s+av|(?:övergått|gått\s+över)\s+(?:i|till)", ("gaveway",)),
@@ -49,10 +65,11 @@ _TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"non\s+(?:(?:è|sono)\s+)?più(?:\s+(?:present|visibil|evident)[ei])?", ("no",)),
     (
         r"non\s+(?:(?:vi|ci)\s+(?:è|sono)\s+|c['’]è\s+|si\s+(?:osserva|evidenzia|rileva|documenta)(?:no)?\s+)?"
-        r"(?:(?:evidenti\s+)?segn[io]|evidenza|alterazioni|evidenti)\s+(?:di|del|della)",
+        r"(?:(?:evidenti\s+)?segn[io]|evidenza|evidenti)\s+(?:di|del|della)",
         ("no",),
     ),
     (r"non\s+(?:(?:vi|ci)\s+(?:è|sono)|c['’]è|si\s+(?:osserva|evidenzia|rileva|documenta)(?:no)?)", ("no",)),
+    (r"non\s+(?:alterazioni|modificazioni|anomalie)\s+(?:di|del|della)", ("no", "change")),
     (r"(?:gått\s+)?i\s+(?:regress|tillbakagång)", ("gone",)),
     # In doubt: it cannot be ruled out.
     (r"(?:on\s+)?ne\s+peut(?:\s+pas)?(?:\s+être)?\s+exclu\w*|ne\s+permet\s+pas\s+d['’]exclure", ("no", "exclude")),
@@ -103,6 +120,13 @@ _TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"tracé\s+(?:est\s+)?normal", ("normal", "ecg")),
     # Words that the signs between their parts would tear apart.
     (r"s\s?1\s?,?\s?q\s?3\s?,?\s?t\s?3", ("s1q3t3",)),
+    (r"ondes?\s+q\s+de\s+n[ée]crose", ("q",)),
+    (r"(?:sca|idm|iam)\s+(?:avec\s+|con\s+)?st\s?\+|stemi", ("stemi",)),
+    (r"(?:sca|idm|iam)\s+(?:non[-\s]?st\s?\+|(?:sans\s+|sin\s+)?st\s?[-−])", ("nstemi",)),
+    (r"sus(?=[-\s]st\b)", ("elevation",)),
+    (r"sous(?=[-\s]st\b)", ("depression",)),
+    (r"sus[-\s]?d[ée]calages?(?!\s+(?:(?:du|de|des|segments?)\s+)*st)(?!\w)", ("st", "elevation")),
+    (r"sous[-\s]?d[ée]calages?(?!\s+(?:(?:du|de|des|segments?)\s+)*st)(?!\w)", ("st", "depression")),
     (r"sus[-\s]?d[ée]calages?", ("elevation",)),
     (r"sous[-\s]?d[ée]calages?", ("depression",)),
     (r"t[- ]?toppen", ("t",)),
@@ -118,9 +142,10 @@ LIMITS = (
 )
 #: All of them, for a verbose pattern that ignores case.
 PATTERN = "|".join(rf"(?<!\w)(?:{pattern})(?!\w)" for pattern, _ in _TURNS)
-_COMPILED = tuple((re.compile(pattern, re.IGNORECASE), meanings) for pattern, meanings in _TURNS)
+_COMPILED = tuple((re.compile(rf"(?:{pattern})(?!\w)", re.IGNORECASE), meanings) for pattern, meanings in _TURNS)
 
 
-def meanings_of(turn: str) -> tuple[str, ...]:
-    """Meanings of a text that `PATTERN` matched."""
-    return next(meanings for pattern, meanings in _COMPILED if pattern.fullmatch(turn))
+def meanings_of(text: str, start: int, end: int) -> tuple[str, ...]:
+    """Meanings of the part of a text that `PATTERN` matched; what stands around it counts."""
+    found = ((pattern.match(text, start), meanings) for pattern, meanings in _COMPILED)
+    return next(meanings for match, meanings in found if match and match.end() == end)

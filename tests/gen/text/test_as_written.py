@@ -1,0 +1,127 @@
+"""Reports as they are written: the vocabulary of eight languages, and turns of phrase by their kind."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from gen.evaluation.phrases import as_expected, score
+from gen.text import read_text
+
+VOCABULARY = Path(__file__).with_name("text_vocabulary.csv")
+
+
+def _right(text, expected):
+    read = read_text(text)
+    assert as_expected(read, expected), (read.statements, read.numbers, read.unknown)
+
+
+def test_vocabulary_of_eight_languages():
+    """The usual words and abbreviations of each language, each alone."""
+    count, _, wrong = score(VOCABULARY)
+    assert count >= 1100
+    assert not wrong, [row["text"] for row in wrong]
+    with VOCABULARY.open(encoding="utf-8") as file:
+        assert {row["language"] for row in csv.DictReader(file)} == {"en", "de", "fr", "es", "it", "nl", "sv", "zh"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SR, ?LVH", "SR LVH?"),
+        ("LBBB, ?old anterior MI", "CLBBB AMI?/old"),
+        ("LBBB? RVH", "CLBBB? RVH"),
+        ("AF, ?2nd degree AV block", "AFIB 2AVB?"),
+        ("Old inferior infarct vs. normal variant", "IMI/old"),
+        ("pericarditis vs. early repolarization", "PERI? ER?"),
+    ],
+)
+def test_a_question_mark_before_a_word_doubts_what_comes_after_it(text, expected):
+    _right(text, expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("AF in the 120s", "AFIB"),
+        ("Sinus tachycardia, min. HR 88/min, max. HR 140/min", "STACH"),
+        ("Sinusrhythmus, maximale Herzfrequenz 130/min", "SR"),
+        ("rythme sinusal, fréquence minimale 48/min, fréquence moyenne 70/min", "SR hr=70"),
+        ("窦性心律，最快心率132次/分，平均心率75次/分", "SR hr=75"),
+        ("Rate has decreased by 20 bpm, sinus rhythm", "SR"),
+        ("Sinusrhythmus, Frequenz um 20/min gestiegen", "SR"),
+        ("Sinusrhythmus um 70/min", "SR hr=70"),
+        ("Rate increased to 110 bpm", "hr=110"),
+        ("AF 145, now sinus rhythm at 76", "AFIB SR hr=76"),
+        ("Vorhofflimmern 140/min, jetzt Sinusrhythmus 72/min", "AFIB SR hr=72"),
+        ("Junctional rhythm, 45, no ischemia", "JR hr=45 -ISC_"),
+        ("ST 115, LAE", "STACH LAO/LAE hr=115"),
+        ("ST 2 mm elevated in V2", "STE_"),
+        ("ST elevation 100 µV", "STE_"),
+        ("RS 64/min", "SR hr=64"),
+        ("Brugada Typ 2", "BRUG"),
+        ("axis 2 degrees", "axis=2"),
+    ],
+)
+def test_whose_number_it_is(text, expected):
+    _right(text, expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("LBBB, not seen on the previous ECG", "CLBBB"),
+        ("AF, not present on prior tracing", "AFIB"),
+        ("Linksschenkelblock, im Vor-EKG nicht vorhanden", "CLBBB"),
+        ("LBBB is not present", "-CLBBB"),
+        ("no visible P waves", ""),
+        ("Bloqueo de rama derecha no visible", "-CRBBB"),
+        ("LVH by voltage, likely athlete", "VCLVH"),
+        ("AF, likely chronic", "AFIB"),
+        ("SVT, resolved", "-SVTAC"),
+        ("AF at 150, AF terminated", "-AFIB hr=150"),
+        ("PR normal, no longer prolonged", "-LPR"),
+        ("QRS narrow, no longer wide", "-WQRS"),
+        ("no digoxin toxicity", ""),
+        ("Keine Familienanamnese für Brugada-Syndrom, Sinusrhythmus", "SR"),
+        ("无Brugada综合征家族史", ""),
+    ],
+)
+def test_what_a_negation_or_a_doubt_reaches(text, expected):
+    _right(text, expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bi-atrial enlargement", "BAE"),
+        ("tri-fascicular block", "TRIFB"),
+        ("supra-ventricular tachycardia", "SVTAC"),
+        ("intra-ventricular conduction delay", "IVCD"),
+        ("lfet bundle branch blcok", "CLBBB"),
+        ("trasitional rhytm", ""),
+        ("Breitkomplextachykardie", "WCT"),
+        ("Schmalkomplextachykardien", "SVTAC"),
+        ("Elektrodenverpolung", "REVERSAL"),
+        ("Atrioventrikularblock dritten Grades", "3AVB"),
+    ],
+)
+def test_words_in_parts_and_words_misspelt(text, expected):
+    if text.startswith("tras"):
+        assert "trasitional" in read_text(text).unknown
+    else:
+        _right(text, expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("elevated in the chest", "elevated"),  # what of? never swallowed
+        ("rate has decreased", "decreased"),
+        ("Frequenz gestiegen", "gestiegen"),
+        ("patient with COPD", "COPD"),
+    ],
+)
+def test_what_belongs_to_nothing_is_listed(text, words):
+    assert words in " ".join(read_text(text).unknown)
+    assert not read_text(text).statements

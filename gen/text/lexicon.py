@@ -16,7 +16,7 @@ _MARKS = re.compile("[\u0300-\u036f]")
 _DIGRAPH = re.compile(r"([aou])e")
 #: Words shorter than this are never corrected: one letter turns "ant" into "and", "LAFB" into "LPFB".
 MIN_FUZZY, MIN_FUZZY_2 = 6, 10
-_MIN_SWAP = 5
+_MIN_SLIP = 5
 #: Shorter endings of a stem are endings, and no word of their own.
 _MIN_TAIL = 5
 _MAX_WORD = 48
@@ -117,7 +117,7 @@ class Lexicon:
         if not key.isalpha():
             return None
         if len(key) < MIN_FUZZY:
-            return self._unswapped(key)
+            return self._slipped(key)
         letters = _letters(key)
         best: dict[Meanings, int] = {}
         for form, form_letters, is_stem, meanings in self._correctable.get(key[0], ()):
@@ -133,12 +133,13 @@ class Lexicon:
         # A tie ("anormal") is not guessed; nor is a word taken for one without weight, for it would be swallowed.
         return winners[0] if len(winners) == 1 and winners[0] else None
 
-    def _unswapped(self, key: str) -> Meanings | None:
-        """Short words are corrected where two neighbours within are swapped, and only there: "rigth", "blcok"."""
-        if len(key) < _MIN_SWAP:
+    def _slipped(self, key: str) -> Meanings | None:
+        """Short words are corrected where two neighbours are swapped or one letter is left out: "rigth", "degee"."""
+        if len(key) < _MIN_SLIP:
             return None
-        swaps = (key[:k] + key[k + 1] + key[k] + key[k + 2 :] for k in range(1, len(key) - 1))
-        found = {meanings for swap in swaps if swap != key and (meanings := self.exact.get(swap))}
+        near = {key[:k] + key[k + 1] + key[k] + key[k + 2 :] for k in range(1, len(key) - 1)} - {key}
+        near |= {key[:k] + letter + key[k:] for k in range(1, len(key)) for letter in "abcdefghijklmnopqrstuvwxyz"}
+        found = {meanings for word in near if (meanings := self.exact.get(word))}
         return found.pop() if len(found) == 1 else None
 
 

@@ -26,6 +26,7 @@ _BETWEEN = frozenset(
         "normal",
         "at",
         "grown",
+        "now",
     }
 )
 _UNITS = frozenset({"unit_bpm", "unit_min", "unit_ms", "unit_s", "unit_deg", "degree", "beat"})
@@ -86,6 +87,8 @@ def _open(tokens: list[Token], text: str) -> None:
         if atrial and (named := _ventricular(tokens, k)):
             named.meaning = "hr"  # "atrial rate 280, ventricular 140"
         after = tokens[k + 1] if k + 1 < len(tokens) else None
+        if before[-1:] == ["until-now"]:  # "QTc 445, previously 510"
+            token.meaning = OPEN
         if after is not None and after.value is not None and _RANGE.fullmatch(text[token.end : after.start]):
             token.meaning = after.meaning = OPEN
         elif (
@@ -174,6 +177,8 @@ def _assign(tokens: list[Token], names: list[str], position: int, found: dict[st
         units = [token.meaning for token in tokens[position + 1 : after]]
         if numbers and not units and len(names) == 1 and names[0] != "axis":
             break
+        if not numbers and _foreign_unit(names[0], units):
+            return
         in_seconds = "unit_s" in units or (0 < abs(value) < 3 and "unit_ms" not in units)
         numbers.append((position, round(value * 1000, 6) if in_seconds and names[0] in _INTERVALS else value))
         position = after
@@ -192,6 +197,12 @@ def _assign(tokens: list[Token], names: list[str], position: int, found: dict[st
         found.setdefault(_NAMES[name], turned)
         used.add(place)
         _skip_units(tokens, place + 1, used)
+
+
+def _foreign_unit(name: str, units: list[str]) -> bool:
+    """Whether a number's unit says that it is of something else: no interval is per minute, no rate in milliseconds."""
+    per_minute, time = {"unit_bpm", "unit_min", "beat"}, {"unit_ms", "unit_s"}
+    return bool((per_minute if name in _INTERVALS else time if name == "hr" else set()) & set(units))
 
 
 def _by_unit(tokens: list[Token], index: int, found: dict[str, float], used: set[int]) -> None:

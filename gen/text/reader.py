@@ -134,7 +134,7 @@ def _match(tokens: list[Token], text: str) -> tuple[list[Item], list[str]]:
         name, length = longest(meanings, position, root)
         if name == "!IGN" and token.meaning == "no":  # "no change of repolarisation" denies more than a change
             beyond, further = (longest(meanings, position + k, root)[1] + k for k in (1, 2))
-            if beyond > max(length, further):
+            if beyond > length and beyond >= further:
                 name, length = "!NEG", 1
         if length:
             start, end = token.start, max(t.end for t in tokens[position : position + length])

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 #: What may stand between a cue and its statement.
 _SKIP = frozenset(("wall", "leads", "acute", "old", "former", "subj", "leadword", "cons", "ign", "poss", "neg", "now"))
 _NOISE_BETWEEN = 1
+#: ... and between a statement and a cue that can only belong to what was said: "SVT with aberrant conduction not excluded".
+_NOISE_BEFORE = 4
 #: Likelihoods as PTB-XL derives them from the words of a report.
 PROBABLE, POSSIBLE, NOT_EXCLUDED = 50, 35, 15
 _EXCLUDED_WORDS = re.compile(
@@ -49,20 +51,22 @@ def apply(items: "list[Item]") -> None:
         elif item.kind == "gone":
             reached = _backward(items, index, comma=False)
             reached = _forward(items, index, comma=False) if reached is None else reached
-            reached = _backward(items, index) if reached is None else reached
+            reached = _backward(items, index, noises=_NOISE_BEFORE) if reached is None else reached
             _mark(items, reached, 0)
             _mark_namesakes(items, reached)
         elif item.kind == "swap":
             _mark(items, _swapped(items, index), 0)
         elif item.kind == "poss":
             reached = _forward(items, index, comma=False)
+            if reached is None and item.value == "asked":
+                continue  # "?FOO" asks for what is not understood
             if reached is None:  # "..., likely FOO" doubts what is not understood, and nothing before the comma
                 _mark(items, _backward(items, index, comma=not (item.value or _foreign(items, index))), item.likelihood)
             else:
                 _mark(items, reached, item.likelihood)
                 _chain(items, reached, ("or",), item.likelihood)
         elif item.kind == "posspost":
-            reached = _backward(items, index)
+            reached = _backward(items, index, noises=_NOISE_BEFORE)
             if reached is None:
                 reached = _forward(items, index, comma=False)
             else:
@@ -109,7 +113,7 @@ def past(items: "list[Item]", lasting: Collection[str]) -> list[tuple[int, int]]
         end = item.end
         noise = 0
         for other in items[index + 1 : index + 1 + REACH]:
-            if other.kind == "statement" and other.value in lasting and item.value != "kin":
+            if other.kind == "statement" and other.value in lasting and not item.value:
                 other.acuity, noise = other.acuity or "old", 0
             elif other.kind == "statement":
                 other.kind, end, noise = "past", other.end, 0
@@ -222,7 +226,7 @@ def _forward(items: "list[Item]", index: int, *, comma: bool) -> int | None:
     return None
 
 
-def _backward(items: "list[Item]", index: int, *, comma: bool = True) -> int | None:
+def _backward(items: "list[Item]", index: int, *, comma: bool = True, noises: int = _NOISE_BETWEEN) -> int | None:
     """Index of the statement before the cue that nothing separates from it."""
     noise = 0
     for position in range(index - 1, max(-1, index - 1 - REACH), -1):
@@ -231,7 +235,7 @@ def _backward(items: "list[Item]", index: int, *, comma: bool = True) -> int | N
             return position
         if kind == "noise":
             noise += 1
-            if noise > _NOISE_BETWEEN:
+            if noise > noises:
                 return None
         elif kind not in ("wall", "leads", "acute", "old", "leadword", "subj", "cons", "now") and not (
             kind == "," and comma

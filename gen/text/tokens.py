@@ -45,7 +45,7 @@ _TOKEN = re.compile(
   | (?P<chest>(?<!\w)v\s?[1-6](?!\d)(?:\s?[-,/+&]\s?v?[1-6](?![\d/]))*)
   | (?P<limb>(?<!\w)(?a:av[rlf]|i{1,3})(?!\w)(?:\.(?=\s?gr))?)
   | (?P<date>\d{1,2}[.:]\d{1,2}[.:]\d{2,4}(?!\d)|\d{1,2}:\d{1,2}(?!\d))  # tracing of 6:4:92; conduction 2:1
-  | (?P<number>(?:(?<![\w)-])[-+−])?\d{1,9}(?:[.,]\d{1,6})?)
+  | (?P<number>(?:(?:(?<![\w)-])|(?<=[\u4e00-\u9fff]))[-+−])?\d{1,9}(?:[.,]\d{1,6})?)
   | (?P<limit>[<>≤≥]\s?(?=\d)|(?<!\w)(?:LIMITS)(?=\s+\d))
   | (?P<at>@)
   | (?P<han>[\u4e00-\u9fff]+)
@@ -106,6 +106,10 @@ _BY_CASE: dict[str, tuple[str, ...]] = {"ES": ("premature", "beat"), "la": (), "
     "EV": ("ventricular", "premature", "beat"), "EVs": ("ventricular", "premature", "beat"),
     "HAD": ("right", "atrial", "enlargement"),
 }  # fmt: skip
+#: Dutch words, beside which "of" is "or".
+_DUTCH = re.compile(
+    r"\b(?:geen|voor|niet|met|het|een|van|bij|oude?|mogelijke?|ritme|\w+blok|\w+ritme|ischemie)\b", re.IGNORECASE
+)
 _ORDINALS = {"1": "first", "2": "second", "3": "third"}
 _ROMAN = str.maketrans({"Ⅰ": "i", "Ⅱ": "ii", "Ⅲ": "iii", "ⅰ": "i", "ⅱ": "ii", "ⅲ": "iii"})
 _SPLIT = re.compile(r"[\s.,/-]")
@@ -127,6 +131,7 @@ class Token:
 def tokenise(text: str) -> list[Token]:
     """Tokens of a text in order; words without weight are left out, unknown words have the meaning ''."""
     words = lexicon()
+    dutch = _DUTCH.search(text) is not None
     shouting = text.upper() == text
     tokens: list[Token] = []
     last_word = ""
@@ -136,6 +141,7 @@ def tokenise(text: str) -> list[Token]:
             raw = _HYPHEN.sub("", raw)
             last_word = raw.lower()
             meanings = _BY_CASE.get(raw) if not shouting else None
+            meanings = ("or",) if dutch and last_word == "of" else meanings
             meanings = words(raw.partition("(")[0]) if meanings is None else meanings
             if meanings is None and (elided := _ELIDED.match(raw)):
                 meanings = words(raw[elided.end() :])
@@ -170,7 +176,7 @@ def tokenise(text: str) -> list[Token]:
         elif kind == "type":
             tokens.extend(Token(meaning, start, end) for meaning in ("left" if raw[0] == "L" else "right", "axis"))
         elif kind == "asked":
-            tokens.append(Token("possible", start, end))
+            tokens.append(Token("asked", start, end))
         elif kind == "decade":
             tokens.extend((Token("limit", start, end), Token("#", start, end, value=float(raw[:-1].rstrip("'’")))))
         elif kind in ("limit", "at"):

@@ -125,3 +125,29 @@ def test_words_in_parts_and_words_misspelt(text, expected):
 def test_what_belongs_to_nothing_is_listed(text, words):
     assert words in " ".join(read_text(text).unknown)
     assert not read_text(text).statements
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Tachykardie mit schmalen QRS-Komplexen", "SVTAC"),
+        ("Tachycardie à QRS larges à 160/min", "WCT hr=160"),
+        ("QRS 180/min", "hr=180"),  # no interval is per minute
+        ("HR 400 ms", ""),
+        ("PR now 210 ms, previously 180 ms", "pr=210"),
+        ("Frequenz 72/min, früher 90", "hr=72"),
+        ("LBBB with left axis, cannot be excluded", "CLBBB AXL?"),
+        ("Non segni di ischemia o ipertrofia ventricolare sinistra", "-ISC_ -LVH"),
+        ("Geen ritmestoornissen of ST-elevatie", "-ARRH -STE_"),
+        ("sin isquemia y bloqueo de rama derecha", "-ISC_ -CRBBB"),
+        ("Sick sinus, pacemaker recommended", ""),
+        ("Sinusrhythmus, Schrittmacher empfohlen", "SR"),
+        ("建议植入起搏器，窦性心律", "SR"),
+        ("Previously AF, now sinus rhythm", "SR"),
+        ("Auparavant bloc de branche gauche, maintenant rythme sinusal", "SR"),
+        ("pericardial effusion", ""),
+        ("电轴-60度，心率60-100次/分", "axis=-60"),
+    ],
+)
+def test_kinds_of_the_tenth_round(text, expected):
+    _right(text, expected)

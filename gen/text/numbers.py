@@ -1,7 +1,7 @@
 """Numbers with units: ``HR 130``, ``130 bpm``, ``PQ 0,24 s``, ``QT/QTc 400/480 ms``, ``axis -45 deg``, ``72 years``."""
 
 import re
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from gen.text.tokens import Token
 
@@ -55,6 +55,8 @@ def take_numbers(tokens: list[Token], text: str = "") -> tuple[list[Token], dict
                 _by_unit(tokens, position, found, used)
                 if position not in used:
                     _after_rhythm(tokens, position, found, used)
+                if position not in used and text[: token.start].rstrip().lower().endswith((" at", "@")):
+                    _at(tokens, position, found, used)
             position += 1
         elif token.meaning in _NAMES:
             names, position = _names(tokens, position)
@@ -121,13 +123,33 @@ def _after_rhythm(tokens: list[Token], index: int, found: dict[str, float], used
     if place > 0 and tokens[place].meaning in _CHAMBERS:  # "fibrilación auricular @ 110"
         place -= 1
     value = tokens[index].value or 0.0
-    unit = tokens[index + 1].meaning if index + 1 < len(tokens) else ""
-    foreign = unit in ("degree", "unit_ms", "unit_s", "unit_deg", "year", "beat") or tokens[index].leads
-    if place < 0 or foreign or tokens[place].meaning not in _RHYTHMS or not _RATES[0] <= value <= _RATES[1]:
+    rhythm = place >= 0 and (tokens[place].meaning in _RHYTHMS or _mean(tokens, place))
+    if not rhythm or not _free(tokens, index) or not _RATES[0] <= value <= _RATES[1]:
         return
     if value == int(value):
         found.setdefault("heart_rate", value)
         used.add(index)
+
+
+def _mean(tokens: list[Token], place: int) -> bool:
+    """Whether a "mean" speaks of a rate that was named before: "HR 48-130, mean 72"."""
+    return tokens[place].meaning == "mean" and any(t.meaning == "hr" for t in tokens[max(0, place - 6) : place])
+
+
+def _at(tokens: list[Token], index: int, found: dict[str, float], used: set[int]) -> None:
+    """Take the number of "..., V-sensed at 60" for the rate of the rhythm that is named before it."""
+    value = tokens[index].value or 0.0
+    sentence = takewhile(lambda t: t.meaning != ".", reversed(tokens[max(0, index - 8) : index]))
+    named = any(t.meaning in _RHYTHMS for t in sentence)
+    if named and _RATES[0] <= value <= _RATES[1] and value == int(value) and _free(tokens, index):
+        found.setdefault("heart_rate", value)
+        used.add(index)
+
+
+def _free(tokens: list[Token], index: int) -> bool:
+    """Whether no unit after a number says that it is no rate."""
+    unit = tokens[index + 1].meaning if index + 1 < len(tokens) else ""
+    return unit not in ("degree", "unit_ms", "unit_s", "unit_deg", "year", "beat") and not tokens[index].leads
 
 
 def _ends(tokens: list[Token], position: int) -> bool:

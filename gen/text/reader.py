@@ -204,6 +204,9 @@ def _locate(items: list[Item]) -> None:
     for item in items:
         if item.kind == "statement" and item.leads and not item.locations:
             item.locations = territory(item.leads)
+    for before, joint, after in zip(items, items[1:], items[2:], strict=False):  # "anterior ischaemia or injury"
+        if joint.kind == "or" and before.value in CONCEPTS and after.value in CONCEPTS:
+            after.locations = after.locations or list(before.locations)
 
 
 _PASS = frozenset(
@@ -239,10 +242,17 @@ def _target(items: list[Item], index: int, fits: Callable[[str], bool], *, befor
     )
     if before_first:
         return before if before is not None and _adjacent(items, index) else after or before
+    if _close(before, items[index]) and not _close(items[index], after):  # "infarctus antérieur avec anévrysme"
+        return before
     follows = index + 1 < len(items) and items[index + 1].kind in ("leadword", "leads")
     if items[index].kind == "leads" or follows:
         return before or after
     return after or before
+
+
+def _close(one: Item | None, other: Item | None) -> bool:
+    """Whether nothing but a blank is between two items."""
+    return one is not None and other is not None and other.start - one.end == 1
 
 
 def _adjacent(items: list[Item], index: int) -> bool:

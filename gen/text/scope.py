@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 #: What may stand between a cue and its statement.
 _SKIP = frozenset(("wall", "leads", "acute", "old", "former", "subj", "leadword", "cons", "ign", "poss", "neg", "now"))
 _NOISE_BETWEEN = 1
-#: ... and between a statement and a cue that can only belong to what was said: "SVT with aberrant conduction not excluded".
+#: ... and between a statement and a cue that belongs to what was said: "SVT with aberrant conduction not excluded".
 _NOISE_BEFORE = 4
 #: Likelihoods as PTB-XL derives them from the words of a report.
 PROBABLE, POSSIBLE, NOT_EXCLUDED = 50, 35, 15

@@ -33,7 +33,7 @@ _TOKEN = re.compile(
     r"""
     (?P<machine>\d\.\d\d\s{1,40}unbest\S{0,12}\s{1,5}bericht)       # a device's program version and "unconfirmed"
   | (?P<special>(?<!\w)(?:a\s?[-.]\s?v(?!\w)\.?|v\.\s?a\.|v\.\s?d\.|z\.\s?n\.|[rwch]/o(?!\w)|c/w(?!\w)|s/p(?!\w)
-        |v-?\s?(?:tach|fib)|a[-.]?\s?fib|[123]\s?°(?=\s?av)|o\.\s?b\.|u\.\s?a\.|(?:[ⅠⅡⅢ]|(?<!\w)i{1,3})\s?度
+        |v[-.]?\s?(?:tach|fib)|a[-.]?\s?fib|[123]\s?°(?=\s?av)|o\.\s?b\.|u\.\s?a\.|(?:[ⅠⅡⅢ]|(?<!\w)i{1,3})\s?度
         |1st|2nd|3rd|[123](?:er|e|[èe]re|[èe]me|[ºª]|[dr]o|ste|de)(?=\s+(?:degr|gra))|f\#r|non?-?q(?!\w)|[123]avb(?!\w))
       |(?<=度)(?:[ⅠⅡ]|i{1,2})(?=型))
   | (?P<sinus>(?-i:(?<!\w)RS)(?=\s(?:[àa@]\s?)?\d))              # ritmo sinusal, rythme sinusal; not the wave

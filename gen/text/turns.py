@@ -28,8 +28,12 @@ _TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("limit",),
     ),
     (r"converted\s+(?:in)?to|g[ai]v(?:e|en)\s+way\s+to", ("gaveway",)),
-    (r"(?:abgelöst|ersetzt)\s+(?:durch|von)|übergegangen\s+in|konvertiert\s+(?:in|zu)", ("gaveway",)),
-    (r"ersatts\s+av|(?:övergått|gått\s+över)\s+(?:i|till)", ("gaveway",)),
+    (
+        r"(?:abgelöst|ersetzt)\s+(?:durch|von)|übergegangen\s+in"
+        r"|(?:konvertierte?n?|umgesprungen|sprang(?:\s+um)?)\s+(?:in|zu)",
+        ("gaveway",),
+    ),
+    (r"ersatts\s+av|(?:övergått|gått\s+över|slagit\s+(?:om|över))\s+(?:i|till)", ("gaveway",)),
     (r"(?:a\s+été\s+)?remplacée?s?\s+par|convertie?s?\s+en", ("gaveway",)),
     (r"(?:ha\s+sido\s+)?(?:reemplazad|sustituid)[oa]s?\s+por", ("gaveway",)),
     (r"(?:è\s+stat[oa]\s+)?sostituit[oaie]\s+d(?:a|al|alla|allo)", ("gaveway",)),
@@ -69,6 +73,15 @@ _TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("no",),
     ),
     (r"non\s+(?:(?:vi|ci)\s+(?:è|sono)|c['’]è|si\s+(?:osserva|evidenzia|rileva|documenta)(?:no)?)", ("no",)),
+    (r"neg\.?\s+for", ("no",)),
+    (
+        r"(?:non?|niet|nicht|ej|icke)[-\s]?(?:sostenid[ao]s?|sostenut[aoei]|soutenue?s?|sustained|aanhoudende?|anhaltende?n?|ihållande)",
+        (),
+    ),
+    (
+        r"qt(?:[-\s](?:interval|zeit|tid))?\s+(?:corr(?:igé|egido)|corrected|corretto|korrigiert\w*|gecorrigeerd\w*|korrigera\w*)",
+        ("qtc",),
+    ),
     (r"non\s+(?:alterazioni|modificazioni|anomalie)\s+(?:di|del|della)", ("no", "change")),
     (r"(?:gått\s+)?i\s+(?:regress|tillbakagång)", ("gone",)),
     # In doubt: it cannot be ruled out.

@@ -151,3 +151,29 @@ def test_what_belongs_to_nothing_is_listed(text, words):
 )
 def test_kinds_of_the_tenth_round(text, expected):
     _right(text, expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Dual chamber pacing, atrial tracking at 85", "PACE hr=85"),
+        ("Sinus rhythm with LBBB at 110 ms", "SR CLBBB"),
+        ("Trigeminal PVCs", "PVC TRIGU"),
+        ("no high grade AV block", "-AVB"),
+        ("Possible inferior injury or infarct", "INJIN? IMI?"),
+        ("ECG negative for infarction, neg. for ischemia", "-MI -ISC_"),
+        ("Sohn mit Brugada-Syndrom, Patient mit Sinusrhythmus", "SR"),
+        ("Figlia con QT lungo, ritmo sinusale", "SR"),
+        ("HR 52 to 110, average 68", "hr=68"),
+        ("mean QRS axis 40", "axis=40"),
+        ("Frequenzkorrigierte QT-Zeit normal", ""),
+        ("QT corregido 460 ms", "qtc=460"),
+        ("TV non sostenuta", "VT"),
+        ("niet-aanhoudende ventriculaire tachycardie", "VT"),
+        ("Sinustachykardi har slagit om till förmaksflimmer", "-STACH AFIB"),
+        ("pas de trouble de repolarisation ni de conduction", "-NST_"),
+        ("怀疑下壁心肌梗死", "IMI?"),
+    ],
+)
+def test_kinds_of_the_eleventh_round(text, expected):
+    _right(text, expected)

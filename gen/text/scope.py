@@ -58,10 +58,10 @@ def apply(items: "list[Item]") -> None:
             _mark(items, _swapped(items, index), 0)
         elif item.kind == "poss":
             reached = _forward(items, index, comma=False)
-            if reached is None and item.value == "asked":
-                continue  # "?FOO" asks for what is not understood
-            if reached is None:  # "..., likely FOO" doubts what is not understood, and nothing before the comma
-                _mark(items, _backward(items, index, comma=not (item.value or _foreign(items, index))), item.likelihood)
+            if reached is None and (item.value == "asked" or _foreign(items, index)):
+                continue  # "consider FOO" doubts what is not understood, "probably nonspecific" no finding
+            if reached is None:
+                _mark(items, _backward(items, index, comma=not item.value), item.likelihood)
             else:
                 _mark(items, reached, item.likelihood)
                 _chain(items, reached, ("or",), item.likelihood)
@@ -156,9 +156,9 @@ def _mark_namesakes(items: "list[Item]", index: int | None) -> None:
 
 
 def _foreign(items: "list[Item]", index: int) -> bool:
-    """Whether the item after a cue is a word that was not understood."""
+    """Whether the item after a cue is a word that was not understood, or one that only judges."""
     after = items[index + 1] if index + 1 < len(items) else None
-    return after is not None and after.kind == "noise" and not after.value
+    return after is not None and after.kind == "noise" and after.value in ("", "unspecific")
 
 
 def _of_before(items: "list[Item]", index: int) -> bool:

@@ -1,6 +1,7 @@
 """Splits a report into tokens: meanings, leads, numbers, breaks, unknown words, each with its place in the text."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gen.text.lexicon import chinese, lexicon
@@ -188,7 +189,17 @@ def tokenise(text: str) -> list[Token]:
             other = ("av",) if key == "av" else (_ORDINALS[key[0]],) if key[0] in _ORDINALS else ()
             tokens.extend(Token(meaning, start, end) for meaning in _SPECIAL.get(key, other))
         last_word = ""
-    return tokens
+    return list(_completed(tokens, text))
+
+
+def _completed(tokens: list[Token], text: str) -> Iterator[Token]:
+    """Give a first part that ends in a hyphen the rest of the compound it shares: "Rechts- oder Linksschenkelblock"."""
+    for k, token in enumerate(tokens):
+        yield token
+        if text[token.end : token.end + 1] == "-" and [t.meaning for t in tokens[k + 1 : k + 2]] in (["or"], ["and"]):
+            whole = [t for t in tokens[k + 2 : k + 8] if (t.start, t.end) == (tokens[k + 2].start, tokens[k + 2].end)]
+            for rest in whole[1:]:
+                yield Token(rest.meaning, token.start, token.end)
 
 
 def _chinese(raw: str, start: int) -> list[Token]:

@@ -83,6 +83,7 @@ _TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("qtc",),
     ),
     (r"non\s+(?:alterazioni|modificazioni|anomalie)\s+(?:di|del|della)", ("no", "change")),
+    (r"réduite?s?\s+(?:par|après)", ("gone",)),
     (r"(?:gått\s+)?i\s+(?:regress|tillbakagång)", ("gone",)),
     # In doubt: it cannot be ruled out.
     (r"(?:on\s+)?ne\s+peut(?:\s+pas)?(?:\s+être)?\s+exclu\w*|ne\s+permet\s+pas\s+d['’]exclure", ("no", "exclude")),

@@ -177,3 +177,19 @@ def test_kinds_of_the_tenth_round(text, expected):
 )
 def test_kinds_of_the_eleventh_round(text, expected):
     _right(text, expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Rechts- oder Linksschenkelblock", "CRBBB? CLBBB?"),
+        ("Vorder- und Hinterwandinfarkt", "AMI IMI"),
+        ("höger- och vänsterkammarhypertrofi", "RVH LVH"),
+        ("Geen rechter- of linkerventrikelhypertrofie", "-RVH -LVH"),
+        ("LVH, consider amyloidosis", "LVH"),
+        ("T wave inversion, likely nonspecific", "INVT"),
+        ("FA réduite par amiodarone, rythme sinusal", "-AFIB SR"),
+    ],
+)
+def test_kinds_of_the_twelfth_round(text, expected):
+    _right(text, expected)

@@ -105,6 +105,7 @@ _OWNED = re.compile(r"['’]s$", re.IGNORECASE)
 #: Words that depend on capitals: "ES" is no "es", and "la" no "LA" or "lae".
 _BY_CASE: dict[str, tuple[str, ...]] = {"ES": ("premature", "beat"), "la": (), "La": (),
     "EV": ("ventricular", "premature", "beat"), "EVs": ("ventricular", "premature", "beat"),
+    "BER": ("early", "repolarisation"),
     "HAD": ("right", "atrial", "enlargement"),
 }  # fmt: skip
 #: Dutch words, beside which "of" is "or".

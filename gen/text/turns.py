@@ -122,6 +122,10 @@ _TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     # Words that mean something else in another language, or beside another word.
     (r"qrs[-\s]?breite", ("qrs",)),
+    (r"bigemin\w+\s+ventric\w+|bigéminisme\s+ventric\w+", ("ventricular", "bigeminy")),
+    (r"trigemin\w+\s+ventric\w+|trigéminisme\s+ventric\w+", ("ventricular", "trigeminy")),
+    (r"(?:bigemin|bigémin)\w+\s+(?:auricula(?:r|ire)|atriale|s[ou]p\w*ventric\w+)", ("atrial", "bigeminy")),
+    (r"am\s+ehesten", ("possible",)),
     (r"in\s+atto", ("acute",)),
     (
         r"technically\s+(?:difficult|limited|poor|inadequate|unsatisfactory)(?:\s+(?:study|tracing|ecg|recording))?",

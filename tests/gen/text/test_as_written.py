@@ -193,3 +193,21 @@ def test_kinds_of_the_eleventh_round(text, expected):
 )
 def test_kinds_of_the_twelfth_round(text, expected):
     _right(text, expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Bigeminus Vorhofflimmern", "BIGU AFIB"),  # the next word is none of bigeminy's
+        ("bigeminismo auricular", "PAC BIGU"),
+        ("trigéminisme ventriculaire", "PVC TRIGU"),
+        ("PR interval is now shorter", ""),
+        ("Linksschenkelblock, am ehesten vorbestehend, am ehesten LVH", "CLBBB LVH?"),
+        ("Ausentes signos de isquemia", "-ISC_"),
+        ("bradycardia-tachycardia syndrome", ""),
+        ("unbestätigter ber", ""),
+        ("T flattening of doubtful significance", "LOWT?"),
+    ],
+)
+def test_kinds_of_the_thirteenth_round(text, expected):
+    _right(text, expected)

@@ -55,7 +55,8 @@ def reconstruct(
 ) -> None:
     """Rebuild the twelve leads of an ECG from any of them.
 
-    Observed samples come back unchanged; everything else is estimated and marked synthetic. Not for diagnosis.
+    Observed samples come back unchanged (in files to the microvolt that they store); everything else is estimated and
+    marked synthetic. Not for diagnosis.
 
     Example: physiogen reconstruct strip.hea --leads II,V1,V5 --reference clinic.hea --out OUT --plot --samples 20
     """

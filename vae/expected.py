@@ -15,6 +15,8 @@ from gen.leads import LEADS_12, derivable
 STORED = Path(__file__).with_name("expected.json")
 #: A class whose AUROC falls by at least this much is not shown by these leads.
 LOST = 0.05
+#: What the errors leave out: an offset or a drift of a missing lead is nowhere in the others.
+BAND = "above .5 Hz, without offset and drift"
 _NAMES = {
     "NORM": "normal or not",
     "MI": "infarction",
@@ -25,8 +27,18 @@ _NAMES = {
 
 
 @cache
+def _stored() -> Mapping[str, Any]:
+    return read_json(STORED)
+
+
+@cache
 def _sets() -> dict[tuple[str, ...], Mapping[str, Any]]:
-    return {tuple(name.split(",")): group for name, group in read_json(STORED)["values"].items()}
+    return {tuple(name.split(",")): group for name, group in _stored()["values"].items()}
+
+
+def measured_weights() -> str:
+    """Digest of the weights that the figures are of."""
+    return str(_stored()["settings"]["weights"])
 
 
 def measured_set(leads: Collection[str]) -> tuple[str, ...] | None:
@@ -36,19 +48,19 @@ def measured_set(leads: Collection[str]) -> tuple[str, ...] | None:
     return max(parts, key=len) if parts else None
 
 
-def expected(leads: Collection[str], method: str = "default") -> dict[str, Any]:
+def expected(leads: Collection[str], weights: str | None = None) -> dict[str, Any]:
     """What to expect of a reconstruction from these leads, as JSON values.
 
     Args:
         leads: given.
-        method: of reconstruction; only the default one was measured.
+        weights: digest of what rebuilds, or the name of a method without weights; None: those that were measured.
 
     Returns:
-        ``measured_for`` (the lead set), ``mae_mv`` and ``worst_tenth_mv`` (missing lead -> mV, above .5 Hz),
-        ``auroc_change`` (superclass -> rebuilt minus real) and ``not_shown`` (findings in words). Empty where nothing
-        was measured that speaks for these leads.
+        ``measured_for`` (the lead set), ``band`` (of the errors), ``mae_mv`` and ``worst_tenth_mv`` (missing lead ->
+        mV), ``auroc_change`` (superclass -> rebuilt minus real) and ``not_shown`` (findings in words). Empty where
+        nothing was measured that speaks for these leads, or of other weights than these.
     """
-    known = measured_set(leads) if method == "default" else None
+    known = measured_set(leads) if weights in (None, measured_weights()) else None
     if known is None:
         return {}
     group = _sets()[known]
@@ -58,6 +70,7 @@ def expected(leads: Collection[str], method: str = "default") -> dict[str, Any]:
     values = {name: _number(change) for name, change in changes.items()}
     return {
         "measured_for": ",".join(known),
+        "band": BAND,
         "mae_mv": {lead: round(_number(row["MAE above .5 Hz"]), 3) for lead, row in rows.items()},
         "worst_tenth_mv": {lead: round(_number(row["of the worst tenth, at least"]), 3) for lead, row in rows.items()},
         "auroc_change": {name: round(value, 3) for name, value in values.items()},
@@ -77,7 +90,7 @@ def in_words(leads: Collection[str], found: Mapping[str, Any], partly: Mapping[s
         line = f"recorded in part: {shares}; what lies between is rebuilt, and its error was not measured"
         return [line, *(in_words(whole, found) if whole else [])]
     if not found:
-        return [f"from {','.join(leads)}: nothing was measured that speaks for these leads"]
+        return [f"from {','.join(leads)}: nothing was measured that speaks for these leads and weights"]
     measured = found["measured_for"]
     of = "" if set(measured.split(",")) == set(leads) else f" (measured for {measured}, a part of them)"
     errors = found["mae_mv"]
@@ -87,7 +100,7 @@ def in_words(leads: Collection[str], found: Mapping[str, Any], partly: Mapping[s
     best = min(errors, key=lambda lead: errors[lead])
     lines = [
         f"from {','.join(leads)}{of} expect errors of {errors[best]:.3f} mV ({best}) to {errors[worst]:.3f} mV "
-        f"({worst}), and {found['worst_tenth_mv'][worst]:.3f} mV or more in one recording of ten"
+        f"({worst}) {BAND}, and {found['worst_tenth_mv'][worst]:.3f} mV or more in one recording of ten"
     ]
     if found["not_shown"]:
         lines.append(f"not to be read from them: {'; '.join(found['not_shown'])}")

@@ -227,7 +227,7 @@ class ReconstructionPipeline:
             "method": self.predictor.name,
             "model": self.predictor.digest,
             **({"ignored_leads": seen.ignored} if seen.ignored else {}),
-            **({"expected": trust} if (trust := expected(throughout, self.predictor.name)) else {}),
+            **({"expected": trust} if (trust := expected(throughout, self.predictor.digest)) else {}),
             **more,
         }
         rebuilt = replace(

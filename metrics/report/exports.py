@@ -40,7 +40,8 @@ def as_latex(report: BenchmarkReport) -> str:
             # Floor and value stand at the same number of records.
             mine = rounded(each.value, each.ci)
             if each.at_floor_n is not None and each.floor_n != each.n:
-                mine += f"; {rounded(each.at_floor_n, each.ci)} at $n={each.floor_n}$"
+                # The interval is that of the value on all records.
+                mine += f"; {number(each.at_floor_n, each.ci)} at $n={each.floor_n}$"
             there = "" if each.floor is None else rounded(each.floor, each.floor_ci)
             lines.append(rf"{_escaped(each.name)}{unit} & {mine} & {there} & {each.n or ''} \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])

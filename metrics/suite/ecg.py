@@ -1,6 +1,7 @@
 """The benchmark of ECGs: sets read, aligned and paired, guards against leakage, then section by section."""
 
 import platform
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -114,6 +115,7 @@ def ecg_benchmark(
             names = ", ".join(aligned[key].excluded[:5])
             warnings.append(f"{each.name}: {len(aligned[key].excluded)} records hold NaN and were left out ({names})")
     _refuse_copied_evaluation(aligned)
+    warnings += _exchanged(aligned)
     pairs = find_pairs(aligned["real"], aligned["generated"], warnings, seed=seed)
     if pairs is not None:
         aligned["generated"] = with_patients_of(aligned["real"], aligned["generated"], pairs)
@@ -167,6 +169,16 @@ def ecg_benchmark(
         record_patients=tuple(people[person] for person in job.generated.patients),
         pictures=pictures,
     )
+
+
+def _exchanged(aligned: Mapping[str, AlignedSet]) -> list[str]:
+    """What the marks of the records say against their places; told at once, for the figures take minutes."""
+    real, generated = ([record.synthetic for record in aligned[key].facts] for key in ("real", "generated"))
+    if not all(real) or any(generated):
+        return []
+    text = f"all of --real {aligned['real'].name} and none of --generated are marked synthetic: are they exchanged?"
+    print(f"warning: {text}", file=sys.stderr, flush=True)
+    return [text]
 
 
 def _run_sections(job: Job, chosen: Preset) -> list[Entry]:

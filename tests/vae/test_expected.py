@@ -6,6 +6,7 @@ import pytest
 
 from gen.results import Results
 from vae.expected import STORED, expected, in_words, measured_set
+from vae.pipeline import load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,6 +52,19 @@ def test_other_sets_are_spoken_for_by_a_part_of_them(leads, measured):
 
 def test_other_methods_were_not_measured():
     assert expected(("I",), "dower") == {}
+
+
+def test_other_weights_were_not_measured():
+    assert expected(("I",), load().predictor.digest) == expected(("I",))
+    found = expected(("I",), "0" * 64)
+    assert found == {}
+    assert in_words(("I",), found) == ["from I: nothing was measured that speaks for these leads and weights"]
+
+
+def test_the_band_of_the_errors_is_said():
+    found = expected(("II", "V1", "V5"))
+    assert found["band"] == "above .5 Hz, without offset and drift"
+    assert found["band"] in in_words(("II", "V1", "V5"), found)[0]
 
 
 def test_leads_that_were_recorded_in_part_are_not_spoken_for():

@@ -391,3 +391,14 @@ def test_other_shares_of_the_diagnoses_leave_the_distance_within_a_class(tmp_pat
     assert mixed["kid of NORM"].floor_n >= 10
     assert "kid of HYP" not in mixed.entries, "too few of them"
     assert any("other diagnoses" in line and "'kid of'" in line for line in mixed.warnings)
+
+
+def test_sets_in_each_others_place_are_told_of_at_once(tmp_path, real, capsys):
+    recorded = [replace(record, synthetic=False) for record in cohort(30, 7)]
+    write(recorded, tmp_path / "recorded")
+    write(real[:30], tmp_path / "made")
+    exchanged = run(tmp_path / "made", tmp_path / "recorded", Preset("short", ("physics",)))
+    assert any("are they exchanged?" in text for text in exchanged.warnings)
+    assert "are they exchanged?" in capsys.readouterr().err
+    right = run(tmp_path / "recorded", tmp_path / "made", Preset("short", ("physics",)))
+    assert not any("exchanged" in text for text in right.warnings)

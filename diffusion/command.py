@@ -35,7 +35,7 @@ def synthesize(
     number: Annotated[
         int | None, typer.Option("-n", "--number", help="ECGs to make; 1, or one for each row of --conditions.")
     ] = None,
-    text: Annotated[str | None, typer.Option(help="Findings in English or German.")] = None,
+    text: Annotated[str | None, typer.Option(help="Findings, in one of the languages of `physiogen text`.")] = None,
     age: Annotated[float | None, typer.Option(help="Age in years, 0 to 120.")] = None,
     sex: Annotated[str | None, typer.Option(help="F or M.")] = None,
     hr: Annotated[float | None, typer.Option(help="Heart rate in bpm, 20 to 300.")] = None,

@@ -121,7 +121,7 @@ class ECGPipeline(Pipeline):
         """Generate.
 
         Args:
-            prompt: findings in English or German, or several of them.
+            prompt: findings in a language of `gen.text`, or several of them.
             age, sex, heart_rate, pr_ms, qrs_ms, qt_ms, axis_deg, rms_mv: see `Condition`; one value, or one for each
                 prompt.
             num: ECGs per prompt.

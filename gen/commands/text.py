@@ -15,7 +15,9 @@ _UNITS = {"heart_rate": "bpm", "axis_deg": "degrees", "age": "years"}
 
 
 def text(
-    report: Annotated[str, typer.Argument(metavar="TEXT", help="Report or prompt; English or German; - reads stdin.")],
+    report: Annotated[
+        str, typer.Argument(metavar="TEXT", help="Report or prompt, in one of eight languages; - reads stdin.")
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="Go on where nothing at all was understood.")
@@ -24,6 +26,8 @@ def text(
     """Show what a text was understood to say: statements, numbers, and the words that were not understood.
 
     Example: physiogen text "AF with RVR 130 bpm, LBBB, cannot rule out old inferior infarct, no LVH"
+
+    Languages: English, German, French, Spanish, Italian, Dutch, Swedish, Chinese.
 
     Codes are PTB-XL's SCP-ECG codes, and our own where SCP has none. Contradictions are warned of on stderr.
     """

@@ -66,7 +66,7 @@ class Change:
             InputError: it names nothing, something and ``same`` together, or a text that was not understood at all.
         """
         if self.same and not self.says_nothing:
-            raise InputError("same: a change was asked for besides; give one of them")
+            raise InputError("--same: a change was asked for besides; give one of them")
         if self.says_nothing and not self.same:
             raise InputError(
                 "nothing was asked for: give a text, a statement to add or remove, a rate or an age; "

@@ -89,8 +89,8 @@ def _repeats(job: Job) -> Entry:
             f"one, {equal} of them repeat it sample for sample; the first: {job.generated.ids[i]} = "
             f"{job.generated.ids[j]}: measures of spread see fewer records than there are"
         )
-    interval = bootstrap_mean(
-        found.copies.astype(float), groups=job.generated.patients, replicates=1000, method="percentile", seed=job.seed
+    interval = bootstrap_share(
+        found.copies.astype(float), groups=job.generated.patients, replicates=1000, seed=job.seed
     )
     return from_interval(
         name,

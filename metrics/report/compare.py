@@ -150,7 +150,8 @@ def _line(
         "second_ci": bounds[1],
     }
     goal = a.get("goal")
-    paired = None if goal is not None else _record_values(name, one, two)
+    partial = bool(a.get("partial_judge") or b.get("partial_judge"))
+    paired = None if partial or goal is not None else _record_values(name, one, two)
     if paired is not None:
         x, y, patients = paired
         found = bootstrap_difference(x, y, groups=patients)
@@ -166,7 +167,9 @@ def _line(
             verdict=winner,
         )
     change = values[1] - values[0]
-    if bounds[0] is None or bounds[1] is None:
+    if partial:
+        verdict, method = "none: the judge has learned from a generator that it scores", "not tested"
+    elif bounds[0] is None or bounds[1] is None:
         verdict, method = "not tested", "not tested"
     elif goal is not None:
         # Neither less nor more is better: what counts is the distance to the ideal.

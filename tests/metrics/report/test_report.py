@@ -193,6 +193,17 @@ def test_what_should_be_as_real_is_compared_by_distance(tmp_path):
     assert compare_reports(other, near).lines[0].verdict == "intervals overlap"
 
 
+def test_a_partial_judge_gives_no_verdict_between_two(tmp_path):
+    for name, report in {
+        "ours": comparable(0.2, [0.1, 0.3]),
+        "simulated": comparable(1.2, [1.1, 1.3], partial_judge=True),
+    }.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(report))
+    (line,) = compare_reports(tmp_path / "ours.json", tmp_path / "simulated.json").lines
+    assert line.method == "not tested"
+    assert line.verdict.startswith("none: the judge has learned")
+
+
 def test_lights_without_a_floor():
     assert light(Entry("x", value=1.0)) == "none"
     assert light(skip("x", "why")) == "none"

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -216,6 +216,16 @@ def check_output(path: Path, *, overwrite: bool, mark: str = "metadata.csv") -> 
     if not (path / mark).is_file():
         kind = "record set" if mark == "metadata.csv" else "earlier output of this command"
         raise InputError(f"{path}: exists and is no {kind} (no {mark}); will not replace it")
+
+
+def refuse_foreign(folder: Path, ours: Iterable[str], kind: str) -> None:
+    """Refuse to replace what is none of ours: a folder that holds something and none of these names.
+
+    Raises:
+        InputError: so it is.
+    """
+    if folder.is_dir() and _contents(folder) and not any((folder / name).exists() for name in ours):
+        raise InputError(f"{folder}: holds files and no {kind}; will not replace it; accepted: another folder")
 
 
 def _contents(folder: Path) -> list[Path]:

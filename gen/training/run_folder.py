@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gen.files import printable, read_json, recover_folder, write_json
+from gen.files import printable, read_json, recover_folder, refuse_foreign, write_json
 from gen.records import InputError
 from gen.training.config import TrainingConfig
 
@@ -53,12 +53,15 @@ def check_run_folder(
 
     Raises:
         InputError: there is a run already and neither resume nor overwrite is asked for, both are, the run was
-            started with other settings or on other data, or ``out`` is a file.
+            started with other settings or on other data, or ``out`` is a file, or holds other things than a run that is
+            to be replaced.
     """
     if resume and overwrite:
         raise InputError(f"{out}: resume and overwrite exclude each other")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; expected a folder for the run")
+    if overwrite:
+        refuse_foreign(out, LAYOUT, "run")
     if not (out / "run.json").is_file():
         return
     if not resume and not overwrite:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gen.files import write_atomically
+from gen.files import refuse_foreign, write_atomically
 from gen.records import InputError
 from metrics.report.entries import BenchmarkReport
 
@@ -16,13 +16,15 @@ def check_out(out: Path, *, overwrite: bool) -> None:
     """Refuse a folder that holds a report already, before anything is computed.
 
     Raises:
-        InputError: ``out`` is a file, or holds a report and ``overwrite`` is off.
+        InputError: ``out`` is a file, or holds a report and ``overwrite`` is off, or other things and it is on.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; accepted: a folder for the report")
     there = [name for name in FILES if (out / name).exists()]
     if there and not overwrite:
         raise InputError(f"{out / there[0]}: exists; use --overwrite")
+    if overwrite:
+        refuse_foreign(out, (*FILES, "figures"), "report")
 
 
 def write_report(report: BenchmarkReport, out: Path, *, overwrite: bool = False) -> BenchmarkReport:

@@ -265,6 +265,10 @@ def test_a_run_is_never_overwritten_or_changed_by_accident(tmp_path):
     train(Regression(), Line(), config=config(steps=10, lr=0.1), out=out, overwrite=True)
     assert [line["step"] for line in lines(out)] == [5, 10]
     assert (out / "notes.txt").read_text() == "mine"
+    (out.parent / "mine").mkdir()
+    (out.parent / "mine" / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="holds files and no run"):
+        train(Regression(), Line(), config=config(), out=out.parent / "mine", overwrite=True)
     with pytest.raises(InputError, match="is a file"):
         train(Regression(), Line(), config=config(), out=out / "notes.txt")
 

@@ -15,7 +15,7 @@ from metrics.report.compare import compare_reports, comparison_markdown
 from metrics.report.entries import CONTRACT, Entry, entry, skip
 from metrics.report.exports import rounded
 from metrics.report.lights import light
-from metrics.report.write import read_report, write_report
+from metrics.report.write import check_out, read_report, write_report
 from metrics.suite import BenchmarkReport, benchmark
 from metrics.suite.presets import Preset
 
@@ -296,3 +296,12 @@ def test_tables_have_the_digits_that_the_interval_allows(value, bounds, text):
     from metrics.report.tables import number
 
     assert number(value, bounds) == text
+
+
+def test_overwrite_replaces_reports_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="holds files and no report"):
+        check_out(tmp_path, overwrite=True)
+    check_out(tmp_path, overwrite=False)  # beside them, without replacing
+    (tmp_path / "report.json").write_text("{}")
+    check_out(tmp_path, overwrite=True)

@@ -9,6 +9,7 @@ import torch
 
 from diffusion.conditions.condition import Condition
 from diffusion.conditions.implied import completed
+from gen.datasets.groups import not_understood
 from gen.quantities import NOTHING_ASKED, QUANTITIES
 from gen.randomness import sample_seeds
 from gen.records import InputError
@@ -110,7 +111,7 @@ def check_request(conditions: Sequence[Condition], *, unconditional: bool = Fals
     """
     for condition in conditions:
         if condition.text is not None and not allow_unknown:
-            words = ", ".join(condition.text.unknown[:12])
+            words = not_understood(condition.text)
             if condition.text.empty and words:
                 raise InputError(f"text not understood at all: {words}; --allow-unknown goes on all the same")
         if not unconditional and _says_nothing(condition):

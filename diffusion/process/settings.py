@@ -6,6 +6,7 @@ from typing import Any
 
 from diffusion.process import named, samplers
 from diffusion.process.guidance import Guidance, scales_of
+from gen.datasets.groups import not_understood
 from gen.records import InputError
 from gen.text import read_text
 
@@ -131,7 +132,7 @@ def requested_sampling(
     if scale is not None:
         Guidance.of(scale)
     if negative and read_text(negative).empty:
-        raise InputError(f"--negative: text not understood at all: {', '.join(read_text(negative).unknown[:12])}")
+        raise InputError(f"--negative: text not understood at all: {not_understood(read_text(negative))}")
     further = {"negative_prompt": negative or None, "bfloat16": not float32, **others}
     Sampling(**further)
     return {"scheduler": sampler, "num_inference_steps": steps, "guidance_scale": scale, **further}

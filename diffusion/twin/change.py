@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from diffusion.conditions.condition import Condition
+from gen.datasets.groups import not_understood
 from gen.quantities import MEASURED, QUANTITIES
 from gen.records import EcgRecord, InputError
 from gen.signals import rms_mv
@@ -78,7 +79,7 @@ class Change:
             value = getattr(self, name)
             read = read_text(value) if value else ReadText()
             if read.empty and read.unknown and not allow_unknown:
-                raise InputError(f"{name} not understood at all: {', '.join(read.unknown[:12])}")
+                raise InputError(f"{name} not understood at all: {not_understood(read)}")
         return self
 
 

@@ -16,6 +16,7 @@ from gen.progress import Progress
 
 if TYPE_CHECKING:
     from gen.datasets import ReadSpeed, SignalCache, Source
+    from gen.datasets.own_labels import Meaning
     from gen.simulate.cine.pairs import CineOptions
 
 app = typer.Typer(
@@ -100,16 +101,12 @@ def _own(
         raise InputError(f"{root}: is a file; accepted: the folder of the recordings that {table} names")
     mapping = own.read_labels(meaning) if meaning is not None else None
 
-    def codes(label: str) -> dict[str, float]:
-        if mapping is not None and label not in mapping:
+    def meaning_of(label: str) -> "Meaning":
+        if mapping is None:
+            return own.meaning(label)
+        if label not in mapping:
             raise InputError(f"label {label!r} is not in {meaning}; there are {', '.join(sorted(mapping))}")
-        found = mapping[label] if mapping is not None else own.meaning(label)
-        if len(found.codes) > 1 and len(found.texts) > 1:
-            raise InputError(
-                f"label {label!r} may be any of {', '.join(sorted(found.codes))}; say which in a table of two columns, "
-                "label and statements: --meaning TABLE"
-            )
-        return dict.fromkeys(sorted(found.codes), 100.0)
+        return mapping[label]
 
     licence, citation = (text or "unknown" for text in terms)
     info = SourceInfo(name=f"own:{root.resolve().name}", licence=licence, citation=citation)
@@ -117,7 +114,7 @@ def _own(
         root,
         table,
         cells(table),
-        codes_of_label=codes,
+        meaning_of=meaning_of,
         codes_of_cell=own.codes_in,
         info=info,
         fs_hz=fs,

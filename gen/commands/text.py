@@ -31,6 +31,7 @@ def text(
 
     Codes are PTB-XL's SCP-ECG codes, and our own where SCP has none. Contradictions are warned of on stderr.
     """
+    from gen.datasets.groups import not_understood
     from gen.text import contradictions, read_text
 
     content = sys.stdin.read() if report == "-" else report
@@ -38,7 +39,7 @@ def text(
         raise InputError("TEXT is empty; give a report such as 'sinus rhythm, left bundle branch block'")
     read = read_text(content)
     if read.empty and not allow_unknown:
-        words = ", ".join(read.unknown[:12]) or "no word that says anything about an ECG"
+        words = not_understood(read) or "no word that says anything about an ECG"
         raise InputError(f"text not understood at all: {words}; --allow-unknown goes on all the same")
     for line in contradictions(read):
         print(f"warning: contradiction: {line}", file=sys.stderr)

@@ -10,6 +10,7 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
+from gen.datasets.own_labels import Meaning
 from gen.datasets.scp import aggregate, check_level
 from gen.leads import derivable
 from gen.records import EcgRecord, InputError, Patient
@@ -53,6 +54,7 @@ class Source(Sequence[EcgRecord]):
         info: name, licence and citation.
         fs_hz: the rate records come out at; None leaves each at the rate it was stored with.
         warnings: what a user of the splits or labels should know.
+        label_meanings: what labels of one's own stand for.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Source(Sequence[EcgRecord]):
         fs_hz: float | None = None,
         label_level: str = "sub",
         warnings: Sequence[str] = (),
+        label_meanings: Mapping[str, Meaning] | None = None,
     ) -> None:
         self.root = root
         self.info = info
@@ -72,6 +75,7 @@ class Source(Sequence[EcgRecord]):
         self.label_level = check_level(label_level)
         self.table = complete_table(table, label_level)
         self.warnings = tuple(warnings)
+        self.label_meanings = dict(label_meanings or {})
         self._read = read or read_file
 
     def __len__(self) -> int:

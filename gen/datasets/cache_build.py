@@ -36,6 +36,7 @@ from gen.datasets.cache_format import (
     table_sha256,
 )
 from gen.datasets.cache_reader import SignalCache
+from gen.datasets.own_labels import MEANINGS
 from gen.files import move, replacing, write_json
 from gen.leads import LEADS_8, LeadError
 from gen.quality import quality_report
@@ -124,6 +125,7 @@ def _settings(source: Source, fs_hz: float, duration_s: float) -> dict[str, Any]
     """Everything the bytes depend on; a build is continued only under the same settings."""
     if not fs_hz > 0 or not duration_s >= _SHORTEST_S:
         raise InputError(f"rate {fs_hz} Hz and length {duration_s} s are not possible; accepted: > 0 Hz, >= 1 s")
+    meanings = {label: each.as_dict() for label, each in sorted(source.label_meanings.items())}
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -138,6 +140,7 @@ def _settings(source: Source, fs_hz: float, duration_s: float) -> dict[str, Any]
         "dtype": "<i2",
         "missing_value": MISSING,
         "length_rule": LENGTH_RULE,
+        **({MEANINGS: meanings} if meanings else {}),
     }
 
 

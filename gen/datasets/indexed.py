@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,13 @@ import pandas as pd
 from gen.datasets.base import Source
 from gen.datasets.cache_format import DTYPE, MISSING
 from gen.datasets.cache_reader import SignalCache
-from gen.datasets.scp import aggregate, check_level, labels_at
+from gen.datasets.own_labels import LABEL, Meaning, labels_of, meanings_of
+from gen.datasets.scp import LABEL_LEVELS, aggregate, check_level, labels_at
 from gen.leads import LEADS_8, LEADS_12, canonical_leads, to_leads
 from gen.records import EcgRecord, InputError
 from gen.signals import resample
 
 Item = dict[str, Any]
-LABEL = "label"
 
 
 class EcgDataset:
@@ -45,6 +45,7 @@ class EcgDataset:
         leads: of the signals.
         fs_hz: rate of the signals.
         num_samples: per lead; longer recordings are cut, shorter ones filled with 0.
+        meanings: what labels of one's own stand for, as far as the set says it.
     """
 
     def __init__(
@@ -52,14 +53,16 @@ class EcgDataset:
         store: "SignalCache | _Scratch",
         table: pd.DataFrame,
         rows: np.ndarray,
-        classes: str | Sequence[str] | None,
+        labels: tuple[tuple[str, ...], np.ndarray],
         leads: Sequence[str],
         transform: Callable[[np.ndarray], np.ndarray] | None,
+        meanings: Mapping[str, Meaning],
     ) -> None:
         self._store, self._rows, self._transform = store, rows, transform
         self.table = table.iloc[rows].reset_index(drop=True)
         self.leads = canonical_leads(leads)
-        self.classes, self.labels = _labels(self.table, classes)
+        self.classes, self.labels = labels
+        self.meanings = meanings
         self.fs_hz, self.num_samples = store.fs_hz, store.num_samples
         self._rule = _Rule(self.leads)
 
@@ -149,6 +152,7 @@ def dataset(
     fs_hz: float = 500,
     seconds: float = 10,
     transform: Callable[[np.ndarray], np.ndarray] | None = None,
+    meanings: Mapping[str, Meaning] | None = None,
 ) -> EcgDataset:
     """A set of ECGs by number, for a DataLoader.
 
@@ -161,6 +165,8 @@ def dataset(
         fs_hz: rate of the signals; a cache has one of its own.
         seconds: length of the signals; as for the rate.
         transform: applied to each (lead, time) signal.
+        meanings: what labels of another set stand for (its `EcgDataset.meanings`): a class that this set has no label
+            of is told by its statements then.
 
     Raises:
         InputError: no set there, or an unknown split or class.
@@ -182,42 +188,64 @@ def dataset(
     rows = np.arange(len(table)) if split is None else np.flatnonzero(table["split"].to_numpy() == split)
     if not len(rows):
         raise InputError(f"{folder}: no record in split {split!r}")
-    return EcgDataset(store, table, rows, classes, LEADS_12 if leads is None else leads, transform)
+    own = meanings_of(folder)
+    labels = _labels(str(folder), table, rows, classes, {**(meanings or {}), **own}, own)
+    return EcgDataset(store, table, rows, labels, LEADS_12 if leads is None else leads, transform, own)
 
 
-def _labels(table: pd.DataFrame, classes: str | Sequence[str] | None) -> tuple[tuple[str, ...], npt.NDArray]:
-    """Names of classes, and (record, class) float32."""
-    own = [_own_label(row) for row in table.to_dict("records")]
+def _labels(
+    name: str,
+    table: pd.DataFrame,
+    rows: np.ndarray,
+    classes: str | Sequence[str] | None,
+    meanings: Mapping[str, Meaning],
+    own_meanings: Mapping[str, Meaning],
+) -> tuple[tuple[str, ...], npt.NDArray]:
+    """Names of classes, and (record, class) float32.
+
+    Args:
+        name: of the set, for errors.
+        table: of the whole set, so that a class does not depend on the split.
+        rows: records of the split.
+        classes: as `dataset` takes them.
+        meanings: of labels that may stand in another set.
+        own_meanings: of the set's labels.
+    """
+    every = [labels_of(row) for row in table.to_dict("records")]
+    known = sorted({label for found in every for label in found})
+    own = [every[row] for row in rows]
     if classes is None:
-        classes = LABEL if any(own) else "super"
-    if classes == LABEL and not any(own):
-        raise InputError("classes 'label': no record has a label; accepted: super, sub, all, or SCP-ECG codes")
-    known = sorted({name for names in own for name in names})
+        classes = LABEL if known else "super"
+    if classes == LABEL and not known:
+        raise InputError(f"{name}: classes 'label': no record has a label; accepted: super, sub, all, or SCP-ECG codes")
     carried: list[set[str]]
     if classes == LABEL:
         names, carried = tuple(known), [set(each) for each in own]
     else:
-        codes = [json.loads(text or "{}") for text in table["statements"]]
-        if isinstance(classes, str):
-            level = check_level(classes)
-            names, carried = labels_at(level), [set(aggregate(each, level)) for each in codes]
+        codes = [json.loads(text or "{}") for text in table["statements"].iloc[rows]]
+        level = check_level(classes) if isinstance(classes, str) else None
+        levels = LABEL_LEVELS if level is None else (level,)
+        implied = {
+            label: set().union(*(own_meanings[label].classes_at(each) for each in levels)) for label in own_meanings
+        }
+        carried = [
+            set().union(*(aggregate(found, each) for each in levels), *(implied.get(label, ()) for label in said))
+            for said, found in zip(own, codes, strict=True)
+        ]
+        if level is not None:
+            names = labels_at(level)
         else:
             names = tuple(classes)
-            carried = [set(each).union(*(aggregate(found, level) for level in ("super", "sub", "all")))
-                       for each, found in zip(own, codes, strict=True)]  # fmt: skip
-            unknown = set(names) - {*known, *labels_at("super"), *labels_at("sub"), *labels_at("all")}
+            elsewhere = {label: each for label, each in meanings.items() if label not in known}
+            for said, found, place in zip(own, codes, carried, strict=True):
+                place |= {*said, *(label for label, each in elsewhere.items() if each.codes & set(found))}
+            unknown = set(names) - {*known, *elsewhere, *(label for each in LABEL_LEVELS for label in labels_at(each))}
             if unknown:
-                raise InputError(f"class {min(unknown)!r}: neither a label of the set nor a class of PTB-XL")
-    return names, np.array([[name in each for name in names] for each in carried], dtype=np.float32)
-
-
-def _own_label(row: dict[str, Any]) -> list[str]:
-    """Labels of a record: of the column, else of its metadata."""
-    found = row.get(LABEL)
-    if not isinstance(found, str):
-        facts = row.get("metadata")
-        found = json.loads(facts).get(LABEL) if isinstance(facts, str) and f'"{LABEL}"' in facts else None
-    return [name for name in str(found).split(";") if name] if isinstance(found, str) else []
+                raise InputError(
+                    f"{name}: class {min(unknown)!r}: neither a label of the set nor a class of PTB-XL; its labels: "
+                    f"{', '.join(known) or 'none'}"
+                )
+    return names, np.array([[label in each for label in names] for each in carried], dtype=np.float32)
 
 
 class _Scratch:

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from gen.datasets.base import SPLITS, Source, SourceInfo
+from gen.datasets.own_labels import JOINT, LABEL, Meaning, labels_of
 from gen.datasets.wfdb_folder import own_patients
 from gen.files import printable
 from gen.records import InputError
@@ -39,7 +40,7 @@ def open_own_table(
     table: Path,
     cells: Cells,
     *,
-    codes_of_label: Callable[[str], Mapping[str, float]],
+    meaning_of: Callable[[str], Meaning],
     codes_of_cell: Callable[[str], Mapping[str, float]],
     info: SourceInfo,
     fs_hz: float | None = 500,
@@ -51,7 +52,8 @@ def open_own_table(
         root: folder that files are named from.
         table: named in errors.
         cells: what is in it.
-        codes_of_label: statements that a label of one's own stands for.
+        meaning_of: what a label of one's own stands for; one that may be any of several statements gives a record none
+            of them, and stays its label.
         codes_of_cell: statements of a cell of the column ``statements``.
         info: name, licence and citation.
         fs_hz, label_level: see `gen.datasets.open_source`.
@@ -61,7 +63,14 @@ def open_own_table(
     """
     header, rows = cells
     places = _places(table, [name.strip() for name in header])
-    found = [_row(root, *each, codes_of_label, codes_of_cell) for each in _rows(table, rows, places)]
+    meanings: dict[str, Meaning] = {}
+
+    def understood(label: str) -> Meaning:
+        if label not in meanings:
+            meanings[label] = meaning_of(label)
+        return meanings[label]
+
+    found = [_row(root, *each, understood, codes_of_cell) for each in _rows(table, rows, places)]
     if not found:
         raise InputError(f"{table}: no row in it; expected one for each recording")
     made, warnings = own_patients(pd.DataFrame(found))
@@ -71,7 +80,13 @@ def open_own_table(
     unread = [name.strip() for name in header if name.strip().lower() not in known]
     if unread:
         warnings.append(f"{table}: columns that are not read: {printable(', '.join(unread[:12]))}")
-    return Source(root, info, made, fs_hz=fs_hz, label_level=label_level, warnings=warnings)
+    warnings += [
+        f"{table}: label {printable(label)!r} may be any of {', '.join(sorted(each.codes))}: records have the label, "
+        "and no statement by it"
+        for label, each in sorted(meanings.items())
+        if each.open
+    ]
+    return Source(root, info, made, fs_hz=fs_hz, label_level=label_level, warnings=warnings, label_meanings=meanings)
 
 
 def _places(table: Path, header: list[str]) -> dict[str, int]:
@@ -104,7 +119,7 @@ def _row(
     root: Path,
     where: str,
     values: Mapping[str, str],
-    codes_of_label: Callable[[str], Mapping[str, float]],
+    meaning_of: Callable[[str], Meaning],
     codes_of_cell: Callable[[str], Mapping[str, float]],
 ) -> dict[str, Any]:
     from gen.io.inputs import resolve
@@ -116,14 +131,14 @@ def _row(
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     codes: dict[str, float] = {}
-    for column, read in (("statements", codes_of_cell), ("label", codes_of_label)):
-        text = values.get(column, "")
-        for part in text.split(";") if column == "label" else [text]:
-            if part.strip():
-                try:
-                    codes |= read(part.strip())
-                except InputError as error:
-                    raise InputError(f"{where}: {error}") from error
+    labels = labels_of(values)
+    try:
+        if values.get("statements"):
+            codes |= codes_of_cell(values["statements"])
+        for meaning in map(meaning_of, labels):
+            codes |= {} if meaning.open else dict.fromkeys(sorted(meaning.codes), 100.0)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
     relative = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
     row: dict[str, Any] = {
         "record_id": relative.rpartition(".")[0].replace("/", "_") or relative,
@@ -133,7 +148,7 @@ def _row(
         "report": values.get("report") or None,
         "statements": json.dumps(codes),
         "path": relative,
-        "metadata": json.dumps({"label": values["label"]} if values.get("label") else {}),
+        "metadata": json.dumps({LABEL: JOINT.join(labels)} if labels else {}),
     }
     if "split" in values:
         row["split"] = _split(where, values["split"])

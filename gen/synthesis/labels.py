@@ -6,35 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from gen.datasets.own_labels import Meaning
 from gen.datasets.scp import SUPERCLASSES, aggregate, statements
 from gen.files import printable, read_json
 from gen.records import InputError
 from gen.text import read_text, words_of
 from gen.text import statements as all_statements
 
-#: What stands between labels of one record, where it has several.
-JOINT = ";"
 _LABEL, _MEANING = ("label", "class"), ("statements", "text", "findings", "report", "codes", "meaning")
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """What a label stands for.
-
-    Attributes:
-        texts: findings in words, one of which is asked for -> how often beside the others.
-        codes: statements that make a record one of this label: any of them.
-    """
-
-    texts: Mapping[str, float]
-    codes: frozenset[str]
-
-    def text(self, rng: np.random.Generator) -> str:
-        """One of the texts."""
-        weights = np.array(list(self.texts.values()), dtype=np.float64)
-        return list(self.texts)[int(rng.choice(len(weights), p=weights / weights.sum()))]
 
 
 def meaning(label: str) -> Meaning:
@@ -54,7 +33,7 @@ def meaning(label: str) -> Meaning:
     if found.unknown or not found.codes():
         raise InputError(
             f"label {printable(label)!r} is not understood; say what it stands for in a table of two columns, "
-            "label and statements: --labels TABLE"
+            "label and statements: --labels TABLE ('synthesize'), --meaning TABLE ('data prepare')"
         )
     return Meaning({name: 1.0}, frozenset(found.codes(least=50)))
 

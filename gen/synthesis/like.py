@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gen.datasets.own_labels import JOINT, Meaning, labels_of, meanings_of
 from gen.quantities import MEASURED, QUANTITIES
 from gen.randomness import Purpose
 from gen.records import InputError
 from gen.synthesis.classes import Plan, class_counts, fill_up, plan_of
-from gen.synthesis.labels import JOINT, Classes, Meaning, classes
+from gen.synthesis.labels import Classes, classes
 from gen.synthesis.requests import Request
 from gen.text import read_text, worded, words_of
 from gen.text.phrases import rate_of
@@ -36,6 +37,7 @@ class Row:
         source: its name in the set.
         group: names the person without telling who it is.
         label: its classes, joined, where there are any.
+        open: texts of each of its labels that leaves open which finding it is -> how often; one of each is asked for.
     """
 
     values: Mapping[str, Any]
@@ -43,6 +45,17 @@ class Row:
     source: str
     group: str
     label: str | None = None
+    open: tuple[Mapping[str, float], ...] = ()
+
+    def content(self) -> dict[str, Any]:
+        """JSON values that name it."""
+        return {name: value for name, value in asdict(self).items() if name != "open" or value}
+
+    def said(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Its conditions, with a finding for each label that leaves it open."""
+        texts = [Meaning(each, frozenset()).text(rng) for each in self.open]
+        known = [self.values["text"]] if "text" in self.values else []
+        return {**self.values, "text": ", ".join([*known, *texts])} if texts else dict(self.values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +88,7 @@ class LikeRequests:
         order = None if self.order is None else [int(k) for k in self.order]
         digest = hashlib.sha256(json.dumps([self.count, self.seed, self.rate_jitter, order]).encode())
         for row in self.rows:
-            digest.update(json.dumps(asdict(row), sort_keys=True).encode())
+            digest.update(json.dumps(row.content(), sort_keys=True).encode())
         return digest.hexdigest()
 
     @property
@@ -90,8 +103,11 @@ class LikeRequests:
     def __getitem__(self, k: int) -> Request:
         rng = np.random.default_rng(np.random.SeedSequence((self.seed, k), spawn_key=(Purpose.LIKE,)))
         row = self.rows[int(rng.integers(len(self.rows)) if self.order is None else self.order[k])]
-        values = {**row.values, **self._rate(row.values, row.statements, rng)}
-        return Request(k, values, row.statements, row.source, row.label, row.group)
+        said = row.said(rng)
+        # Where a finding was left open, the text that was drawn says all of them.
+        statements = None if row.open else row.statements
+        values = {**said, **self._rate(said, statements or {}, rng)}
+        return Request(k, values, statements, row.source, row.label, row.group)
 
     def _rate(self, values: Mapping[str, Any], statements: Mapping[str, float], rng: np.random.Generator) -> dict:
         """A heart rate around the measured one, or one that fits the rhythm; none where the text gives one."""
@@ -132,7 +148,8 @@ def like(
         check: raises `InputError` for values that cannot be asked for; such rows are not drawn.
         only: classes to make: superclasses, SCP-ECG codes, or labels; all where empty.
         per_class: samples of each class.
-        labels: what labels of one's own stand for; without it a column ``label`` of the set goes before its statements.
+        labels: what labels of one's own stand for, before what a cache says of its own. Labels that the set has are
+            taken from its records; others are told by their statements.
         verbatim: ask with the words of the recorded reports; otherwise what they say is put into other words.
 
     Raises:
@@ -143,26 +160,27 @@ def like(
     table, name, licence = _table(Path(folder))
     if split not in ("train", "val", "test", "all"):
         raise InputError(f"--split {split}: expected train, val, test or all")
-    table = table if split == "all" else table[table["split"] == split]
+    whole, table = table, table if split == "all" else table[table["split"] == split]
     values = {} if measured is None else _measurements(Path(measured))
-    own = "label" in table and table["label"].notna().any()
-    sorted_by = bool(only or labels or own or per_class is not None or balance != "none")
-    own = own and balance != "superclass" and labels is None
-    chosen = _own_classes(table["label"], only) if own else classes(only, labels)
+    own = sorted({label for row in whole.to_dict("records") for label in labels_of(row)})
+    meanings = {**meanings_of(Path(folder)), **(labels or {})}
+    asked = bool(only or labels or per_class is not None or balance != "none")
+    chosen = _chosen(name, own, only, labels, balance)
     rows, unusable = [], class_counts([])
     for row in table.to_dict("records"):
         # 'physiogen measure' names a record by its file, such as 00001_hr.
         file = Path(str(row.get("path") or "")).name
-        found = _row(row, values.get(str(row["record_id"])) or values.get(file) or {}, name, verbatim)
-        carried = _carried(row, found, chosen, own) if sorted_by else ()
-        if found.values and _accepted(found.values, check):
+        found = _row(row, values.get(str(row["record_id"])) or values.get(file) or {}, name, verbatim, meanings)
+        carried = _carried(row, found, chosen, own, meanings) if asked or own else ()
+        texts = [found.values, *({**found.values, "text": text} for each in found.open for text in each)]
+        if (found.values or found.open) and all(_accepted(each, check) for each in texts if each):
             rows.append(replace(found, label=JOINT.join(carried) or None))
         else:
             unusable.update(carried)
     if not rows:
         raise InputError(f"{folder}: no usable row with a report, age or sex in split {split!r}")
     patterns = [tuple(row.label.split(JOINT)) if row.label else () for row in rows]
-    if sorted_by and not any(patterns):
+    if asked and not any(patterns):
         raise InputError(f"{folder}: no record of {', '.join(chosen.names)} in split {split!r}; use --balance none")
     plan = _plan(patterns, unusable, chosen.names, count, seed, bool(only), balance, per_class)
     facts = {"split": split, "balance": balance, "measured": measured is not None, "licence": licence}
@@ -200,21 +218,47 @@ def _plan(
     return plan
 
 
-def _own_classes(column: "pd.Series", only: Sequence[str]) -> Classes:
-    """The labels that a set's own column holds."""
-    found = sorted({name for text in column.dropna() for name in str(text).split(JOINT) if name})
-    unknown = [name for name in only if name not in found]
+def _chosen(
+    name: str, own: Sequence[str], only: Sequence[str], labels: Mapping[str, Meaning] | None, balance: str
+) -> Classes:
+    """The classes that are meant: of ``labels``, else the set's own labels, else those of PTB-XL."""
+    if labels is not None:
+        return classes(only, labels)
+    if balance == "label" and not own and not only:
+        raise InputError(
+            f"--balance label: {name} has no labels of its own; accepted: --balance superclass, --only with SCP-ECG "
+            "codes such as AFIB,CLBBB, or --labels TABLE"
+        )
+    if not own or (not only and balance == "superclass"):
+        return classes(only, None)
+    unknown = [each for each in only if each not in own]
+    if unknown and len(unknown) == len(only):
+        try:
+            return classes(only, None)
+        except InputError:
+            pass
     if unknown:
-        raise InputError(f"--only {unknown[0]}: no such label in the set; there are {', '.join(found)}")
-    return Classes(tuple(only) or tuple(found), {})
+        raise InputError(
+            f"--only {unknown[0]}: no such label in {name}; there are {', '.join(own)}; accepted beside them, alone: "
+            "superclasses or SCP-ECG codes"
+        )
+    return Classes(tuple(only) or tuple(own), {})
 
 
-def _carried(row: Mapping[str, Any], found: Row, chosen: Classes, own: bool) -> tuple[str, ...]:
-    """Classes of a row: its own label where the set has them, else those of its statements."""
-    if own:
-        said = row.get("label")
-        return tuple(name for name in chosen.names if isinstance(said, str) and name in said.split(JOINT))
-    return chosen.of(_stated(found.values, found.statements))
+def _carried(
+    row: Mapping[str, Any], found: Row, chosen: Classes, own: Sequence[str], meanings: Mapping[str, Meaning]
+) -> tuple[str, ...]:
+    """Classes of a row: its own label where the set has it, else those of its statements."""
+    said = labels_of(row)
+    if chosen.mapping == {}:
+        return tuple(name for name in chosen.names if name in said)
+    by_codes = set(chosen.of(_stated(found.values, found.statements)))
+    for label in said:
+        if label in meanings:
+            by_codes |= meanings[label].classes(lambda code: chosen.of([code]))
+    if chosen.mapping is None:
+        return tuple(name for name in chosen.names if name in by_codes)
+    return tuple(name for name in chosen.names if name in (said if name in own else by_codes))
 
 
 def _table(folder: Path) -> tuple["pd.DataFrame", str, str]:
@@ -230,7 +274,13 @@ def _table(folder: Path) -> tuple["pd.DataFrame", str, str]:
     return opened.table, opened.info.name, opened.info.licence
 
 
-def _row(row: Mapping[str, Any], measured: Mapping[str, float], name: str, verbatim: bool) -> Row:
+def _row(
+    row: Mapping[str, Any],
+    measured: Mapping[str, float],
+    name: str,
+    verbatim: bool,
+    meanings: Mapping[str, Meaning],
+) -> Row:
     values: dict[str, Any] = {}
     report = row.get("report")
     statements = {str(code): float(value) for code, value in json.loads(row.get("statements") or "{}").items()}
@@ -239,6 +289,9 @@ def _row(row: Mapping[str, Any], measured: Mapping[str, float], name: str, verba
         values["text"] = str(read.wording) if verbatim else worded(read)
     elif words_of(statements):
         values["text"] = words_of(statements)
+    known = set(statements) if read is None or read.empty else {*statements, *read.codes(least=50)}
+    meant = [meanings[label] for label in labels_of(row) if label in meanings]
+    left = tuple(dict(each.texts) for each in meant if not each.codes & known)
     age = row.get("age")
     if age is not None and np.isfinite(age):
         values["age"] = float(age)
@@ -253,7 +306,7 @@ def _row(row: Mapping[str, Any], measured: Mapping[str, float], name: str, verba
     person = row.get("patient_id")
     person = str(row["record_id"]) if person is None or person != person else str(person)
     group = "like-" + hashlib.sha256(f"{name}/{person}".encode()).hexdigest()[:12]
-    return Row(values | dict(measured), statements, str(row["record_id"]), group)
+    return Row(values | dict(measured), statements, str(row["record_id"]), group, open=left)
 
 
 def _stated(values: Mapping[str, Any], statements: Mapping[str, float]) -> dict[str, float]:

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from gen.datasets.own_labels import JOINT, Meaning
 from gen.files import printable
 from gen.io.common import parse_sex
 from gen.quantities import QUANTITIES
 from gen.randomness import Purpose
 from gen.records import InputError
 from gen.synthesis.classes import Plan, class_counts, plan_of
-from gen.synthesis.labels import JOINT, Meaning, codes_in, meaning
+from gen.synthesis.labels import codes_in, meaning
 from gen.synthesis.requests import Request, digest_of
 from gen.synthesis.table import cells
 from gen.text import words_of

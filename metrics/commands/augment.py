@@ -128,9 +128,9 @@ def _run(
     if classes is not None and classes not in ("super", "sub", "all", "label"):
         wanted = tuple(name.strip() for name in classes.split(",") if name.strip())
     whole = dataset(real, classes=wanted, leads=LEADS_8)
-    names = _usable(whole)
+    names = _in_both(_usable(whole), whole, synthetic)
     sets = {part: dataset(real, split=part, classes=names, leads=LEADS_8) for part in ("train", "val", "test")}
-    added = dataset(synthetic, classes=names, leads=LEADS_8, fs_hz=whole.fs_hz)
+    added = dataset(synthetic, classes=names, leads=LEADS_8, fs_hz=whole.fs_hz, meanings=whole.meanings)
     _check(sets, added, names)
     loaded = {part: _labelled(each, bar) for part, each in {**sets, "synthetic": added}.items()}
     most = round(max(shares) * len(loaded["train"]))
@@ -193,6 +193,31 @@ def _usable(data: "EcgDataset") -> tuple[str, ...]:
             "labels or SCP-ECG statements and enough patients"
         )
     return tuple(kept)
+
+
+def _in_both(names: tuple[str, ...], real: "EcgDataset", synthetic: Path) -> tuple[str, ...]:
+    """Classes that the synthetic set can tell: classes of PTB-XL, its own labels, and labels whose meaning is known."""
+    from gen.datasets.indexed import dataset
+    from gen.datasets.own_labels import LABEL, labels_of
+    from gen.datasets.scp import LABEL_LEVELS, labels_at
+
+    told = {*real.meanings, *(name for level in LABEL_LEVELS for name in labels_at(level))}
+    if told.issuperset(names):
+        return names
+    table = dataset(synthetic, classes="super").table
+    own = {name for row in table.to_dict("records") for name in labels_of(row)}
+    kept = tuple(name for name in names if name in told or name in own)
+    there = f"its labels: {', '.join(sorted(own)) or 'none'}"
+    if not kept:
+        raise InputError(
+            f"--synthetic {synthetic}: has none of the labels of --real ({', '.join(names)}); {there}; accepted: a "
+            "set made with the same labels (physiogen synthesize --like REAL --balance label), or a --real prepared "
+            "with --meaning, which says what they stand for"
+        )
+    for name in names:
+        if name not in kept:
+            say(f"warning: class {name} is left out: --synthetic {synthetic} has no such {LABEL}; {there}")
+    return kept
 
 
 def _check(sets: "dict[str, EcgDataset]", added: "EcgDataset", names: tuple[str, ...]) -> None:

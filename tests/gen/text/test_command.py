@@ -54,3 +54,9 @@ def test_empty_text(empty):
 
 def test_reads_stdin():
     assert "SR" in _run("-", input="Sinusrhythmus").stdout
+
+
+@pytest.mark.parametrize(("name", "kind", "finding"), [("HYP", "superclass", "LVH"), ("isca", "subclass", "ISCAL")])
+def test_a_group_of_findings_is_named_as_one(name, kind, finding):
+    with pytest.raises(InputError, match=rf"{name.upper()} is a {kind} of PTB-XL.*\({finding}\).*--only"):
+        text(name, json=False, allow_unknown=False)

@@ -114,6 +114,25 @@ def test_what_is_refused(sets, tmp_path, capsys):
         assert words in err[-1], err
 
 
+def test_labels_that_the_synthetic_set_lacks_are_named(tmp_path, capsys):
+    def relabelled(found, names):
+        for record in found:
+            record.metadata["label"] = names[record.metadata["label"]]
+        return found
+
+    write(relabelled(records(16, 1), {"A": "mine", "B": "both"}), tmp_path / "real", format="npz")
+    write(relabelled(records(8, 2, synthetic=True), {"A": "other", "B": "both"}), tmp_path / "aug", format="npz")
+    write(relabelled(records(8, 2, synthetic=True), {"A": "x", "B": "y"}), tmp_path / "none", format="npz")
+    quick = ("--seeds", 1, "--steps", 1, "--no-controls", "--json")
+    status, out, err = run(capsys, "--real", tmp_path / "real", "--synthetic", tmp_path / "aug", *quick)
+    assert status == 0, err
+    assert json.loads(out)["settings"]["classes"] == ["both"]
+    assert any("class mine is left out: --synthetic" in line and "its labels: both, other" in line for line in err)
+    status, _, err = run(capsys, "--real", tmp_path / "real", "--synthetic", tmp_path / "none", *quick)
+    assert status == 2
+    assert "has none of the labels of --real (both, mine); its labels: x, y" in err[-1]
+
+
 def test_a_run_that_was_stopped_ends_with_the_same_bytes(sets, tmp_path, monkeypatch, capsys):
     sides = ["--real", str(sets / "real"), "--synthetic", str(sets / "aug")]
     words = ["augment", *sides, "--seeds", "1", "--steps", "1", "--no-controls", "--json"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +18,10 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 # A floor that another run has kept would hide that it is not computed any more.
 os.environ["PHYSIOGEN_CACHE"] = "none"
+
+# No test fails for a busy machine: what a test costs is counted in processor time, below.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Seconds of processor time that a test not marked ``slow`` may take, its child processes included.

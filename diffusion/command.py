@@ -131,6 +131,10 @@ def synthesize(
     A run that was stopped goes on where it was when the same command is given again. Synthetic; not for diagnosis.
     """
     check_there(conditions=conditions, labels=labels, measured=measured, checkpoint=checkpoint, continue_=goes_on)
+    if out.is_file():
+        raise InputError(f"{out}: is a file; accepted: a folder")
+    if like is not None and not like.exists():
+        raise InputError(f"{like}: no such folder; accepted: the folder of a data set")
     if number is not None and number < 1:
         raise InputError(f"-n {number}: expected at least 1")
     check_chosen(steps, sampler)

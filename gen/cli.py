@@ -171,6 +171,7 @@ def run(arguments: Sequence[str] | None = None, heartbeat: AbstractContextManage
     words = None if arguments is None else list(arguments)
     try:
         with heartbeat or nullcontext():
+            _check_out(sys.argv[1:] if words is None else words)
             status = app(args=words, prog_name="physiogen", standalone_mode=False)
     except typer.Exit as stop:
         return stop.exit_code
@@ -192,6 +193,15 @@ def run(arguments: Sequence[str] | None = None, heartbeat: AbstractContextManage
     if status == _INTERRUPTED:
         print("physiogen: interrupted", file=sys.stderr)
     return status if isinstance(status, int) else 0
+
+
+def _check_out(words: Sequence[str]) -> None:
+    """Refuse an ``--out`` that cannot be written, whichever the command, before it loads anything."""
+    from gen.commands.there import check_out, out_of
+
+    out = out_of(words)
+    if out is not None:
+        check_out(out)
 
 
 def explain(error: Exception) -> str | None:

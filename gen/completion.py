@@ -3,7 +3,7 @@
 Every model that takes a recording comes through here; what differs between them is a `Policy`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -17,6 +17,8 @@ from gen.signals import fill_gaps
 
 #: Rebuilds the twelve leads of a record that has some of them.
 Reconstructor = Callable[[EcgRecord], EcgRecord]
+#: Range of a lead in mV that an ECG does not exceed.
+_ECG_SIZE_MV = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +90,22 @@ def check(record: EcgRecord, policy: Policy) -> Checked:
     if quality is not None and quality.record_reasons:
         raise InputError(f"{name}: not usable as {policy.purpose}: {reasons}")
     if len(bad) == len(record.leads):
-        raise InputError(f"{name}: no usable lead; {reasons}")
+        raise InputError(f"{name}: no usable lead; {reasons}{_unit_hint(record, bad)}")
     if bad and not policy.drop_bad:
         raise InputError(f"{name}: {reasons} (--allow-bad-leads rebuilds such leads as if they were missing)")
     kept = tuple(lead for lead in record.leads if lead not in bad)
     return Checked(record.select(kept) if bad else record, dict(bad), quality)
+
+
+def _unit_hint(record: EcgRecord, bad: Mapping[str, str]) -> str:
+    """A question for the unit where every lead has an ECG's size a thousand times off; else nothing."""
+    if not np.isfinite(record.signal_mv).any(axis=1).all():
+        return ""
+    size = float(np.median(np.nanmax(record.signal_mv, axis=1) - np.nanmin(record.signal_mv, axis=1)))
+    for fault, scale, times in (("is flat (range", 1e3, "a thousand times as much"), ("is ", 1e-3, "a thousandth")):
+        if all(reason.startswith(fault) for reason in bad.values()) and 0.3 <= scale * size <= _ECG_SIZE_MV:
+            return f"; {times} would be an ECG's size: check the unit (--unit)"
+    return ""
 
 
 def complete(record: EcgRecord, policy: Policy, rebuild: Reconstructor | None = None) -> Completed:

@@ -66,6 +66,7 @@ _ALIASES = {
 # Typographic Roman numerals of Asian keyboards.
 _ALIASES |= {"ⅰ": "I", "ⅱ": "II", "ⅲ": "III"}
 
+_LOWER = frozenset(name.lower() for name in LEADS_12)
 _NUMBERS = {"1": "I", "2": "II", "3": "III"}
 
 # Rows: the six limb leads in the basis (I, II). Goldberger: aVR = -(I+II)/2, aVL = I - II/2, aVF = II - I/2.
@@ -103,8 +104,9 @@ def canonical_lead(name: str) -> str:
 def _without_lead_word(key: str) -> str:
     """The name without a word for 'lead' before it, or (in Chinese, Japanese and Korean) behind it."""
     for word in _LEAD_WORDS:
-        if key.startswith(word) and len(key) > len(word) and not key[len(word)].isalpha():
-            return key[len(word) :].strip(" _:.")
+        rest = key[len(word) :]
+        if key.startswith(word) and rest and (not rest[0].isalpha() or rest in _LOWER):
+            return rest.strip(" _:.")
         if key.endswith(word) and not word.isascii():
             return key.removesuffix(word).strip(" _:.第")
         if key.startswith(word) and not word[0].isascii():

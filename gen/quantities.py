@@ -39,6 +39,11 @@ QUANTITIES: Mapping[str, Quantity] = {
 #: Quantity -> its name among the measured parameters of an ECG.
 MEASURED: Mapping[str, str] = {name: q.measured for name, q in QUANTITIES.items() if q.measured is not None}
 
+#: What is answered where a person's twin is asked for without a change.
+NOTHING_CHANGED = (
+    "nothing was asked for: give a text, a statement to add or remove, a rate or an age; "
+    "or ask for another recording in the same condition (--same, in Python same=True)"
+)
 #: What is answered where a generator is asked for nothing.
 NOTHING_ASKED = (
     "nothing was asked for: give a text, age, sex or heart rate; "

@@ -70,10 +70,12 @@ def reconstruct(
     from gen.io.formats import writable
     from gen.io.unfinished import digest_of
     from gen.plot import LAYOUTS
-    from vae.methods import METHODS
+    from vae.methods import DRAWING, METHODS
 
     if method not in METHODS:
         raise InputError(f"--method {method}: unknown method {method!r}; known: {', '.join(METHODS)}")
+    if samples and method not in DRAWING:
+        raise InputError(f"--samples {samples}: method {method!r} draws no samples; accepted: {', '.join(DRAWING)}")
     if layout not in LAYOUTS:
         raise InputError(f"--layout {layout}: unknown layout; accepted: {', '.join(LAYOUTS)}")
     forms = check_export(export)

@@ -9,7 +9,7 @@ import numpy as np
 
 from diffusion.conditions.condition import Condition
 from gen.datasets.groups import not_understood
-from gen.quantities import MEASURED, QUANTITIES
+from gen.quantities import MEASURED, NOTHING_CHANGED, QUANTITIES
 from gen.records import EcgRecord, InputError
 from gen.signals import rms_mv
 from gen.text import ReadText, StatementRead, read_text, statements
@@ -69,10 +69,7 @@ class Change:
         if self.same and not self.says_nothing:
             raise InputError("--same: a change was asked for besides; give one of them")
         if self.says_nothing and not self.same:
-            raise InputError(
-                "nothing was asked for: give a text, a statement to add or remove, a rate or an age; "
-                "or ask for another recording in the same condition (--same, in Python same=True)"
-            )
+            raise InputError(NOTHING_CHANGED)
         if self.text is not None and (self.add or self.remove):
             raise InputError("text replaces all findings; give it, or statements to add and remove")
         for name in ("text", "add", "remove"):

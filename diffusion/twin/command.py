@@ -15,6 +15,7 @@ from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
 from gen.commands.there import check_there, leads_of
 from gen.errors import InputError
 from gen.progress import Progress
+from gen.quantities import NOTHING_CHANGED
 from metrics.commands.export import Export, check_export, origin_of, terms_of, told
 from metrics.commands.export import export as export_sets
 
@@ -83,6 +84,8 @@ def twin(
     _check(number, strength, steps, sampler)
     check_there(reference, checkpoint=checkpoint)
     wanted = leads_of(leads)
+    if not same and hr is None and age is None and not any(each and each.strip() for each in (text, add, remove)):
+        raise InputError(NOTHING_CHANGED)
     from diffusion.conditions.condition import Condition
     from diffusion.process.settings import requested_sampling
     from diffusion.twin.change import Change

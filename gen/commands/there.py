@@ -1,7 +1,7 @@
 """What a user names is looked for before anything heavy is imported, so that a mistyped name costs half a second."""
 
 import glob
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gen.errors import InputError
@@ -35,18 +35,47 @@ def check_there(inputs: Iterable[Path] = (), **options: Path | None) -> None:
             raise InputError(f"--{name.strip('_').replace('_', '-')} {place}: not found{accepted}")
 
 
+def check_out(out: Path) -> None:
+    """Refuse a place to write below a file.
+
+    Raises:
+        InputError: a parent of ``out`` is no folder.
+    """
+    above = next((parent for parent in out.absolute().parents if parent.exists()), None)
+    if above is not None and not above.is_dir():
+        raise InputError(f"{out}: cannot be written: {above} is a file")
+
+
+def out_of(words: Sequence[str]) -> Path | None:
+    """What the words of a command line give as ``--out``; None where it is not among them."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == "--":
+            return None
+        if word.startswith("--out="):
+            return Path(word.removeprefix("--out="))
+        if word == "--out" and following:
+            return Path(following)
+    return None
+
+
 def check_sets(*places: str | None) -> None:
     """Refuse sets, ``FOLDER`` or ``FOLDER:SPLIT``, that are not there; a folder may have a colon in its name.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: there is no such folder, or nothing in it.
     """
     for place in places:
-        if place is not None and not any(Path(part).exists() for part in (place, place.rpartition(":")[0] or place)):
-            raise InputError(
-                f"{place}: no such folder; accepted: a record set, a PTB-XL or MIMIC-IV-ECG tree, a prepared cache or "
-                "a folder of ECG files, each with :SPLIT"
-            )
+        if place is None:
+            continue
+        there = next((p for p in (Path(place), Path(place.rpartition(":")[0] or place)) if p.exists()), None)
+        accepted = (
+            "accepted: a record set, a PTB-XL or MIMIC-IV-ECG tree, a prepared cache or "
+            "a folder of ECG files, each with :SPLIT"
+        )
+        if there is None:
+            raise InputError(f"{place}: no such folder; {accepted}")
+        if there.is_dir() and not any(there.iterdir()):
+            raise InputError(f"{place}: no data set in it, the folder is empty; {accepted}")
 
 
 def leads_of(text: str | None) -> tuple[str, ...] | None:

@@ -4,6 +4,7 @@ import inspect
 import json as json_library
 import os
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,6 +54,10 @@ def train(
         set = [f"init={init}", *(set or [])]
     changes = parse_overrides(set or [])
     check_overrides(recipe, changes)
+    start = changes.get("init", "")
+    if start not in ("", "default") and not Path(start).exists():
+        hint = "did you mean 'default'? " if get_close_matches(start, ["default"]) else ""
+        raise InputError(f"init {start}: no such weights; {hint}accepted: default (the shipped ones), or a folder")
     # Torch and the models are only loaded from here on.
     function = find_recipe(recipe)
     if settings:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gen.files import printable
-from gen.io.sets import read_set
+from gen.io.formats import SHARD_SUFFIXES
+from gen.io.sets import NotCsv, read_set
 from gen.leads import LeadError
 from gen.records import EcgRecord, InputError
 
@@ -15,6 +16,7 @@ from gen.records import EcgRecord, InputError
 LONG_S = 1.5 * 3600
 HOUR_S = 3600.0
 _REST_S = 60.0
+_MAY_BE_CSV = (".csv", ".tsv", ".txt")
 
 
 class Inputs:
@@ -28,8 +30,8 @@ class Inputs:
         files: as `gen.io.expand_inputs` gives them; a shard holds several records.
         bad: gets one line for every file that could not be read.
         fs_hz, unit: of files that do not state them.
-        leads: leads wanted; where a file has some of them, its other channels are not read. They name the ECG channels
-            of a file that names no lead. None for every lead there is.
+        leads: leads wanted; where a file has some of them, its other channels are not read, and a single file has to
+            have them all. They name the ECG channels of a file that names no lead. None for every lead there is.
         columns: what the columns of CSV files are, see `gen.io.read`.
         hours: give recordings of hours as `in_hours` does.
     """
@@ -65,6 +67,13 @@ class Inputs:
                         skip -= 1
                         continue
                     yield record
+            except NotCsv as error:  # as many more are, one line says all
+                others = sum(file.suffix.lower() not in _MAY_BE_CSV for file in self.files) - 1
+                if self.files[index].suffix.lower() in _MAY_BE_CSV or not any(
+                    NotCsv.WORDS in line for line in self.bad
+                ):
+                    more = f", and {others} further files are no CSV" if others > 0 else ""
+                    self.bad.append(f"{error}{more}")
             except (InputError, LeadError) as error:
                 if str(error) not in self.bad:  # a run that is gone on with may have met it
                     self.bad.append(str(error))
@@ -73,7 +82,9 @@ class Inputs:
         file = self.files[index]
         passed = self._start[1] if index == self._start[0] else 0
         number = 0
-        for record in read_set(file, prefer=True, **self._given):  # type: ignore[arg-type]
+        # Of many files some lack a lead that is wanted; of a single one it was asked for.
+        prefer = len(self.files) > 1 or file.suffix.lower() in SHARD_SUFFIXES
+        for record in read_set(file, prefer=prefer, **self._given):  # type: ignore[arg-type]
             name, copy = record.record_id, 2
             while name in self._names:
                 name, copy = f"{record.record_id}_{copy}", copy + 1

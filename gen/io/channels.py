@@ -28,7 +28,8 @@ _BRAIN = re.compile(r"(?:eeg )?(?:fp|af|fc|ft|tp|cp|po|[fotpam])(?:z|\d{1,2})(?:
 _IEC_CHEST = re.compile(r"c[1-6]", re.IGNORECASE)
 #: An ECG channel that does not say which: ``ECG``, ``EKG 2``, ``Channel 3``, ``1``, no name.
 _UNNAMED = re.compile(
-    r"(?:ecg|ekg|e\.c\.g\.|electrocardiogram|elektrokardiogramm|voltage|value|channel|chan|ch|kanal|canal|lead|samples?)?"
+    r"(?:(?:ecg|ekg|exg)[ _.#-]+(?:channel|chan|ch|kanal)"
+    r"|ecg|ekg|exg|e\.c\.g\.|electrocardiogram|elektrokardiogramm|voltage|value|channel|chan|ch|kanal|canal|lead|samples?)?"
     r"[ _.#-]*\d{0,2}",
     re.IGNORECASE,
 )
@@ -39,19 +40,21 @@ _BIPOLAR = {
     "CM1": "V1", "CS1": "V1", "MCL1": "V1", "CM2": "V2", "CS2": "V2", "CM3": "V3", "CM4": "V4", "CM5": "V5",
     "CS5": "V5", "CC5": "V5", "CM6": "V6", "MCL6": "V6", "CS6": "V6",
 }  # fmt: skip
-#: What a message suggests for channels that say nothing.
-_EXAMPLES = ("II", "V1", "V5", "I", "V2", "V3", "V4", "V6", "III", "aVR", "aVL", "aVF")
+#: What a message puts where only who placed the electrodes knows the lead; pasted as it is, it is refused.
+PLACEHOLDER = "LEAD"
 
 
 def nearest_leads(names: Sequence[str]) -> list[str]:
-    """For each channel the lead that a message suggests: the standard one that a bipolar lead is most like, or any."""
+    """For each channel what a message suggests: the standard lead that a bipolar one is most like, or a placeholder.
+
+    A single channel is a watch's or a belt's as a rule, so that I is the example.
+    """
     near = [_bipolar(name) for name in names]
-    free = ("I",) if len(names) == 1 else tuple(lead for lead in _EXAMPLES if lead not in near)
-    rest = iter(free)
+    free = "I" if len(names) == 1 else PLACEHOLDER
     seen: set[str] = set()
     found = []
     for lead in near:
-        lead = lead if lead is not None and lead not in seen else next(rest, "-")
+        lead = lead if lead is not None and lead not in seen else free
         seen.add(lead)
         found.append(lead)
     return found

@@ -14,17 +14,19 @@ import csv
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gen.files import one_line
-from gen.io.channels import Channels, assume, choose, is_unnamed_ecg, nearest_leads
+from gen.io.channels import PLACEHOLDER, Channels, assume, choose, is_unnamed_ecg
 from gen.io.comments import to_comments
 from gen.io.common import Given, MissingFact, is_lead, make_record, number_text, reading
 from gen.io.csv_clock import Clock, best_clock, read_clock, spread
 from gen.io.csv_layout import MOMENT, TIME_NAME, Layout, columns_in, facts_in, find_layout, is_time_or_index, split_unit
+from gen.io.csv_suggest import is_counter, suggested
 from gen.records import EcgRecord, InputError
 
 #: Name of a column that is passed over.
@@ -49,10 +51,14 @@ def read_csv(path: Path, given: Given) -> EcgRecord:
         keep = [i for i, name in enumerate(names) if name.strip().lower() in ("sample", "samples")]
     if not keep:
         raise InputError(f"{path}: no lead among the columns {', '.join(names or [])}")
+    if given.columns is None:
+        keep = _without_counters(layout, table, keep)
     clock = _clock(path, layout, table)
     fs_hz, clock = _rate(path, layout, clock, given, facts)
     pairs = [split_unit(names[i]) for i in keep] if names is not None else None
-    chosen = _chosen(path, layout, pairs, given, keep, table.width)
+    chosen = _chosen(path, layout, pairs, given, keep, table)
+    if given.columns is not None or (given.leads is not None and not (pairs and any(is_lead(n) for n, _ in pairs))):
+        _refuse_counters(path, layout, table, [keep[row] for row in chosen.rows])
     unit = layout.keys.get("unit")
     units = [unit if pairs is None else pairs[row][1] or unit for row in chosen.rows]
     try:
@@ -76,7 +82,7 @@ def _chosen(
     pairs: list[tuple[str, str | None]] | None,
     given: Given,
     keep: list[int],
-    width: int,
+    table: "_Table",
 ) -> Channels:
     """The columns that are read.
 
@@ -86,10 +92,10 @@ def _chosen(
     try:
         return choose(path, _lead_names(layout, pairs, given), given, len(keep))
     except MissingFact as missing:
-        names = nearest_leads([pairs[k][0] if pairs is not None else "" for k in range(len(keep))])
-        said = dict(zip(keep, names, strict=True))
-        whole = [said.get(i) or _time_name(layout, i) or SKIP for i in range(width)]
-        example = ",".join(whole)
+        names = None if layout.columns is None else [split_unit(name)[0] for name in layout.columns]
+        if names is not None and layout.columns is not None:  # a time's unit says how it is called
+            names = [raw if is_time_or_index(raw) else name for raw, name in zip(layout.columns, names, strict=True)]
+        example = suggested(names, [partial(table.numbers, i) for i in range(table.width)], keep)
         what = missing.what if pairs is not None else f"lead names of its {len(keep)} columns"
         raise MissingFact(path, what, f"--columns {example}", f"columns={example!r}", missing.stand_in) from missing
 
@@ -98,13 +104,30 @@ def _with_likely_unit(missing: MissingFact, samples: np.ndarray) -> MissingFact:
     """The question for the unit with an example that fits the samples: an ECG spans some millivolt."""
     span = float(np.ptp(np.nan_to_num(samples))) if len(samples) else 0.0
     unit = "uV" if span > 50 else "V" if 0 < span < 0.02 else "mV"
-    return MissingFact(missing.path, missing.what, f"--unit {unit}", f"unit={unit!r}", {"unit": unit})
+    what = missing.what
+    if span > 50 and (samples >= 0).all() and not (samples % 1).any():
+        what += " (whole numbers from 0 may be a converter's counts, which have to be converted first)"
+    return MissingFact(missing.path, what, f"--unit {unit}", f"unit={unit!r}", {"unit": unit})
 
 
-def _time_name(layout: Layout, column: int) -> str | None:
-    """``time`` or ``time_ms`` for a column of times."""
-    match = TIME_NAME.fullmatch(layout.columns[column].strip().lower()) if layout.columns is not None else None
-    return None if match is None else f"time_{match[1]}" if match[1] else "time"
+def _without_counters(layout: Layout, table: "_Table", keep: list[int]) -> list[int]:
+    """The columns without those that count up by one, unless their name is a lead's or nothing would be left."""
+    named = layout.columns or [""] * table.width
+    return [i for i in keep if is_lead(split_unit(named[i])[0]) or not table.counts(i)] or keep
+
+
+def _refuse_counters(path: Path, layout: Layout, table: "_Table", columns: Sequence[int]) -> None:
+    """Refuse what the caller named as a lead and is a counter.
+
+    Raises:
+        InputError: a column counts up by one.
+    """
+    for i in columns:
+        if table.counts(i):
+            name = f", given as {split_unit(layout.columns[i])[0]}," if layout.columns is not None else ""
+            raise InputError(
+                f"{path}: column {i + 1}{name} counts up by one: a counter and no lead; accepted: - for it"
+            )
 
 
 def looks_like_ecg(path: Path) -> bool:
@@ -136,6 +159,10 @@ def _name_columns(path: Path, lines: list[str], layout: Layout, columns: tuple[s
     if len(columns) != width:
         raise InputError(f"{path}: --columns names {len(columns)} columns, the file has {width}; accepted: {accepted}")
     for name in columns:
+        if name.strip().upper() == PLACEHOLDER:
+            raise InputError(
+                f"{path}: --columns: put the lead's name in the place of {PLACEHOLDER}; accepted: {accepted}"
+            )
         if name != SKIP and not is_lead(split_unit(name)[0]) and not TIME_NAME.fullmatch(name.strip().lower()):
             raise InputError(f"{path}: --columns: {name[:40]!r} is no lead and no time; accepted: {accepted}")
     units = [split_unit(name)[1] for name in layout.columns] if layout.columns is not None else [None] * width
@@ -283,6 +310,13 @@ class _Table:
             return _parsed(cells, self.layout)
         except (ValueError, OverflowError) as error:
             raise self._bad_cell(column, cells, error) from error
+
+    def counts(self, column: int) -> bool:
+        """Whether a column counts up by one."""
+        try:
+            return is_counter(self.numbers(column))
+        except InputError:
+            return False
 
     def moments(self, column: int) -> tuple[np.ndarray, str | None]:
         """Time stamps of a column: its numbers, or seconds from days and times of day (and then the unit)."""

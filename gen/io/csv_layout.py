@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import json
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,7 +28,11 @@ TIME_NAME = re.compile(
     r"(?:[ _]*[\[(]?(s|sec|seconds|ms|us|µs|μs|ns|min)[\])]?)?"
 )
 _UNIT_IN_NAME = re.compile(r"(.*?)[ _]*[\[(_ ]\s*(mv|uv|µv|μv|nv|v|microvolts?|millivolts?)\s*[\])]?", re.IGNORECASE)
-_INDEX_NAMES = ("", "index", "sample", "samples", "sample #", "sample number", "n", "#", "no", "nr", "id")
+_RATE_IN_NAME = re.compile(r"(.*?)[ _]*[\[(]\s*(\d+(?:[.,]\d+)?\s*k?hz)\s*[\])]", re.IGNORECASE)
+_INDEX_NAMES = (
+    *("", "index", "sample", "samples", "sample #", "sample number", "sample index", "sample_index", "sampleindex"),
+    *("n", "#", "no", "nr", "id", "nseq", "seq", "sequence", "counter", "count", "row"),
+)
 #: Rows looked at to tell how cells are separated.
 _PROBED = 400
 #: Lines looked at to say why there are none of numbers.
@@ -44,6 +49,7 @@ class Layout:
     columns: list[str] | None = None
     keys: dict[str, str] = field(default_factory=dict)
     comments: list[str] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)  #: columns that a header in JSON names
 
 
 def find_layout(path: Path, lines: list[str], *, single: bool = False) -> Layout:
@@ -67,6 +73,8 @@ def find_layout(path: Path, lines: list[str], *, single: bool = False) -> Layout
         text = line.strip()
         if text.startswith("#"):
             _take_comment(layout, text)
+        elif text.startswith("%"):  # OpenBCI
+            _take_key(layout, text.lstrip("%"), guess=False)
         elif text:
             above.append(text)
     probe = [line.strip() for line in lines[start : start + _PROBED] if line.strip() and not line.startswith("#")]
@@ -84,6 +92,13 @@ def find_layout(path: Path, lines: list[str], *, single: bool = False) -> Layout
         raise InputError(f"{path}: row {layout.first_row + 1} has {width} cells, but the header names {count} columns")
     for text in above:
         _take_key(layout, text, guess=alone or layout.columns is None)
+    if (
+        layout.columns is None and layout.named and len(layout.named) in (width, width - 1)
+    ):  # rows may end in a separator
+        layout.columns = [*layout.named, *[""] * (width - len(layout.named))]
+    rates = {rate for name in layout.columns or [] if (rate := _rate_in(name)) is not None}
+    if len(rates) == 1:
+        layout.keys.setdefault("fs", rates.pop())
     return layout
 
 
@@ -190,11 +205,30 @@ def _key_of(text: str) -> tuple[str, str]:
 
 
 def _take_comment(layout: Layout, text: str) -> None:
-    key, value = _key_of(text.lstrip("#"))
+    bare = text.lstrip("#").strip()
+    if bare.startswith("{"):
+        _take_json(layout, bare)
+        return
+    key, value = _key_of(bare)
     if meaning(key, value) in ("fs", "unit", "lead"):
         _take_key(layout, f"{key}={value}", guess=False)
     else:
         layout.comments.append(text)
+
+
+def _take_json(layout: Layout, text: str) -> None:
+    """Rate and columns of OpenSignals' header, one device's facts as JSON; its name and address are dropped."""
+    try:
+        devices = [each for each in json.loads(text).values() if isinstance(each, dict)]
+    except ValueError:
+        return
+    if len(devices) != 1:
+        return
+    rate, columns = devices[0].get("sampling rate"), devices[0].get("column")
+    if isinstance(rate, int | float):
+        layout.keys.setdefault("fs", str(rate))
+    if isinstance(columns, list):
+        layout.named = [str(name) for name in columns]
 
 
 def _take_key(layout: Layout, text: str, *, guess: bool) -> None:
@@ -255,6 +289,14 @@ def is_time_or_index(name: str) -> bool:
 
 
 def split_unit(column: str) -> tuple[str, str | None]:
-    """``'II (uV)'`` -> ('II', 'uV'); ``'V1'`` -> ('V1', None)."""
+    """``'II (uV)'`` -> ('II', 'uV'); ``'V1'`` and ``'V1 [256Hz]'`` -> ('V1', None)."""
+    rated = _RATE_IN_NAME.fullmatch(column.strip())
+    column = rated[1] if rated else column
     match = _UNIT_IN_NAME.fullmatch(column.strip())
     return (match[1].strip(), match[2]) if match and match[1].strip() else (column.strip(), None)
+
+
+def _rate_in(column: str) -> str | None:
+    """The rate that a column states: ``'ECG_I [256Hz]'`` -> '256Hz'."""
+    match = _RATE_IN_NAME.fullmatch(column.strip())
+    return match[2] if match else None

@@ -50,6 +50,12 @@ def read(
     return record
 
 
+class NotCsv(InputError):
+    """Columns were named of a file that has none."""
+
+    WORDS = "--columns names the columns of CSV files"
+
+
 def _given(
     fs_hz: float | None,
     unit: str | None,
@@ -77,7 +83,7 @@ def _read_file(file: Path, given: Given) -> EcgRecord:
         raise InputError(f"{file}: the file is empty")
     found = formats.detect(file)
     if given.columns is not None and found.name != "csv":
-        raise InputError(f"{file}: --columns names the columns of CSV files; this one is {found.name}")
+        raise NotCsv(f"{file}: {NotCsv.WORDS}; this one is {found.name}")
     try:
         return found.read(file, given)
     except MissingFact as missing:

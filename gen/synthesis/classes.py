@@ -96,6 +96,20 @@ def fill_up(patterns: Sequence[Pattern], names: Iterable[str]) -> dict[str, int]
     return {name: most - counts[name] for name in sorted(names)}
 
 
+def check_plan(count: int | None, balance: str, per_class: int | None) -> None:
+    """Refuse ways to share out samples that exclude each other; see `plan_of`.
+
+    Raises:
+        InputError: two ways at once, or the number is given where classes decide it.
+    """
+    if per_class is not None and balance not in ("none", "superclass", "label"):
+        raise InputError("--per-class gives every class the same number; --balance fill makes up for what is there")
+    if per_class is not None and per_class < 1:
+        raise InputError(f"--per-class {per_class}: expected at least 1")
+    if count is not None and (per_class is not None or balance == "fill"):
+        raise InputError("--per-class and --balance fill decide how many ECGs are made; leave -n out")
+
+
 def plan_of(
     patterns: Sequence[tuple[str, ...]],
     names: Sequence[str],
@@ -120,12 +134,7 @@ def plan_of(
     Raises:
         InputError: two ways at once, or the number is given where classes decide it.
     """
-    if per_class is not None and balance not in ("none", "superclass", "label"):
-        raise InputError("--per-class gives every class the same number; --balance fill makes up for what is there")
-    if per_class is not None and per_class < 1:
-        raise InputError(f"--per-class {per_class}: expected at least 1")
-    if count is not None and (per_class is not None or balance == "fill"):
-        raise InputError("--per-class and --balance fill decide how many ECGs are made; leave -n out")
+    check_plan(count, balance, per_class)
     if per_class is not None:
         return targets(patterns, dict.fromkeys(names, per_class), seed)
     if balance == "fill":

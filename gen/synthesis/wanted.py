@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gen.records import InputError
+from gen.synthesis.classes import check_plan
 from gen.synthesis.contradictory import refuse
 from gen.synthesis.labels import read_labels
 from gen.synthesis.like import BALANCES, like
@@ -47,6 +48,8 @@ class Wanted:
             )
         if self.like is None and self.balance == "superclass":
             raise InputError("--balance superclass belongs to --like; a table has labels: --balance label")
+        if self.like is not None or self.conditions is not None:
+            check_plan(self.number, self.balance, self.per_class)
         if self.like is None and self.conditions is None:
             self._without_rows(sorted_by)
 

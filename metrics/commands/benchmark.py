@@ -64,6 +64,8 @@ def benchmark(
     from metrics.suite.presets import preset as preset_of
 
     preset_of(preset)
+    if extractor:
+        _check_extractors(extractor)
     from metrics.suite import benchmark as run
 
     with Progress("benchmark", percent=True) as bar:
@@ -89,6 +91,17 @@ def benchmark(
         typer.echo(encode(report).rstrip("\n"))
     else:
         typer.echo(_describe(report))
+
+
+def _check_extractors(names: list[str]) -> None:
+    """Refuse extractors that nobody registered, before records are read; those of images are told of later."""
+    import metrics.distribution.ecg_parameters
+    import metrics.judges.classifier  # noqa: F401  (both register theirs)
+    from metrics.distribution.extractors import extractor_names
+
+    unknown = [name for name in names if name not in extractor_names()]
+    if unknown:
+        raise InputError(f"--extractor {' '.join(unknown)}: unknown; accepted: {', '.join(extractor_names())}")
 
 
 def _compare(paths: tuple[Path, Path], json: bool, *, out: Path | None, overwrite: bool) -> None:

@@ -54,6 +54,9 @@ def options_named(message):
     """Keyword arguments of the options that a message names."""
     words = shlex.split(re.search(r"such as (.*?) \(in Python", message)[1])
     found = {OPTIONS[name]: value for name, value in zip(words[::2], words[1::2], strict=True)}
+    if "LEAD" in found.get("columns", ""):  # who placed the electrodes knows
+        leads = iter(("II", "V1", "V5"))
+        found["columns"] = ",".join(next(leads) if name == "LEAD" else name for name in found["columns"].split(","))
     return found | ({"fs_hz": float(found["fs_hz"])} if "fs_hz" in found else {})
 
 

@@ -58,6 +58,18 @@ COMMANDS = (
     "train vae/default --set magic=1 --out OUT",
     "train diffusion/beats --set steps=abc --out OUT",
     "evaluate reconstruction --data missing",
+    "reconstruct set --out good.hea/OUT",
+    "measure set --out good.hea/OUT",
+    "data simulate -n 2 --out=good.hea/OUT",
+    "reconstruct set --method least-squares --samples 5 --out OUT",
+    "synthesize --like set --per-class 3 -n 10 --out OUT",
+    "synthesize --text AF --out good.hea",
+    "synthesize --like missing --out OUT",
+    "twin good.hea --out OUT",
+    "train vae/tune --init defualt --data set --out OUT",
+    "train diffusion/beats-tune --set init=defualt --data set --out OUT",
+    "benchmark --real full --generated full --extractor inception --out OUT",
+    "benchmark --real full --generated set --out OUT",
     "pack missing OUT",
     "text zzqq",
 )
@@ -76,6 +88,8 @@ print(json.dumps([status, said.getvalue(), [name for name in sys.argv[2:] if nam
 def test_nothing_heavy_is_imported_for_an_error(command, tmp_path):
     (tmp_path / "good.hea").write_text("x")
     (tmp_path / "set").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "metadata.csv").write_text("file\n")
     done = subprocess.run(
         [sys.executable, "-c", _ASK, command, *HEAVY, *(["numpy"] if "missing" in command else [])],
         cwd=tmp_path,

@@ -109,7 +109,7 @@ def test_every_record_of_a_shard_is_read(run, hearts, tmp_path):
 
 
 def test_no_requested_lead_in_the_file(refused, strip):
-    refused([strip, "--leads", "I,V2"], str(strip), "none of the leads I, V2", "it has II, V1, V5")
+    refused([strip, "--leads", "I,V2"], str(strip), "leads are II, V1, V5, but I, V2 were given")
 
 
 def test_an_unknown_lead_lists_the_known(refused, strip):
@@ -155,11 +155,26 @@ def test_a_bad_lead_is_named_and_may_be_rebuilt(refused, run, hearts, tmp_path, 
     assert np.array_equal(record.lead("V5"), read(file).lead("V5"))
 
 
-def test_a_requested_lead_that_is_not_there_is_told_of(run, strip):
-    status, _, err = run(strip, "--leads", "II,V1,V2")
+def test_a_requested_lead_that_is_not_there_is_refused_of_one_file_and_told_of_many(
+    run, refused, strip, hearts, tmp_path
+):
+    refused([strip, "--leads", "II,V1,V2"], str(strip), "II, V1, V2 were given", "accepted: leads of the file")
+    other = write_record(hearts[1].select(("II", "V1", "V2")), tmp_path / "other.hea")
+    status, _, err = run(strip, other, "--leads", "II,V1,V2")
     assert status == 0
     (line,) = err
     assert "lead V2 not in the file" in line
+
+
+def test_a_unit_a_thousand_times_off_is_asked_after(refused, hearts, tmp_path):
+    table = tmp_path / "x.csv"
+    table.write_text("II\n" + "\n".join(f"{value:.5g}" for value in hearts[0].lead("II")))
+    refused([table, "--fs", "500", "--unit", "uV"], "lead II is flat", "check the unit (--unit)")
+
+
+def test_columns_of_many_other_files_are_refused_in_one_line(refused, hearts, tmp_path):
+    files = [write_record(hearts[k].select(("II",)), tmp_path / f"r{k}.hea") for k in range(3)]
+    refused([*files, "--columns", "II"], "--columns names the columns of CSV files", "2 further files are no CSV")
 
 
 def test_too_short(refused, hearts, tmp_path):

@@ -97,7 +97,10 @@ def test_what_a_file_lacks_is_supplied(tmp_path):
         ("I,II\n1,2\n3,x\n", "row 3, column II: 'x' is not a number"),
         ("I,II\n1,2\n3\n", "row 3 has 1 cells, expected 2"),
         ("I,II\n1,2\n3,4,5\n", "row 3 has 3 cells, expected 2"),
-        ("foo,bar\n1,2\n", "lead names (its channels are 'foo', 'bar') are missing; say it, such as --columns II,V1"),
+        (
+            "foo,bar\n1,2\n",
+            "lead names (its channels are 'foo', 'bar') are missing; say it, such as --columns LEAD,LEAD",
+        ),
         ("I,Lead I\n1,2\n", "lead I is given twice"),
         ("I,II\n1,2,\n", "row 2 has 3 cells, but the header names 2 columns"),
         ("# unit: kg\nI,II\n1,2\n", "unit 'kg' cannot be converted"),

@@ -88,6 +88,9 @@ def test_an_export_is_read_with_what_the_message_says(name, recording, tmp_path)
         given = {NAMES[option]: value for option, value in zip(words[::2], words[1::2], strict=True)}
         if "fs_hz" in given:  # an example: who recorded it knows
             given["fs_hz"] = float(fs_hz)
+        if "LEAD" in given.get("columns", ""):  # so are the electrodes
+            assert given["columns"] == "LEAD,LEAD,LEAD"
+            given["columns"] = leads
     found = read(file, **given)
     assert found.leads == tuple(leads.split(","))
     assert found.fs_hz == pytest.approx(fs_hz, rel=2e-3)
@@ -103,7 +106,7 @@ def test_everything_is_asked_for_at_once_by_the_command(recording, tmp_path, cap
     status = cli.run(["measure", str(file), "--out", str(tmp_path / "p.csv")])
     (line,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("physiogen")]
     assert status == 2
-    assert "--fs 500 --unit mV --columns II,V1,V5" in line
+    assert "--fs 500 --unit mV --columns LEAD,LEAD,LEAD" in line
     assert looks_like_ecg(tmp_path / "x.csv") is False
 
 
@@ -111,6 +114,6 @@ def test_everything_is_asked_for_at_once_by_the_command(recording, tmp_path, cap
 def test_other_formats_ask_at_once_too(format, tmp_path):
     np.savez(tmp_path / "x.npz", signal=np.zeros((2, 900)))
     with pytest.raises(
-        InputError, match=r"the sampling rate, the unit .* and lead names.*--fs 500 --unit mV --leads II,V1"
+        InputError, match=r"the sampling rate, the unit .* and lead names.*--fs 500 --unit mV --leads LEAD,LEAD"
     ):
         read(tmp_path / "x.npz")

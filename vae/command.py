@@ -75,7 +75,7 @@ def reconstruct(
     if method not in METHODS:
         raise InputError(f"--method {method}: unknown method {method!r}; known: {', '.join(METHODS)}")
     if samples and method not in DRAWING:
-        raise InputError(f"--samples {samples}: method {method!r} draws no samples; accepted: {', '.join(DRAWING)}")
+        raise InputError(f"method {method!r} draws no samples; use the default method")
     if layout not in LAYOUTS:
         raise InputError(f"--layout {layout}: unknown layout; accepted: {', '.join(LAYOUTS)}")
     forms = check_export(export)

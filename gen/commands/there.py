@@ -48,7 +48,7 @@ def check_out(out: Path) -> None:
 
 def out_of(words: Sequence[str]) -> Path | None:
     """What the words of a command line give as ``--out``; None where it is not among them."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, (*words, "")[1:], strict=True):
         if word == "--":
             return None
         if word.startswith("--out="):

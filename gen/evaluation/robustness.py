@@ -126,7 +126,7 @@ def campaign(
     """
     if not seeds:
         raise InputError("no files to damage; accepted: at least one readable file")
-    tally = Tally()
+    tally, start_gib = Tally(), _peak_gib()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _memory_limit(memory_gib):
         warnings.simplefilter("ignore")
         for number in range(count):
@@ -137,13 +137,17 @@ def campaign(
             room.mkdir()
             name = f"{source.file.name} ({seed}, {number})"
             _one(source, room, rng, tally, name, limit_s)
-            tally.largest_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-            if tally.largest_gib > memory_gib:
+            tally.largest_gib = _peak_gib()
+            if tally.largest_gib > start_gib + memory_gib:  # what the process held before is not the files'
                 tally.add("memory", f"{name}: {tally.largest_gib:.1f} GiB")
                 break  # the peak stays: what came after could not be judged
             if (number + 1) % _REPORTED_EVERY == 0:
                 progress(f"{number + 1} of {count} files, {sum(tally.failures.values())} failures")
     return tally
+
+
+def _peak_gib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _one(source: Seed, room: Path, rng: np.random.Generator, tally: Tally, name: str, limit_s: float) -> None:

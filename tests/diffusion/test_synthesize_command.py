@@ -208,11 +208,11 @@ def test_sets_are_not_mixed(run, tmp_path):
         (["--age", 50, "--per-class", 3], "belong to --like, --conditions or --labels"),
         (["--text", "AF", "--conditions", "docs/requests-rates.csv"], "--text stands beside --conditions"),
         (["--text", "normal ECG with AF"], "contradiction: normal ECG (NORM) with atrial fibrillation (AFIB)"),
-        (["--like", "none", "--balance", "sex"], "expected one of none, superclass, label, fill"),
+        (["--like", "docs", "--balance", "sex"], "expected one of none, superclass, label, fill"),
         (["--labels", "none.csv"], "none.csv: not found"),
         (["--conditions", "none.csv"], "none.csv: not found"),
         (["--like", "none"], "none: no such folder"),
-        (["--like", "none", "--text", "AF"], "--like takes its conditions from the set"),
+        (["--like", "docs", "--text", "AF"], "--like takes its conditions from the set"),
         (["--age", 50, "--overwrite", "--shard", "1/2"], "--overwrite with several processes"),
     ],
 )

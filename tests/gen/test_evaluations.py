@@ -218,7 +218,7 @@ def test_an_unknown_evaluation_is_one_line_with_the_nearest(capsys):
 def test_a_file_in_the_way_is_refused_before_measuring(counting, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert run(["evaluate", "counting", "--out", str(tmp_path / "file" / "a.json")]) == 2
-    assert "is no folder" in capsys.readouterr().err
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_a_failing_evaluation_writes_nothing(counting, monkeypatch, tmp_path, capsys):

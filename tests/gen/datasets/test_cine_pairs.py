@@ -91,7 +91,7 @@ def test_a_stack_holds_the_table_s_volumes(tmp_path):
         (["--cine", "--frames", "2"], "accepted: 4 to 200"),
         (["--cine", "--size", "48", "--spacing", "1.5"], "150 to 400 mm"),
         (["--cine", "--spacing", "nan"], "150 to 400 mm"),
-        (["--cine", "--cine-format", "mpeg"], "--cine-format mpeg: accepted: nifti, gif, npz, dicom"),
+        (["--cine", "--cine-format", "mpeg"], "--cine-format mpeg: accepted: nifti, gif, mp4, npz, dicom, seg"),
         (["--cine", "--cine-format", ","], "--cine-format"),
         (["--levels", "three"], "--levels: describes the cines; give --cine as well"),
         (["--cine-format", "npz"], "--cine-format: describes the cines"),

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from flow.ecg.beats import Beats
+from flow.ecg.beats import ECG_HZ, ECG_SAMPLES, Beats
 from flow.ecg.preparation import read_beats
 from flow.networks.ecg_reader import EcgReader, ToldHeart, quantities
 from flow.volumes.intervals import Interval
@@ -25,8 +25,6 @@ from gen.leads import LEADS_8
 from gen.records import EcgRecord, InputError, Patient, records_of
 from gen.simulate.cine import GROUPS
 
-#: Rate and length of the ECG that is read.
-ECG_HZ, ECG_S = 200.0, 10.0
 NOT_SHIPPED = "no weights of the reader are shipped; train them with `physiogen train flow/reader` and give OUT/reader"
 
 
@@ -77,7 +75,7 @@ class HeartReader:
         self, record: EcgRecord, *, allow_bad_leads: bool = False
     ) -> tuple[ToldHeart, Beats, tuple[str, ...], bool]:
         """Distribution (batch of one), beats, warnings, and whether leads had to be left out."""
-        prepared = read_beats(record, ECG_HZ, round(ECG_S * ECG_HZ), allow_bad_leads=allow_bad_leads)
+        prepared = read_beats(record, ECG_HZ, ECG_SAMPLES, allow_bad_leads=allow_bad_leads)
         recorded = np.array([lead not in prepared.rebuilt for lead in LEADS_8])
         told = self.network(
             torch.from_numpy(prepared.beat_mv)[None],

@@ -21,6 +21,9 @@ from metrics.measurement.missing import crossed
 SHAPE_S = (-0.08, 0.14)
 #: The averaged beat: window round the R peak.
 BEAT_S = (-0.25, 0.55)
+#: Rate and length of the ECG that the networks read, and what they have of both.
+ECG_HZ, ECG_S = 200.0, 10.0
+ECG_SAMPLES, BEAT_SAMPLES = round(ECG_HZ * ECG_S), round((BEAT_S[1] - BEAT_S[0]) * ECG_HZ)
 SAME_SHAPE = 0.80
 #: RR of the chosen cycles lies within this share of their median; the second value is tried where the first keeps few.
 NEAR_MEDIAN = (0.15, 0.35)

@@ -8,19 +8,18 @@ the generated cines with the labels of other patients' ECGs.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
-
-import torch
 
 from flow.evaluation import utility_sets as sets
 from flow.evaluation.settings import CmrUtility
 from flow.pipeline import load
 from gen.evaluations import Progress
+from gen.precision import in_threads
 from gen.records import InputError
 from gen.results import Data, Results, Value
+from metrics.statistics.arrays import Array
 from metrics.utility.cine_scores import gains, interval, score_draws, weights_of
-from metrics.utility.cines import Array, CineSet, FitConfig, Way, read_folds
+from metrics.utility.cines import CineSet, FitConfig, Way, read_folds
 
 SHARES = (1, 2, 3, 4)
 #: What every other way is compared with: the few cines alone, for as many steps.
@@ -61,7 +60,11 @@ def run(settings: CmrUtility, progress: Progress) -> Results:
             f"--hearts {settings.hearts}: accepted: a multiple of {len(sets.GROUPS) * settings.folds}, so that every "
             "fold has as many of each group"
         )
-    torch.set_num_threads(1)  # small networks: more threads cost more than they bring
+    with in_threads(1):  # small networks: more threads cost more than they bring
+        return _measured(settings, progress)
+
+
+def _measured(settings: CmrUtility, progress: Progress) -> Results:
     pipeline = load(settings.checkpoint)
     few = settings.hearts // settings.folds
     real = sets.simulated(settings.hearts, seed=settings.seed, first=sets.REAL, progress=progress)
@@ -99,7 +102,7 @@ def run(settings: CmrUtility, progress: Progress) -> Results:
 
 def _ways(drawn: sets.Hearts, phantoms: sets.Hearts, number: int, seed: int, *, two: bool = False) -> dict[str, Way]:
     """All ways; 100 % are ``number`` cines."""
-    of = partial(sets.Hearts.two if two else sets.Hearts.loops)
+    of = sets.Hearts.two if two else sets.Hearts.loops
     if len(drawn.frames) < max(SHARES) * number or len(phantoms.frames) < 3 * number:
         raise InputError(f"--hearts: too few for 100 % of {number} cines ({len(drawn.frames)}); accepted: more")
     main = of(drawn, 3 * number)

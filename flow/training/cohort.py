@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from flow.ecg.beats import BEAT_S, RHYTHM, Beats, find_beats
+from flow.ecg.beats import BEAT_SAMPLES, ECG_HZ, ECG_S, RHYTHM, Beats, find_beats
 from gen.cine import CineRecord
 from gen.records import InputError
 from gen.simulate import simulate
@@ -13,10 +13,6 @@ from gen.simulate.cine import GROUPS, LEVEL_SHARES, Anatomy, anatomy_of, cines_o
 from gen.simulate.cine.cohort import beat_of
 from gen.simulate.cohort import SimulatedBatch
 
-#: Rate and length of the ECG that the networks read.
-ECG_HZ, ECG_S = 200.0, 10.0
-ECG_SAMPLES = round(ECG_HZ * ECG_S)
-BEAT_SAMPLES = round((BEAT_S[1] - BEAT_S[0]) * ECG_HZ)
 #: Most R peaks and cycles that are kept of a record.
 MOST_BEATS = 48
 #: Columns of ``facts``.

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from flow.ecg.beats import RHYTHM
+from flow.ecg.beats import BEAT_SAMPLES, ECG_SAMPLES, RHYTHM
 from flow.networks.conditions import FRAMES
-from flow.training.cohort import BEAT_SAMPLES, ECG_SAMPLES, FACTS, MOST_BEATS, draw_beats, draw_rows
+from flow.training.cohort import FACTS, MOST_BEATS, draw_beats, draw_rows
 from gen.datasets.cache_format import manifest_digest
 from gen.files import read_json, replacing, write_json
 from gen.records import InputError

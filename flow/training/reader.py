@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from flow.ecg.beats import RHYTHM, find_beats
+from flow.ecg.beats import BEAT_SAMPLES, ECG_HZ, RHYTHM, find_beats
 from flow.networks.ecg_reader import FIGURES, PATIENT, POINTS, EcgReader, ToldHeart, quantities
 from flow.networks.pamae import targets_of
-from flow.training.cohort import BEAT_SAMPLES, ECG_HZ
 from flow.training.pair_cache import Part
-from flow.training.recipes import DECLARED, RECORDED, OfPairs
+from flow.training.recipes import DECLARED, OfPairsAndRecordings
 from flow.volumes.told import KINDS, ToldIntervals
 from gen.card import Source
 from gen.checkpoint import checkpoint_digest, load_model, model_config
@@ -100,7 +99,7 @@ class BeatSource:
     def batch(self, numbers: np.ndarray, seed: int) -> "Batch":
         """See `gen.training.BatchSource`."""
         rows = self.rows[shuffled_indices(numbers, len(self.rows), seed)]
-        out = self.plain(rows)
+        out = _read_alone(self.part, rows) | {"figures": self.figures[rows], "group": self.groups[rows]}
         for place, number in enumerate(numbers):
             rng = sample_generator(seed, int(number))
             if rng.random() < self.real_share and self.real is not None:
@@ -115,16 +114,15 @@ class BeatSource:
                 out["patient"][place] = np.where(known, self.patients[rows[place]], np.nan)
         return {key: torch.from_numpy(value) for key, value in out.items()}
 
-    def plain(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """These hearts with all leads and nothing known of the patient."""
-        return {
-            "beat_mv": self.part.beat[rows].astype(np.float32),
-            "rhythm": np.array(self.part.rhythm[rows]),
-            "recorded": np.ones((len(rows), len(LEADS_8)), bool),
-            "patient": np.full((len(rows), len(PATIENT)), np.nan, np.float32),
-            "figures": self.figures[rows],
-            "group": self.groups[rows],
-        }
+
+def _read_alone(part: Part, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """What a reader is given of hearts of a part ``beats``: all leads, and nothing known of the patient."""
+    return {
+        "beat_mv": part.beat[rows].astype(np.float32),
+        "rhythm": np.array(part.rhythm[rows]),
+        "recorded": np.ones((len(rows), len(LEADS_8)), bool),
+        "patient": np.full((len(rows), len(PATIENT)), np.nan, np.float32),
+    }
 
 
 def _some_leads(rng: np.random.Generator) -> np.ndarray:
@@ -148,13 +146,12 @@ def figures_of(part: Part) -> np.ndarray:
 @torch.no_grad()
 def read_rows(reader: EcgReader, part: Part, rows: np.ndarray, recorded: np.ndarray | None = None) -> ToldHeart:
     """What the reader tells of hearts of a part ``beats``, the ECG alone; ``recorded`` (8,) bool, all leads if None."""
-    source = BeatSource(part, rows).plain(rows)
-    if recorded is not None:
-        source["recorded"][:] = recorded
-    told = [
-        reader(*(torch.from_numpy(source[key][at : at + 1024]) for key in ("beat_mv", "rhythm", "recorded", "patient")))
-        for at in range(0, len(rows), 1024)
-    ]
+    told = []
+    for at in range(0, len(rows), 1024):
+        given = _read_alone(part, rows[at : at + 1024])
+        if recorded is not None:
+            given["recorded"][:] = recorded
+        told.append(reader(*map(torch.from_numpy, given.values())))
     joined = {name: torch.cat([getattr(each, name) for each in told]) for name in ("group", "mean", "spread")}
     return ToldHeart(**joined, tie=told[0].tie)
 
@@ -206,16 +203,15 @@ def expectations(told: ToldHeart, points: int = 256, block: int = 500) -> dict[s
 
 def reader_validator(part: Part, rows: np.ndarray) -> Validate:
     """Likelihood of group and figures (monitored as ``loss``) and correlation of the expectations with the truth."""
-    truth = quantities(figures_of(part)[rows])
+    figures = figures_of(part)[rows]
+    truth, group = quantities(figures), torch.from_numpy(part.fact("group")[rows].astype(np.int64))
 
     @torch.no_grad()
     def validate(model: torch.nn.Module) -> Mapping[str, float]:
         assert isinstance(model, EcgReader)
         told = read_rows(model, part, rows)
-        group = torch.from_numpy(part.fact("group")[rows].astype(np.int64))
         chance = -told.group[torch.arange(len(group)), group].mean()
-        figures = torch.from_numpy(figures_of(part)[rows])
-        density = told.log_likelihood(figures, group) + model.target_spread.log().sum()
+        density = told.log_likelihood(torch.from_numpy(figures), group) + model.target_spread.log().sum()
         means = expectations(told)
         return {
             "loss": float(chance - density.mean()),
@@ -240,11 +236,10 @@ class ReaderRecipe:
     """Share of samples that are recordings."""
 
 
-class _Reader(OfPairs[ReaderRecipe], Job[ReaderRecipe]):
+class _Reader(OfPairsAndRecordings[ReaderRecipe], Job[ReaderRecipe]):
     """The reader, on the part ``beats``."""
 
     needs = "a cache made by `physiogen data pairs --beats 300000 --out DIR`"
-    places = ("real",)
     leaves = ("reader",)
 
     @cached_property
@@ -263,13 +258,6 @@ class _Reader(OfPairs[ReaderRecipe], Job[ReaderRecipe]):
                 "accepted: at least 2 learned from and 4 held out"
             )
         return learned, held[: len(held) // 2], held[len(held) // 2 :]
-
-    def inputs(self) -> dict[str, str]:
-        if not self.settings.real:
-            return super().inputs()
-        from gen.datasets.cache import SignalCache
-
-        return super().inputs() | {"real": SignalCache.open(self.settings.real).digest}
 
     def build_model(self) -> torch.nn.Module:
         figures = figures_of(self.part)[self.rows[0]]
@@ -290,13 +278,10 @@ class _Reader(OfPairs[ReaderRecipe], Job[ReaderRecipe]):
         return reader_validator(self.part, self.rows[1])
 
     def sources(self) -> list[Source]:
-        cohort = replace(
-            super().sources()[0],
-            name="simulated cohort, averaged beats of the ECGs (gen.simulate)",
-            split=f"part beats; of the last {self.settings.validation} hearts half choose weights, half calibrate",
-        )
-        recorded = [replace(RECORDED, digest=self.inputs()["real"])] if self.settings.real else []
-        return [cohort, *recorded]
+        cohort, *recorded = super().sources()
+        name = "simulated cohort, averaged beats of the ECGs (gen.simulate)"
+        split = f"part beats; of the last {self.settings.validation} hearts half choose weights, half calibrate"
+        return [replace(cohort, name=name, split=split), *recorded]
 
     def checkpoint_config(self, model: torch.nn.Module) -> Mapping[str, Any]:
         return {**model_config(model), "pipeline": "heart-reader"}

@@ -21,11 +21,11 @@ import numpy as np
 import torch
 
 from flow.checkpoints import save_pipeline
+from flow.ecg.beats import ECG_SAMPLES
 from flow.networks.cine_codec import CineCodec
 from flow.networks.pamae import TARGETS, PhaseAwareMAE
 from flow.networks.velocity import VelocityDiT
 from flow.training.codec_statistics import finish_codec
-from flow.training.cohort import ECG_SAMPLES
 from flow.training.latents import latent_arrays
 from flow.training.pair_cache import PairCache, Part
 from flow.training.sources import EcgSource, FrameSource, LatentSource, RealEcgs, raw_targets
@@ -83,6 +83,26 @@ class OfPairs(Work[Settings]):
         return [cohort]
 
 
+class OfPairsAndRecordings(OfPairs[Settings]):
+    """The part of a recipe that learns from recorded ECGs besides, where its setting ``real`` names a cache of them."""
+
+    places = ("real",)
+
+    def inputs(self) -> dict[str, str]:
+        """The digests of both."""
+        folder = self.settings.real  # type: ignore[attr-defined]
+        if not folder:
+            return super().inputs()
+        from gen.datasets.cache import SignalCache
+
+        return super().inputs() | {"real": SignalCache.open(folder).digest}
+
+    def sources(self) -> list[Source]:
+        """The simulated cohort, and the recordings."""
+        recorded = self.inputs().get("real")
+        return super().sources() + ([] if recorded is None else [replace(RECORDED, digest=recorded)])
+
+
 @dataclass(frozen=True, kw_only=True)
 class PamaeRecipe:
     """Settings of ``flow/pamae``; ``--set key=value`` changes any of them."""
@@ -97,22 +117,13 @@ class PamaeRecipe:
     """Recordings that are used at most."""
 
 
-class _Pamae(OfPairs[PamaeRecipe], Job[PamaeRecipe]):
+class _Pamae(OfPairsAndRecordings[PamaeRecipe], Job[PamaeRecipe]):
     """The phase-aware masked autoencoder, on simulated (and recorded) ECGs."""
-
-    places = ("real",)
 
     @cached_property
     def ecgs(self) -> list[Part]:
         """Parts of the cache that have ECGs to learn from."""
         return [self.cache.part(name) for name in ("train", "ecgs") if name in self.cache.manifest["counts"]]
-
-    def inputs(self) -> dict[str, str]:
-        if not self.settings.real:
-            return super().inputs()
-        from gen.datasets.cache import SignalCache
-
-        return super().inputs() | {"real": SignalCache.open(self.settings.real).digest}
 
     def build_model(self) -> torch.nn.Module:
         targets = torch.cat([raw_targets(part)[torch.from_numpy(part.hearts)] for part in self.ecgs])
@@ -130,10 +141,6 @@ class _Pamae(OfPairs[PamaeRecipe], Job[PamaeRecipe]):
 
     def build_validator(self, model: torch.nn.Module) -> Validate:
         return ecg_validator(self.cache.part("val"))
-
-    def sources(self) -> list[Source]:
-        recorded = [replace(RECORDED, digest=self.inputs()["real"])] if self.settings.real else []
-        return super().sources() + recorded
 
     def facts(self) -> dict[str, Any]:
         return {"targets": list(TARGETS)}

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from flow.ecg.beats import find_r_peaks, phase_labels
+from flow.ecg.beats import BEAT_SAMPLES, ECG_HZ, find_r_peaks, phase_labels
 from flow.networks.conditions import FRAMES
 from flow.networks.pamae import TARGETS, PhaseAwareMAE, targets_of
-from flow.training.cohort import BEAT_SAMPLES, ECG_HZ, MOST_BEATS
+from flow.training.cohort import MOST_BEATS
 from flow.training.pair_cache import Part, unpack_masks
 from gen.cine import CineRecord
 from gen.signals import resample

@@ -14,6 +14,9 @@ from gen import registry
 from gen.errors import InputError
 from gen.overrides import check_overrides, parse_overrides
 
+#: Words for weights to start from, in any recipe.
+_STARTS = ("default", "none")
+
 
 def train(
     recipe: Annotated[str, typer.Argument(help="Name of the recipe, such as vae/default, or package.module:FUNCTION.")],
@@ -54,10 +57,7 @@ def train(
         set = [f"init={init}", *(set or [])]
     changes = parse_overrides(set or [])
     check_overrides(recipe, changes)
-    start = changes.get("init", "")
-    if start not in ("", "default") and not Path(start).exists():
-        hint = "did you mean 'default'? " if get_close_matches(start, ["default"]) else ""
-        raise InputError(f"init {start}: no such weights; {hint}accepted: default (the shipped ones), or a folder")
+    _check_start(changes.get("init", ""))
     # Torch and the models are only loaded from here on.
     function = find_recipe(recipe)
     if settings:
@@ -71,6 +71,15 @@ def train(
     result = function(data=data, out=out, resume=resume, overrides=changes, **extra)
     if int(os.environ.get("RANK", "0")) == 0:
         typer.echo(json_library.dumps(result, default=str) if json else format_result(result))
+
+
+def _check_start(init: str) -> None:
+    """Refuse weights to start from that are nowhere, before torch is loaded; a recipe knows which words it takes."""
+    if init in ("", *_STARTS) or Path(init).exists():
+        return
+    near = get_close_matches(init, _STARTS)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise InputError(f"init {init}: no such weights; {hint}accepted: default (the shipped ones), none, or a folder")
 
 
 def _listed(name: str, recipe: Any, *, json: bool) -> str:

@@ -4,6 +4,7 @@ Every command runs in a process of its own, start-up included, on simulated reco
 command of another installation runs in turn with it, so that both meet the same machine; ratios are of medians.
 """
 
+import os
 import statistics
 import sys
 import tempfile
@@ -71,7 +72,8 @@ def _inputs(folder: Path, number: int) -> dict[str, str]:
 def _timed(name: str, words: dict[str, str], folder: Path, settings: Speed, progress: Progress) -> Node:
     pythons = {"here": Path(sys.executable)} | ({} if settings.beside is None else {"beside": settings.beside})
     costs: dict[str, list[Cost]] = {which: [] for which in pythons}
-    start = {"PYTHONPATH": str(_WITHOUT_AUTOCAST)} if settings.float32 else {}
+    paths = [str(_WITHOUT_AUTOCAST), *filter(None, [os.environ.get("PYTHONPATH")])]
+    start = {"PYTHONPATH": os.pathsep.join(paths)} if settings.float32 else {}
     for run in range(settings.repeats):
         for which, python in pythons.items():
             out = folder / f"out-{len(list(folder.iterdir()))}-{run}-{which}"

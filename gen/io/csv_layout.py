@@ -92,9 +92,8 @@ def find_layout(path: Path, lines: list[str], *, single: bool = False) -> Layout
         raise InputError(f"{path}: row {layout.first_row + 1} has {width} cells, but the header names {count} columns")
     for text in above:
         _take_key(layout, text, guess=alone or layout.columns is None)
-    if (
-        layout.columns is None and layout.named and len(layout.named) in (width, width - 1)
-    ):  # rows may end in a separator
+    # Rows may end in a separator.
+    if layout.columns is None and layout.named and len(layout.named) in (width, width - 1):
         layout.columns = [*layout.named, *[""] * (width - len(layout.named))]
     rates = {rate for name in layout.columns or [] if (rate := _rate_in(name)) is not None}
     if len(rates) == 1:

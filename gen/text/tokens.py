@@ -12,24 +12,9 @@ MAX_CHARS = 20_000
 
 #: Beginnings that a hyphen may set apart from their word: "pre-excitation", "bi-atrial".
 _JOINED = (
-    *("pre", "pré", "re", "ré", "bi", "tri", "intra", "supra", "sopra", "idio", "peri", "sub", "micro", "multi"),
-    *(
-        "extra",
-        "hyper",
-        "hypo",
-        "hiper",
-        "hipo",
-        "brady",
-        "tachy",
-        "tachi",
-        "taqui",
-        "anti",
-        "sino",
-        "seno",
-        "auriculo",
-        "atrio",
-    ),
-)
+    "pre", "pré", "re", "ré", "bi", "tri", "intra", "supra", "sopra", "idio", "peri", "sub", "micro", "multi", "extra",
+    "hyper", "hypo", "hiper", "hipo", "brady", "tachy", "tachi", "taqui", "anti", "sino", "seno", "auriculo", "atrio",
+)  # fmt: skip
 _TOKEN = re.compile(
     r"""
     (?P<machine>\d\.\d\d\s{1,40}unbest\S{0,12}\s{1,5}bericht)       # a device's program version and "unconfirmed"

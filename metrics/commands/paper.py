@@ -82,12 +82,7 @@ def paper(
     if degrade != "none":
         library("augraphy", "paper")
     check_output(out, overwrite=overwrite, mark=COCO)
-    reading = {
-        "fs_hz": fs,
-        "unit": unit,
-        "leads": wanted,
-        "columns": columns,
-    }
+    reading = {"fs_hz": fs, "unit": unit, "leads": wanted, "columns": columns}
     files, bad = expand_inputs(inputs), []  # type: tuple[list[Path], list[str]]
     records = Inputs(files, bad, hours=True, **reading)  # type: ignore[arg-type]
     identity = {

@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gen.values import Value
+from metrics.statistics.arrays import Array
 from metrics.statistics.bootstrap import resample_counts
 from metrics.statistics.ranking import weighted_auroc
-from metrics.utility.cines import Array, CineSet, Readings
+from metrics.utility.cines import CineSet, Readings
 
 #: Of groups; macro means over the groups.
 GROUP_SCORES = ("ACC", "AUC", "F1")

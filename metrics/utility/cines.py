@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gen.records import InputError
-
-Array = npt.NDArray[np.float64]
+from metrics.statistics.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,13 +173,14 @@ def stratified_folds(groups: npt.NDArray[np.int64], folds: int, seed: int) -> np
     Raises:
         InputError: a group has fewer members than there are folds.
     """
-    rng = np.random.default_rng([seed, 17])
+    for group, members in zip(*np.unique(groups, return_counts=True), strict=True):
+        if members < folds:
+            raise InputError(f"group {group} has {members} cines; accepted: as many as folds ({folds}) or more")
+    from sklearn.model_selection import StratifiedKFold
+
     fold = np.empty(len(groups), dtype=np.int64)
-    for group in np.unique(groups):
-        members = rng.permutation(np.flatnonzero(groups == group))
-        if len(members) < folds:
-            raise InputError(f"group {group} has {len(members)} cines; accepted: as many as folds ({folds}) or more")
-        fold[members] = (np.arange(len(members)) + int(group)) % folds
+    for number, (_, test) in enumerate(StratifiedKFold(folds, shuffle=True, random_state=seed).split(groups, groups)):
+        fold[test] = number
     return fold
 
 

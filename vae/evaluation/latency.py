@@ -2,7 +2,7 @@
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,6 +12,7 @@ from gen.evaluation.settings import Speed
 from gen.evaluations import Progress
 from gen.results import Node, Value
 from gen.simulate import simulate
+from gen.timing import seconds
 from vae.pipeline import load
 from vae.training.masks import MAIN_SET
 
@@ -31,9 +32,9 @@ def bench(settings: Speed, progress: Progress) -> dict[str, Node]:
     call()
     taken: dict[str, list[float]] = {"alone": [], "beside others": []}
     for turn in range(settings.repeats):
-        taken["alone"] += _seconds(call)
+        taken["alone"] += seconds(call, _CALLS)
         with _busy(cores()):
-            taken["beside others"] += _seconds(call)
+            taken["beside others"] += seconds(call, _CALLS)
         progress(f"latency: {turn + 1} of {settings.repeats}")
     rows: dict[str, Node] = {
         name: {
@@ -44,15 +45,6 @@ def bench(settings: Speed, progress: Progress) -> dict[str, Node]:
     }
     ratio = np.median(taken["beside others"]) / np.median(taken["alone"])
     return {"one record": rows, "beside others / alone": Value(float(ratio), better="lower")}
-
-
-def _seconds(call: Callable[[], None]) -> list[float]:
-    found = []
-    for _ in range(_CALLS):
-        start = time.perf_counter()
-        call()
-        found.append(time.perf_counter() - start)
-    return found
 
 
 @contextmanager

@@ -94,12 +94,7 @@ def iter_pairs(
     The ECGs are those of `gen.simulate.iter_cohort` with the same arguments, in the same order.
     """
     told = options or CineOptions()
-    drawing = {
-        "frames": told.frames,
-        "size": told.size,
-        "spacing_mm": told.pixel_mm,
-        "levels": told.levels,
-    }
+    drawing = {"frames": told.frames, "size": told.size, "spacing_mm": told.pixel_mm, "levels": told.levels}
     for first in range(start, start + n, _BATCH):
         numbers = range(first, min(first + _BATCH, start + n))
         batches = [

@@ -7,7 +7,8 @@ import pytest
 
 from gen import registry
 from gen.cli import run
-from gen.commands.train import find_recipe, format_result
+from gen.commands.train import _check_start, find_recipe, format_result
+from gen.records import InputError
 
 CALLS: list[dict] = []
 
@@ -90,3 +91,11 @@ def test_result_of_nothing_is_empty():
 def test_the_command_does_not_load_torch():
     code = "import sys, gen.commands.train; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_words_for_weights_to_start_from_are_left_to_the_recipe(tmp_path):
+    (tmp_path / "mine").mkdir()
+    for word in ("", "none", "default", str(tmp_path / "mine")):
+        _check_start(word)
+    with pytest.raises(InputError, match="init defualt: no such weights; did you mean 'default'"):
+        _check_start("defualt")

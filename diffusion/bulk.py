@@ -41,6 +41,11 @@ class Bulk:
     allow_unknown: bool = False
     allow_contradictions: bool = False
 
+    def __post_init__(self) -> None:
+        from gen.synthesis import check_cut
+
+        check_cut(self.format, self.per_shard, self.batch)
+
     def task(self, out: Path) -> "Task":
         """The same for processes that begin with nothing."""
         from gen.engines import Task
@@ -85,7 +90,7 @@ class Bulk:
             model=pipeline.digests,
             settings=settings.as_dict(),
             format=self.format,
-            per_shard=self.per_shard or shard_size(len(requests), self.batch),
+            per_shard=shard_size(len(requests), self.batch) if self.per_shard is None else self.per_shard,
             block=self.batch,
             card=_facts(pipeline),
         )
@@ -122,8 +127,7 @@ def shards(out: str, job: Mapping[str, Any]) -> "Shards":
 
 def _checker(unconditional: bool, allow_unknown: bool) -> Callable[[Mapping[str, Any]], None]:
     """Raises `InputError` for values that cannot be asked for."""
-    from diffusion.conditions.condition import Condition
-    from diffusion.conditions.request import check_request
+    from diffusion.conditions.condition import Condition, check_request
 
     def check(values: Mapping[str, Any]) -> None:
         check_request([Condition(**values)], unconditional=unconditional, allow_unknown=allow_unknown)

@@ -15,7 +15,7 @@ from gen.commands.device import Device, moved
 from gen.commands.engine import Address, BlockLimit, Engine, Slurm, Workers, engine_of
 from gen.commands.output import counted, finish, say
 from gen.commands.reading import Resume
-from gen.commands.there import check_there
+from gen.commands.there import check_data, check_there
 from gen.errors import InputError
 from gen.progress import Progress
 from gen.quantities import NOTHING_ASKED
@@ -133,8 +133,8 @@ def synthesize(
     check_there(conditions=conditions, labels=labels, measured=measured, checkpoint=checkpoint, continue_=goes_on)
     if out.is_file():
         raise InputError(f"{out}: is a file; accepted: a folder")
-    if like is not None and not like.exists():
-        raise InputError(f"{like}: no such folder; accepted: the folder of a data set")
+    if like is not None:
+        check_data(like)
     if number is not None and number < 1:
         raise InputError(f"-n {number}: expected at least 1")
     check_chosen(steps, sampler)
@@ -144,7 +144,9 @@ def synthesize(
     check_asked(asked)
     if not (asked or unconditional or conditions or like or labels or goes_on):
         raise InputError(NOTHING_ASKED)
-    from gen.synthesis import share_of
+    from diffusion.process.settings import LONGEST_S, requested_sampling
+    from gen.files import check_output
+    from gen.synthesis import check_place, share_of
     from gen.synthesis import synthesize as make
     from gen.synthesis.wanted import Wanted
 
@@ -160,9 +162,6 @@ def synthesize(
         asked, number, seed, conditions, like, labels, _names(only), per_class, balance, split, measured,
         reports_as_recorded,
     )  # fmt: skip
-    # Heavy: after everything that can be asked for in vain.
-    from diffusion.process.settings import LONGEST_S, requested_sampling
-
     if forms and (goes_on is not None or seconds > LONGEST_S):
         raise InputError(f"--export: accepted: ECGs of up to {LONGEST_S:g} s; physiogen multimodal takes longer ones")
     chosen = requested_sampling(
@@ -183,11 +182,16 @@ def synthesize(
             )
         _continue(checkpoint, device, chosen, goes_on, seconds, out, seed, overwrite=overwrite, resume=resume)
         return
+    if seconds > LONGEST_S:
+        check_output(out, overwrite=overwrite)
+    else:
+        check_place(out, resume=resume, merge=merge)
     bulk = Bulk(
         wanted, chosen, format, per_shard, batch, checkpoint, device, unconditional, allow_unknown,
         allow_contradictions,
     )  # fmt: skip
     requests, bad = bulk.requests()
+    # Heavy: after everything that can be asked for in vain.
     if seconds > LONGEST_S:
         if format != "wfdb" or shard is not None or plot:
             raise InputError(f"recordings over {LONGEST_S:g} s are written as wfdb, in one process, without plots")
@@ -272,11 +276,15 @@ def _continue(
     resume: "UnfinishedResume",
 ) -> None:
     """The recording that goes on where another ends."""
-    from diffusion.beat_pipeline import load
-    from diffusion.long import check_length, write_continuation
+    from gen.files import check_output
     from gen.io import read
 
+    check_output(out, overwrite=overwrite)
     record = read(file)
+    # Heavy: after everything that can be asked for in vain.
+    from diffusion.beat_pipeline import load
+    from diffusion.long import check_length, write_continuation
+
     pipeline = check_length(seconds, moved(load(checkpoint), device), chosen.get("fs_hz"))
     write_continuation(
         pipeline, record, seed, pipeline.sampling(**chosen), seconds, out, overwrite=overwrite, resume=resume

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from diffusion.checkpoints import DEFAULT_CODEC, INDEX, WEIGHTS, Parts, load_parts, module_digest
-from diffusion.conditions.condition import Condition, collate
+from diffusion.conditions.batch import collate
+from diffusion.conditions.condition import Condition, check_request
 from diffusion.conditions.request import (
     Prepared,
-    check_request,
     conditions_of,
     implied_by,
     report_of,

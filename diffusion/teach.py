@@ -44,10 +44,15 @@ def teach(
         raise InputError(f"--out, --score: {'both are' if out else 'neither is'} given; accepted: one of them")
     check_there(score=score, conditions=conditions, checkpoint=checkpoint)
     check_chosen(steps)
+    if seed < 0:
+        raise InputError(f"--seed {seed}: expected 0 or more")
     if out is not None:
         from gen.files import check_output
 
         check_output(out, overwrite=overwrite)
+        from diffusion.teaching_cases import CONDITIONS, requests_of
+
+        requests = requests_of(conditions or CONDITIONS, number)
     # Heavy: after everything that can be asked for in vain.
     from diffusion import teaching
 
@@ -58,7 +63,6 @@ def teach(
     from diffusion.beat_pipeline import load
 
     assert out is not None
-    requests = teaching.requests_of(conditions or teaching.CONDITIONS, number)
     with Progress("cases", len(requests)) as bar:
         teaching.teach(
             load(checkpoint),

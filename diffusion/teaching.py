@@ -1,7 +1,6 @@
 """Teaching mode: text -> ECG on paper, the answer hidden. ``physiogen teach --out DIR``.
 
-Every row of a table of conditions (default: ``diffusion/requests_rare.csv``) becomes a case. The folder is a record set
-(its
+Every row of a table of conditions (see `diffusion.teaching_cases`) becomes a case. The folder is a record set (its
 ``metadata.csv`` holds the answers) with a picture of each case and ``teaching.html``, one page that opens offline: an
 ECG to read, and under "Show the answer" what was asked for, what was measured on the generated ECG, and how rare it is
 in the training recordings. Cases are shuffled; neither order nor names tell anything.
@@ -15,12 +14,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from diffusion.conditions.condition import Condition
-from diffusion.conditions.request import check_request, statements_of
 from diffusion.pipeline import ECGPipeline
 from gen import __version__
 from gen.card import data_digest
@@ -34,13 +31,12 @@ from gen.plot.header import patient_text
 from gen.randomness import Purpose
 from gen.records import EcgRecord, InputError
 from gen.simulate.disease import KNOWN
-from gen.synthesis import TableRequests, read_table
+from gen.synthesis import TableRequests
 from gen.text import read_text, statements
 from metrics.measurement.criteria import CRITERIA
 from metrics.measurement.parameters import Parameters
 from metrics.measurement.records import measure_records
 
-CONDITIONS = Path(__file__).with_name("requests_rare.csv")
 PAGE, PICTURES = "teaching.html", "plots"
 #: Cases that are made together; a killed run loses no more than these.
 BLOCK = 16
@@ -83,27 +79,6 @@ class TeachingPage(Page):
         self._add(f'<details><summary style="cursor:pointer;font-weight:600">{escape(summary)}</summary>')
         yield
         self._add("</details>")
-
-
-def requests_of(path: Path, number: int = 1) -> TableRequests:
-    """Every row of a table of conditions, ``number`` times.
-
-    Raises:
-        InputError: not readable, or a row that cannot be asked for or names no finding.
-    """
-    if number < 1:
-        raise InputError(f"-n {number}: expected at least 1")
-    table = read_table(path, check=_check)
-    if table.bad:
-        raise InputError(table.bad[0])
-    return replace(table, count=number * table.total)
-
-
-def _check(values: Mapping[str, Any]) -> None:
-    condition = Condition(**values)
-    check_request([condition])
-    if not statements_of(condition):
-        raise InputError(f"text {values.get('text', '')!r} names no finding; accepted: such as 'atrial flutter'")
 
 
 def case_blocks(

@@ -38,6 +38,8 @@ _ORDER = (
     "train",
 )
 _GROUP = "gen.commands"
+#: Errors of the machine that one line says enough of.
+_TOLD = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
 _INTERRUPTED, _PIPE_CLOSED = 130, 141  # as a shell reports SIGINT and SIGPIPE
 
 
@@ -232,7 +234,7 @@ def _explain_os(error: OSError) -> str | None:
     if is_disk_full(error):
         where = error.filename or "the output"
         return f"disk full while writing {where}; free some space and run the same command again"
-    if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError | IsADirectoryError):
+    if isinstance(error, _TOLD):
         return f"{error.filename or 'a file'}: {(error.strerror or 'cannot be read').lower()}"
     return None
 

@@ -1,6 +1,5 @@
 """``physiogen reconstruct``: files with few leads in, twelve leads out; ``physiogen export``: a device's model."""
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,7 +9,7 @@ from gen.commands.device import Device, moved
 from gen.commands.engine import Workers
 from gen.commands.output import counted, finish, say
 from gen.commands.reading import Columns, Rate, Resume, Unit
-from gen.commands.there import check_there, leads_of
+from gen.commands.there import check_readable, check_there, leads_of
 from gen.errors import InputError
 from gen.progress import Progress
 from metrics.commands.export import Export, check_export, origin_of, terms_of, told
@@ -82,8 +81,9 @@ def reconstruct(
     writable(format)
     check_output(out, overwrite=overwrite)
     files = expand_inputs(inputs)
-    if len(files) == 1:
-        _check_readable(files[0], fs_hz=fs, unit=unit, leads=wanted, columns=columns)
+    check_readable(files, fs_hz=fs, unit=unit, leads=wanted, columns=columns)
+    for file in expand_inputs(reference or []):
+        check_readable([file], fs_hz=fs, unit=unit)
     # Heavy: after everything that a file can lack.
     from vae.deploy.bulk import Job, rebuild_files
     from vae.pipeline import load
@@ -140,28 +140,6 @@ def reconstruct(
     lines += [f"plots in {out / 'plots'}"] if plot else []
     lines += told(out, forms)
     finish(lines, {"out": str(out), "records": done.records}, [*done.bad, *missing], json=json)
-
-
-#: Larger files are not read twice.
-_SMALL_BYTES = 8_000_000
-
-
-def _check_readable(file: Path, **reading: Any) -> None:
-    """Ask for what the only input lacks before any network is loaded.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    from gen.io.blocks import Inputs
-
-    if file.stat().st_size > _SMALL_BYTES:
-        return
-    bad: list[str] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # told when it is read for good
-        next(iter(Inputs([file], bad, quiet=True, **reading)), None)
-    if bad:
-        raise InputError(bad[0])
 
 
 def _expected(out: Path) -> list[str]:

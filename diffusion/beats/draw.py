@@ -12,7 +12,8 @@ from diffusion.beats.criteria import AXIS_FINDINGS, LARGER_P, p_factor, turn_to,
 from diffusion.beats.findings import CANDIDATES, choose
 from diffusion.beats.network import FORMS, draw_vectors
 from diffusion.beats.plausible import fault
-from diffusion.conditions.condition import Condition, collate
+from diffusion.conditions.batch import collate
+from diffusion.conditions.condition import Condition
 from diffusion.process.settings import Sampling
 from gen.randomness import Stream, seeded_uniform
 from gen.text import read_text

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from diffusion.beats.code import WIDTH, BeatCode
-from diffusion.conditions.condition import ConditionBatch, drop_at_random
+from diffusion.conditions.batch import ConditionBatch, drop_at_random
 from diffusion.networks.embedding import AngleEmbedding, ConditionEncoder, TextTotal, checked_digest
 from diffusion.process.noising import noisy, velocity
 from gen.network import Network, register_to_config

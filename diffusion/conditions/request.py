@@ -1,7 +1,7 @@
 """What a caller asks of the generator: conditions checked and put into words, and samples ready to be drawn."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,7 @@ import torch
 
 from diffusion.conditions.condition import Condition
 from diffusion.conditions.implied import completed
-from gen.datasets.groups import not_understood
-from gen.quantities import NOTHING_ASKED, QUANTITIES
+from gen.quantities import QUANTITIES
 from gen.randomness import sample_seeds
 from gen.records import InputError
 
@@ -101,26 +100,6 @@ def seeds_of(
 
 def _draw(generator: torch.Generator) -> torch.Tensor:
     return torch.randint(2**_UNSEEDED_BITS, (), generator=generator, device=generator.device).cpu()
-
-
-def check_request(conditions: Sequence[Condition], *, unconditional: bool = False, allow_unknown: bool = False) -> None:
-    """Refuse requests that say nothing, and texts of which nothing was understood.
-
-    Raises:
-        InputError: with the words that were not understood.
-    """
-    for condition in conditions:
-        if condition.text is not None and not allow_unknown:
-            words = not_understood(condition.text)
-            if condition.text.empty and words:
-                raise InputError(f"text not understood at all: {words}; --allow-unknown goes on all the same")
-        if not unconditional and _says_nothing(condition):
-            raise InputError(NOTHING_ASKED)
-
-
-def _says_nothing(condition: Condition) -> bool:
-    blank = condition.text is None or (condition.text.empty and not condition.text.unknown)
-    return blank and replace(condition, text=None).is_empty
 
 
 def report_of(condition: Condition) -> str | None:

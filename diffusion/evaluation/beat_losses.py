@@ -9,7 +9,8 @@ import torch
 
 from diffusion.beat_pipeline import BeatPipeline
 from diffusion.beats.measure import observe
-from diffusion.conditions.condition import Condition, ConditionBatch, collate
+from diffusion.conditions.batch import ConditionBatch, collate
+from diffusion.conditions.condition import Condition
 from diffusion.evaluation.probe import Probe
 from diffusion.process.noising import noisy, velocity
 from diffusion.training.beat_sets import recorded_example

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from diffusion.beat_pipeline import BeatPipeline, load
-from diffusion.conditions.condition import ConditionBatch, collate
+from diffusion.conditions.batch import ConditionBatch, collate
 from diffusion.evaluation import beat_losses
 from diffusion.evaluation.probe import Probe
 from diffusion.evaluation.settings import Membership

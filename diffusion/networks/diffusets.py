@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from diffusion.conditions.condition import ConditionBatch
+from diffusion.conditions.batch import ConditionBatch
 from diffusion.networks.embedding import ConditionEncoder, checked_digest
 from diffusion.networks.unet import conv
 from diffusion.process.objective import Objective, denoising_loss

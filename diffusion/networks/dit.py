@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import nn
 
-from diffusion.conditions.condition import ConditionBatch
+from diffusion.conditions.batch import ConditionBatch
 from diffusion.networks.embedding import AngleEmbedding, ConditionEncoder, RateClock, checked_digest
 from diffusion.process.objective import Objective, denoising_loss
 from gen.layers import attend, merge_heads, split_heads

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from diffusion.conditions.condition import SEXES, SOURCES, ConditionBatch
+from diffusion.conditions.batch import ConditionBatch
+from diffusion.conditions.condition import SEXES, SOURCES
 from gen.quantities import QUANTITIES, Quantity
 from gen.records import InputError
 from gen.text import vocabulary

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from diffusion.conditions.condition import ConditionBatch
+from diffusion.conditions.batch import ConditionBatch
 from diffusion.networks.dit import CrossAttention, Rotation, SelfAttention, modulated, rotary_table
 from diffusion.networks.embedding import AngleEmbedding, ConditionEncoder, EncodedCondition, RateClock, checked_digest
 from diffusion.process.objective import Objective, denoising_loss

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 import torch
 
-from diffusion.conditions.condition import ConditionBatch, drop_at_random
+from diffusion.conditions.batch import ConditionBatch, drop_at_random
 from diffusion.process.noising import noisy, velocity
 from gen.randomness import Stream, seeded_normal, seeded_uniform
 

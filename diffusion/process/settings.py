@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from diffusion.process import named, samplers
-from diffusion.process.guidance import Guidance, scales_of
+from diffusion.process import named
+from diffusion.process.scales import Guidance, scales_of
 from gen.datasets.groups import not_understood
-from gen.records import InputError
+from gen.errors import InputError
 from gen.text import read_text
 
 #: Shortest and longest ECG that is generated.
@@ -79,6 +79,8 @@ class Sampling:
             scheduler, num_inference_steps, guidance_scale, guidance_rescale, guidance_interval: see `ECGPipeline`.
             others: further attributes.
         """
+        from diffusion.process import samplers  # loads torch; what cannot be asked for is refused without it
+
         name = scheduler or samplers.name_of(component) or best.get("scheduler") or named.DEFAULT_SAMPLER
         steps = num_inference_steps
         if steps is None:

@@ -15,7 +15,8 @@ from diffusion.beats.criteria import axis_of
 from diffusion.beats.measure import ObservedBeats, observe, observed_beats
 from diffusion.beats.shape import BeatShape
 from diffusion.beats.variation import apart_of, measure_variation
-from diffusion.conditions.condition import Condition, ConditionBatch
+from diffusion.conditions.batch import ConditionBatch
+from diffusion.conditions.condition import Condition
 from diffusion.rhythm.plan import BeatKind, BeatPlan
 from diffusion.training.examples import OVERSAMPLE, clipped, sample_condition, texts_of_row
 from diffusion.training.latents import condition_arrays

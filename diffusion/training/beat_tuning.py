@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from diffusion.beats.network import BeatDenoiser, draw_vectors
-from diffusion.conditions.condition import Condition, collate
+from diffusion.conditions.batch import collate
+from diffusion.conditions.condition import Condition
 from diffusion.conditions.implied import completed
 from diffusion.training.beat_recipe import DECLARED, MEASURED, diagnostic, validator
 from diffusion.training.beat_sets import (

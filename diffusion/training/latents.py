@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from diffusion.conditions.condition import Condition, ConditionBatch, collate
+from diffusion.conditions.batch import ConditionBatch, collate
+from diffusion.conditions.condition import Condition
 from gen.files import read_json, replace_folder, write_json
 from gen.records import InputError
 from gen.training import Batch, sample_generator, shuffled_indices

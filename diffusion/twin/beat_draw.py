@@ -15,7 +15,8 @@ from diffusion.beats.network import FORMS, draw_vectors
 from diffusion.beats.noise import EDGES_HZ
 from diffusion.beats.own import OwnBeats
 from diffusion.beats.shape import BeatShape
-from diffusion.conditions.condition import Condition, collate
+from diffusion.conditions.batch import collate
+from diffusion.conditions.condition import Condition
 from diffusion.process.settings import Sampling
 from diffusion.rhythm import BeatKind, BeatPlan, RhythmRequest, draw_rhythm, habits_of
 from diffusion.rhythm import Habits as RhythmHabits

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from diffusion.conditions.condition import ConditionBatch, drop_at_random
+from diffusion.conditions.batch import ConditionBatch, drop_at_random
 from diffusion.networks.dit import CrossAttention, SelfAttention, rotary_table
 from diffusion.networks.embedding import ConditionEncoder, checked_digest
 from gen.network import Network, register_to_config

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from diffusion.checkpoints import INDEX, load_parts, module_digest
-from diffusion.conditions.condition import Condition, collate
+from diffusion.conditions.batch import collate
+from diffusion.conditions.condition import Condition
 from diffusion.conditions.request import Prepared, seeds_of
 from diffusion.pipeline import ECGPipeline, check_output
 from diffusion.process import samplers

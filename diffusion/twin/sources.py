@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from diffusion.conditions.condition import ConditionBatch
+from diffusion.conditions.batch import ConditionBatch
 from diffusion.training.examples import OVERSAMPLE, WINDOW_S, Measure, described, recorded, sample_condition
 from diffusion.training.latents import Codec, Example, LatentSet, gathered, repeated_weight, write_latents
 from diffusion.twin.pairs import Pairs, Visits, visits_of_cache

@@ -11,6 +11,7 @@ import typer
 
 from gen.commands.convert import convert
 from gen.commands.reading import Resume
+from gen.commands.there import check_data
 from gen.errors import InputError
 from gen.progress import Progress
 
@@ -63,10 +64,10 @@ def prepare(
     own = {"meaning": meaning, "licence": licence, "citation": citation}
     if table is None and (stray := [name for name, value in own.items() if value is not None]):
         raise InputError(f"--{stray[0]} goes with --table, which it describes")
-    for place in (source, *(path for path in (table, meaning) if path is not None)):
-        if not place.exists():
-            if place == source:
-                raise InputError(f"{place}: no such folder; accepted: the folder of a data set")
+    if not source.is_file():
+        check_data(source)
+    for place in (table, meaning):
+        if place is not None and not place.exists():
             raise InputError(f"{place}: not found; accepted: a CSV, TSV or Parquet table")
     from gen.datasets import benchmark_read, open_source
     from gen.datasets import prepare as build
@@ -220,6 +221,8 @@ def pairs(
         raise InputError(
             "-n 0 --val 0 --test 0 --ecgs 0 --beats 0: nothing to draw; accepted: at least 1 of one of them"
         )
+    if out.is_file():
+        raise InputError(f"{out}: is a file; accepted: a folder for the cache")
     build = registry.get("gen.preparations", "pairs")
     cache = build(out, counts=counts, seed=seed, size=size, levels=levels, progress=_line)
     found = cache.manifest["counts"]

@@ -3,6 +3,7 @@
 import glob
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from gen.errors import InputError
 
@@ -12,6 +13,8 @@ _TABLES = {
     "labels": "a CSV, Parquet or JSON file of labels and their statements",
     "measured": "the table that 'physiogen measure' wrote of the set",
 }
+#: Larger files are not read twice.
+_SMALL_BYTES = 8_000_000
 
 
 def check_there(inputs: Iterable[Path] = (), **options: Path | None) -> None:
@@ -33,6 +36,35 @@ def check_there(inputs: Iterable[Path] = (), **options: Path | None) -> None:
         if place is not None and not place.exists():
             accepted = f"; accepted: {_TABLES[name]}" if name in _TABLES else ""
             raise InputError(f"--{name.strip('_').replace('_', '-')} {place}: not found{accepted}")
+    checkpoint = options.get("checkpoint")
+    if checkpoint is not None and checkpoint.is_dir() and not any(checkpoint.rglob("config.json")):
+        raise InputError(
+            f"{checkpoint}: no config.json; a checkpoint holds config.json, model.safetensors and card.json"
+        )
+
+
+def check_readable(files: Sequence[Path], **reading: Any) -> None:
+    """Ask for what the only recording lacks before any network is loaded.
+
+    Args:
+        files: as `gen.io.expand_inputs` gives them; of several, one that cannot be read does not stop the others.
+        reading: as `gen.io.read` takes it.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    if len(files) != 1 or files[0].stat().st_size > _SMALL_BYTES:
+        return
+    import warnings
+
+    from gen.io.blocks import Inputs
+
+    bad: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # told when it is read for good
+        next(iter(Inputs(files, bad, quiet=True, **reading)), None)
+    if bad:
+        raise InputError(bad[0])
 
 
 def check_out(out: Path) -> None:
@@ -74,8 +106,32 @@ def check_sets(*places: str | None) -> None:
         )
         if there is None:
             raise InputError(f"{place}: no such folder; {accepted}")
-        if there.is_dir() and not any(there.iterdir()):
+        if there.is_dir() and not _holds_files(there):
             raise InputError(f"{place}: no data set in it, the folder is empty; {accepted}")
+
+
+def check_data(place: Path, option: str = "", *, accepted: str = "the folder of a data set") -> None:
+    """Refuse the folder of a data set that is not there.
+
+    Args:
+        place: the folder.
+        option: that names it, such as ``--real``.
+        accepted: what it may be.
+
+    Raises:
+        InputError: there is no such folder, or nothing in it.
+    """
+    if not place.is_dir():
+        raise InputError(f"{f'{option} {place}'.strip()}: no such folder; accepted: {accepted}")
+    if not _holds_files(place):
+        from gen.datasets import KINDS
+
+        raise InputError(f"{place}: no data set in it; accepted: {KINDS}")
+
+
+def _holds_files(folder: Path) -> bool:
+    """Whether any file lies in a folder or below it."""
+    return any(path.is_file() for path in folder.rglob("*"))
 
 
 def leads_of(text: str | None) -> tuple[str, ...] | None:

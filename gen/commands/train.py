@@ -6,19 +6,38 @@ import os
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import typer
+from typer.core import TyperCommand
 
 from gen import registry
 from gen.errors import InputError
 from gen.overrides import check_overrides, parse_overrides
+from gen.runs import check_run, holds_run
 
 #: Words for weights to start from, in any recipe.
 _STARTS = ("default", "none")
+_RESUME = "--resume"
+Going = Literal["if-possible", "always", "never"]
+
+# Named as its only command is, so that `physiogen --help` finds what it says.
+train = typer.Typer(add_completion=False, rich_markup_mode="markdown", help="Train a model.")
 
 
-def train(
+class _Command(TyperCommand):
+    """A command whose ``--resume`` may stand alone, for if-possible."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give a lone ``--resume`` its value."""
+        words: list[str] = []
+        for word, following in zip(args, (*args, "-")[1:], strict=True):
+            words.append(f"{_RESUME}=if-possible" if word == _RESUME and following not in get_args(Going) else word)
+        return super().parse_args(ctx, words)
+
+
+@train.command(name="train", cls=_Command)
+def run(
     recipe: Annotated[str, typer.Argument(help="Name of the recipe, such as vae/default, or package.module:FUNCTION.")],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run: log, exact state, checkpoints best/ and last/.")
@@ -26,7 +45,10 @@ def train(
     data: Annotated[
         Path | None, typer.Option(help="Training data, as `physiogen data prepare` or `simulate` wrote them.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, exactly.")] = False,
+    resume: Annotated[
+        Going,
+        typer.Option(_RESUME, help="Go on with the run in --out, exactly; alone, it means if-possible."),
+    ] = "never",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
     set: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
@@ -51,8 +73,14 @@ def train(
     """
     if data is not None and not data.exists():
         raise InputError(f"{data}: no such folder; --data takes what `physiogen data prepare` wrote")
+    if data is not None and data.is_dir() and not any(data.iterdir()):
+        raise InputError(f"{data}: the folder is empty; --data takes what `physiogen data prepare` wrote")
     if out is None and not settings:
         raise InputError("Missing option '--out'. (physiogen train --help)")
+    if out is not None:
+        check_run(out, resume=resume != "never", overwrite=overwrite)
+        if resume == "always" and not holds_run(out):
+            raise InputError(f"{out}: nothing to go on with; accepted: a run of the same recipe (--resume if-possible)")
     if init is not None:
         set = [f"init={init}", *(set or [])]
     changes = parse_overrides(set or [])
@@ -68,7 +96,7 @@ def train(
         if "overwrite" not in inspect.signature(function).parameters:
             raise InputError(f"recipe {recipe} cannot overwrite a run; give another --out")
         extra["overwrite"] = True
-    result = function(data=data, out=out, resume=resume, overrides=changes, **extra)
+    result = function(data=data, out=out, resume=resume != "never", overrides=changes, **extra)
     if int(os.environ.get("RANK", "0")) == 0:
         typer.echo(json_library.dumps(result, default=str) if json else format_result(result))
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from gen.datasets.cache import ReadSpeed, SignalCache, benchmark_read, prepare
     from gen.datasets.opening import open_source
 
+#: Kinds of folders that are recognised.
+KINDS = "PTB-XL, MIMIC-IV-ECG, CODE-15 %, LUDB, AliveCor, WFDB, record set"
 _PLACES = {
     "ReadSpeed": "cache",
     "SignalCache": "cache",
@@ -22,7 +24,7 @@ _PLACES = {
     "open_source": "opening",
     "prepare": "cache",
 }
-__all__ = ["ReadSpeed", "SignalCache", "Source", "SourceInfo", "benchmark_read", "open_source", "prepare"]
+__all__ = ["KINDS", "ReadSpeed", "SignalCache", "Source", "SourceInfo", "benchmark_read", "open_source", "prepare"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gen.datasets import alivecor, code15, ludb, mimic, ptbxl, record_set, wfdb_folder
+from gen.datasets import KINDS, alivecor, code15, ludb, mimic, ptbxl, record_set, wfdb_folder
 from gen.datasets.base import Source
 from gen.datasets.scp import check_level
 from gen.files import one_line
@@ -48,6 +48,4 @@ def open_source(path: str | Path, *, fs_hz: float | None = 500, label_level: str
         raise InputError(
             f"{root}: its table cannot be read ({one_line(error)}); accepted: the set as published"
         ) from error
-    raise InputError(
-        f"{root}: no data set in it; accepted: PTB-XL, MIMIC-IV-ECG, CODE-15 %, LUDB, AliveCor, WFDB, record set"
-    )
+    raise InputError(f"{root}: no data set in it; accepted: {KINDS}")

@@ -3,10 +3,10 @@
 A generator is any callable that turns requests into records; this package knows no model.
 """
 
-from gen.synthesis.data_set import shard_size
+from gen.synthesis.data_set import check_cut, shard_size
 from gen.synthesis.labels import read_labels
 from gen.synthesis.like import BALANCES, LikeRequests, like
-from gen.synthesis.output import DataSet, Outcome, shards_of, share_of, synthesize
+from gen.synthesis.output import DataSet, Outcome, check_place, shards_of, share_of, synthesize
 from gen.synthesis.refusal import Refusal
 from gen.synthesis.requests import PromptRequests, Request, Requests
 from gen.synthesis.table_requests import TableRequests, label_requests, planned, read_table
@@ -21,6 +21,8 @@ __all__ = [
     "Request",
     "Requests",
     "TableRequests",
+    "check_cut",
+    "check_place",
     "label_requests",
     "like",
     "planned",

@@ -16,6 +16,20 @@ FORMATS = ("wfdb", "parquet", "webdataset", "npz")
 MOST_PER_SHARD, LEAST_SHARDS = 512, 8
 
 
+def check_cut(format: str, per_shard: int | None, block: int) -> None:
+    """Refuse a format that there is not, and shards that are no whole number of blocks.
+
+    Raises:
+        InputError: one of them; the line says what is accepted.
+    """
+    if format not in FORMATS:
+        raise InputError(f"--format {format}: expected one of {', '.join(FORMATS)}")
+    if block < 1:
+        raise InputError(f"{block} samples computed together: expected at least 1")
+    if per_shard is not None and (per_shard < 1 or per_shard % block):
+        raise InputError(f"{per_shard} samples per shard: expected a multiple of the block, {block}")
+
+
 def shard_size(samples: int, block: int) -> int:
     """Samples of a shard where nobody says: by the number of samples alone, never by who makes them."""
     wanted = -(-samples // (LEAST_SHARDS * block)) * block
@@ -46,12 +60,9 @@ class DataSet:
     card: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.format not in FORMATS:
-            raise InputError(f"--format {self.format}: expected one of {', '.join(FORMATS)}")
+        check_cut(self.format, self.per_shard, self.block)
         if len(self.requests) < 1:
             raise InputError("no sample asked for; -n must be at least 1")
-        if self.block < 1 or self.per_shard < 1 or self.per_shard % self.block:
-            raise InputError(f"{self.per_shard} samples per shard: expected a multiple of the block, {self.block}")
 
     @property
     def labelled(self) -> bool:

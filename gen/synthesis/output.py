@@ -175,15 +175,25 @@ def shards_of(data: DataSet, generate: Generate, out: str | Path) -> Shards:
     return Shards(data, generate, out)
 
 
-def _check(data: DataSet, out: Path, overwrite: bool, resume: Resume, merge: bool) -> None:
-    """Refuse what must not be written into, or gone on with."""
-    stored, wanted = _stored_manifest(out), data.manifest()
-    there = out.exists() and (not out.is_dir() or any(not p.name.startswith(PARTIAL) for p in out.iterdir()))
-    if stored is None and there:
+def check_place(out: Path, *, resume: Resume = "if-possible", merge: bool = False) -> None:
+    """Refuse a folder for what is in it, whatever is to be made; see `synthesize`.
+
+    Raises:
+        InputError: it holds something else, or nothing where something has to be gone on with.
+    """
+    if _stored_manifest(out) is not None:
+        return
+    if out.exists() and (not out.is_dir() or any(not p.name.startswith(PARTIAL) for p in out.iterdir())):
         raise InputError(f"{out}: exists and is no data set made by 'physiogen synthesize'; will not write into it")
-    if stored is None and (resume == "always" or merge):
+    if resume == "always" or merge:
         option = "--merge" if merge else "--resume always"
         raise InputError(f"{out}: nothing to go on with; accepted with {option}: a set that is begun")
+
+
+def _check(data: DataSet, out: Path, overwrite: bool, resume: Resume, merge: bool) -> None:
+    """Refuse what must not be written into, or gone on with."""
+    check_place(out, resume=resume, merge=merge)
+    stored, wanted = _stored_manifest(out), data.manifest()
     if stored is None or overwrite:
         return
     if _same(stored, wanted):

@@ -29,6 +29,7 @@ from gen.files import remove
 from gen.overrides import apply_overrides
 from gen.precision import in_threads
 from gen.records import InputError
+from gen.runs import holds_run
 from gen.training.config import TrainingConfig
 from gen.training.data import BatchSource
 from gen.training.engine import initial_seed, join_processes
@@ -262,6 +263,8 @@ def _train(
         if processes.is_main_process and overwrite:
             for left in job.leaves:
                 remove(job.out / left)
+        if processes.is_main_process and resume and not holds_run(job.out):
+            print(f"{job.out}: no run there to go on with: one is started", file=sys.stderr, flush=True)
         if processes.is_main_process:
             for line in job.warnings():
                 print(f"warning: {line}", file=sys.stderr, flush=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from gen.files import printable, read_json, recover_folder, refuse_foreign, write_json
 from gen.records import InputError
+from gen.runs import check_run, holds_run
 from gen.training.config import TrainingConfig
 
 LAYOUT = ("run.json", "log.jsonl", "state", "best", "last", "tensorboard")
@@ -52,23 +53,15 @@ def check_run_folder(
         overwrite: whether it is replaced.
 
     Raises:
-        InputError: there is a run already and neither resume nor overwrite is asked for, both are, the run was
-            started with other settings or on other data, or ``out`` is a file, or holds other things than a run that is
-            to be replaced.
+        InputError: see `gen.runs.check_run`; the run was started with other settings or on other data; or ``out`` is a
+            file, or holds other things than a run that is to be replaced.
     """
-    if resume and overwrite:
-        raise InputError(f"{out}: resume and overwrite exclude each other")
+    check_run(out, resume=resume, overwrite=overwrite)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; expected a folder for the run")
     if overwrite:
         refuse_foreign(out, LAYOUT, "run")
-    if not (out / "run.json").is_file():
-        return
-    if not resume and not overwrite:
-        raise InputError(
-            f"{out}: holds a run already; use --resume to go on, --overwrite to replace it, or another folder"
-        )
-    if resume:
+    if resume and holds_run(out):
         before = read_json(out / "run.json")
         _check_same_identity(out, before.get("identity"), identity)
         _check_same_run(out, before, config, model)

@@ -1,8 +1,6 @@
 """The training loop, from the first batch to the checkpoint with the best validation."""
 
 import math
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -99,8 +97,6 @@ def train(
     out = Path(out)
     settings = dict(model_config) if model_config is not None else config_of(model)
     check_run_folder(out, config, settings, identity, resume=resume, overwrite=overwrite)
-    if resume and not (out / "run.json").is_file() and int(os.environ.get("RANK", "0")) == 0:
-        print(f"{out}: no run there to go on with: one is started", file=sys.stderr, flush=True)
     with in_threads(config.threads):
         return _Run(model, source, config, out, settings, validate, card or NAMELESS, identity).run(log, overwrite)
 

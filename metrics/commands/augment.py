@@ -11,6 +11,7 @@ import typer
 
 from gen.commands.output import say
 from gen.commands.reading import Resume
+from gen.commands.there import check_data
 from gen.errors import InputError
 from gen.progress import Progress
 
@@ -54,10 +55,7 @@ def augment(
     """
     parts = _shares(shares)
     for folder, option in ((real, "--real"), (synthetic, "--synthetic")):
-        if not folder.is_dir():
-            raise InputError(
-                f"{option} {folder}: no such folder; accepted: a set or a cache of 'physiogen data prepare'"
-            )
+        check_data(folder, option, accepted="a set or a cache of 'physiogen data prepare'")
     files = [] if out is None else [out / f"gain.{suffix}" for suffix in ("json", "md", "csv")]
     there = [file for file in files if file.exists()]
     if there and not overwrite:

@@ -16,7 +16,7 @@ import typer
 from gen.commands.engine import Workers
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
-from gen.commands.there import check_there, leads_of
+from gen.commands.there import check_readable, check_there, leads_of
 from gen.errors import InputError
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def measure(
         raise InputError("--resume always: a PDF is drawn in one go; accepted with --pdf: never or if-possible")
     reading = {"fs_hz": fs, "unit": unit, "leads": wanted, "columns": columns}
     files = expand_inputs(inputs)
+    check_readable(files, **reading)
     bad: list[str] = []
     job = _Job(files, reading, out, beats, pdf, described=json, overwrite=overwrite, workers=workers)
     start = time.perf_counter()

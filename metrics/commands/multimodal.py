@@ -52,10 +52,11 @@ def multimodal(
     from gen.paper import lay_out
 
     lay_out(layout, duration_s=float("inf"), width=width)
+    files = expand_inputs(inputs)
     library("cv2", "paper")
     check_output(out, overwrite=overwrite, mark=MARK)
     reading = {"fs_hz": fs, "unit": unit, "leads": wanted, "columns": columns}
-    files, bad = expand_inputs(inputs), []  # type: tuple[list[Path], list[str]]
+    bad: list[str] = []
     # Heavy: after everything that a file can lack.
     from metrics.measurement.delineation.delineator import shipped_digest
     from metrics.multimodal.making import SetSettings

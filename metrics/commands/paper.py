@@ -78,12 +78,13 @@ def paper(
         lay_out(name, duration_s=float("inf"), mm_per_s=speed, mm_per_mv=gain, width=width)
     if degrade not in DEGRADATIONS:
         raise InputError(f"--degrade {degrade}: accepted: {', '.join(DEGRADATIONS)}")
+    files = expand_inputs(inputs)
     library("cv2", "paper")
     if degrade != "none":
         library("augraphy", "paper")
     check_output(out, overwrite=overwrite, mark=COCO)
     reading = {"fs_hz": fs, "unit": unit, "leads": wanted, "columns": columns}
-    files, bad = expand_inputs(inputs), []  # type: tuple[list[Path], list[str]]
+    bad: list[str] = []
     records = Inputs(files, bad, hours=True, **reading)  # type: ignore[arg-type]
     identity = {
         "command": "paper",

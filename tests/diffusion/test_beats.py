@@ -15,7 +15,8 @@ from diffusion.beats.noise import BANDS, EDGES_HZ, draw_fine, draw_rest, fine_po
 from diffusion.beats.plausible import QRS_MV, fault, strip_fault
 from diffusion.beats.shape import LEAD_IN, POINTS, QRS, BeatShape, ends, strip, stt_stretch
 from diffusion.beats.variation import band_power, measure_variation
-from diffusion.conditions.condition import Condition, collate
+from diffusion.conditions.batch import collate
+from diffusion.conditions.condition import Condition
 from diffusion.rhythm.plan import BeatKind, BeatPlan
 from gen.randomness import Stream, seeded_normal
 

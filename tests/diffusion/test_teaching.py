@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from stopping import contents, goes_on
 
-from diffusion import teaching
+from diffusion import teaching, teaching_cases
 from diffusion.pipeline import load
 from gen import cli
 from gen.datasets import open_source
@@ -165,7 +165,7 @@ def test_the_picture_does_not_depend_on_the_answer(rng):
 def test_the_order_follows_the_seed_and_not_the_table(pipeline_folder, tmp_path):
     texts = [f"atrial fibrillation, HR {rate}" for rate in range(60, 140, 10)]
     (tmp_path / "table.csv").write_text("\n".join(["text", *(f'"{text}"' for text in texts)]), encoding="utf-8")
-    requests, pipeline = teaching.requests_of(tmp_path / "table.csv"), load(pipeline_folder)
+    requests, pipeline = teaching_cases.requests_of(tmp_path / "table.csv"), load(pipeline_folder)
     cases = [made_cases(pipeline, requests, seed) for seed in (0, 1)]
     orders = [[case.report for case in some] for some in cases]
     assert sorted(orders[0]) == sorted(orders[1]) == sorted(texts)
@@ -178,14 +178,14 @@ def test_the_order_follows_the_seed_and_not_the_table(pipeline_folder, tmp_path)
 
 def test_several_of_each(pipeline_folder, tmp_path):
     (tmp_path / "table.csv").write_text(TABLE, encoding="utf-8")
-    requests = teaching.requests_of(tmp_path / "table.csv", 2)
+    requests = teaching_cases.requests_of(tmp_path / "table.csv", 2)
     records = made_cases(load(pipeline_folder), requests, 0)
     assert set(Counter(r.report for r in records).values()) == {2}
     assert len({r.signal_mv.tobytes() for r in records}) == len(records) == 6
 
 
 def test_every_rare_row_is_understood_and_was_shown_to_the_model():
-    requests = teaching.requests_of(teaching.CONDITIONS)
+    requests = teaching_cases.requests_of(teaching_cases.CONDITIONS)
     assert len(requests) >= 20
     texts = [requests[k].values["text"] for k in range(len(requests))]
     assert len(set(texts)) == len(texts)

@@ -72,6 +72,52 @@ COMMANDS = (
     "benchmark --real full --generated set --out OUT",
     "pack missing OUT",
     "text zzqq",
+    "train vae/default --data set --out OUT",
+    "train vae/default --out OUT --resume always",
+    "train vae/default --data full --out full --resume always",
+    "synthesize --text zzqq --out OUT",
+    "synthesize --text 'normal ECG with AF' --out OUT",
+    "synthesize --text AF --guidance much --out OUT",
+    "synthesize --text AF --fs 0 --out OUT",
+    "synthesize --text AF --seconds 0 --out OUT",
+    "synthesize --text AF --format doc --out OUT",
+    "synthesize --text AF --batch 0 --out OUT",
+    "synthesize --text AF --out full",
+    "synthesize --text AF --checkpoint set --out OUT",
+    "synthesize --text AF --seconds 90 --out full",
+    "synthesize --conditions good.hea --out OUT",
+    "synthesize --conditions full/metadata.csv --out OUT",
+    "synthesize --conditions empty.csv --out OUT",
+    "synthesize --conditions words.csv --out OUT",
+    "synthesize --conditions words.csv --balance label --out OUT",
+    "synthesize --labels words.csv --out OUT",
+    "synthesize --like set --out OUT",
+    "synthesize --continue empty.csv --out OUT",
+    "twin set --text AF --out OUT",
+    "twin empty.csv --text AF --out OUT",
+    "twin set --text zzqq --out OUT",
+    "twin set --text AF --checkpoint set --out OUT",
+    "augment --real set --synthetic full --out OUT",
+    "augment --real full --synthetic set --out OUT",
+    "benchmark --real set --generated full --out OUT",
+    "compare A=set B=set",
+    "compare A=set B=set C=set",
+    "compare A=empty.csv B=empty.csv",
+    "measure set --out OUT",
+    "measure empty.csv --out OUT",
+    "reconstruct set --out OUT",
+    "reconstruct empty.csv --out OUT",
+    "reconstruct ecg.csv --reference set --out OUT",
+    "cmr set --out OUT",
+    "paper set --out OUT",
+    "multimodal set --out OUT",
+    "teach --conditions words.csv --out OUT",
+    "teach --conditions empty.csv --out OUT",
+    "study make --real set --generated full --out OUT",
+    "study score set ecg.csv",
+    "data prepare set --out OUT",
+    "data convert set --out OUT",
+    "data pairs --out ecg.csv",
 )
 _ASK = """
 import json, shlex, sys
@@ -90,6 +136,9 @@ def test_nothing_heavy_is_imported_for_an_error(command, tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "metadata.csv").write_text("file\n")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "words.csv").write_text("text,age\nzzqq,60\n")
+    (tmp_path / "ecg.csv").write_text("# fs_hz: 250\n# unit: mV\nII,V1\n" + "0.1,0.2\n0.2,0.1\n" * 400)
     done = subprocess.run(
         [sys.executable, "-c", _ASK, command, *HEAVY, *(["numpy"] if "missing" in command else [])],
         cwd=tmp_path,

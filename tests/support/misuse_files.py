@@ -37,6 +37,8 @@ def make(folder: Path) -> None:
     (folder / "rows.csv").write_text("text,age\nLBBB,60\nblorp zzz,61\n")
     (folder / "labelled.csv").write_text("label,age\nHYP,60\nblorpitis,61\n")
     (folder / "none.csv").write_text("colour,size\nred,3\n")
+    (folder / "badage.csv").write_text("text,age\nAF,500\n")
+    (folder / "torn.csv").write_text("text,age\nAF\n")
     (folder / "twice.csv").write_text("age,age\n60,61\n")
     (folder / "map.csv").write_text("label,statements\nx,blorp\n")
     (folder / "nomap.csv").write_text("a,b\n1,2\n")

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from diffusion.conditions.condition import GROUPS, Condition, ConditionBatch, collate, drop_at_random
+from diffusion.conditions.batch import ConditionBatch, collate, drop_at_random
+from diffusion.conditions.condition import GROUPS, Condition
 from gen.quantities import QUANTITIES
 from gen.records import InputError
 from gen.text import vocabulary

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion.conditions.condition import Condition, collate
+from diffusion.conditions.batch import collate
+from diffusion.conditions.condition import Condition
 from diffusion.evaluation import membership
 from diffusion.evaluation.membership import chosen_rows, denoising_losses
 from diffusion.evaluation.probe import LEVELS, Probe

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from diffusion.conditions.condition import Condition, ConditionBatch, collate
+from diffusion.conditions.batch import ConditionBatch, collate
+from diffusion.conditions.condition import Condition
 from diffusion.networks.diffusets import DiffuSETSDenoiser, DiffuSETSUNet
 from diffusion.networks.dit import LatentDiT, rotary_table, rotated
 from diffusion.networks.embedding import ConditionEncoder

@@ -5,7 +5,8 @@ from math import pi
 import pytest
 import torch
 
-from diffusion.conditions.condition import Condition, collate
+from diffusion.conditions.batch import collate
+from diffusion.conditions.condition import Condition
 from diffusion.process import noising as process
 from diffusion.process.objective import Objective, denoising_loss, draw_phi, weight_of
 

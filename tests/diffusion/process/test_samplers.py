@@ -6,9 +6,11 @@ from itertools import pairwise
 import pytest
 import torch
 
-from diffusion.conditions.condition import GROUPS, Condition, collate
-from diffusion.process.guidance import Guidance, GuidedVelocity, links, said
+from diffusion.conditions.batch import collate
+from diffusion.conditions.condition import GROUPS, Condition
+from diffusion.process.guidance import GuidedVelocity, links, said
 from diffusion.process.samplers import SAMPLERS, check_scheduler, default_steps, make_scheduler, sample, step_generators
+from diffusion.process.scales import Guidance
 from gen.records import InputError
 from gen.training import seeded_normal
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from diffusion.conditions.condition import Condition, ConditionBatch, collate
+from diffusion.conditions.batch import ConditionBatch, collate
+from diffusion.conditions.condition import Condition
 from diffusion.twin.identity import (
     IdentityEncoder,
     contrastive_loss,

@@ -10,14 +10,16 @@ import pytest
 import torch
 
 import gen
-from diffusion.conditions.condition import Condition, collate
+from diffusion.conditions.batch import collate
+from diffusion.conditions.condition import Condition
 from diffusion.evaluation.intervals import interval
 from diffusion.evaluation.twins import beat_errors, evaluate
 from diffusion.networks.dit import LatentDiT
 from diffusion.pipeline import ECGPipeline
 from diffusion.process.editing import edit
-from diffusion.process.guidance import Guidance, GuidedVelocity, links
+from diffusion.process.guidance import GuidedVelocity, links
 from diffusion.process.objective import Objective, denoising_loss
+from diffusion.process.scales import Guidance
 from diffusion.twin.beat_twin import load
 from diffusion.twin.change import Change, own_condition
 from diffusion.twin.pairs import build_pairs

@@ -31,6 +31,7 @@ def recipes(monkeypatch):
 
 
 def test_the_recipe_gets_what_the_command_line_says(tmp_path, capsys):
+    (tmp_path / "manifest.json").write_text("{}")
     arguments = ["train", "toy/default", "--data", str(tmp_path), "--out", "RUN", "--resume"]
     assert run([*arguments, "--set", "steps=10", "--set", "model.width=4", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["metrics"]["mse"] == 0.03125
@@ -55,6 +56,11 @@ def test_the_recipe_gets_what_the_command_line_says(tmp_path, capsys):
         (["toy/default", "--data", "not/there"], "not/there: no such folder"),
         (["toy/default", "--set", "steps"], "--set 'steps': expected key=value"),
         (["toy/plain", "--overwrite"], "recipe toy/plain cannot overwrite"),
+        (["toy/default", "--resume", "always"], "RUN: nothing to go on with; accepted: a run of the same recipe"),
+        (["toy/default", "--resume=always"], "RUN: nothing to go on with"),
+        (["toy/default", "--resume", "--overwrite"], "RUN: resume and overwrite exclude each other"),
+        (["toy/default", "--resume", "perhaps"], "(perhaps)"),
+        (["toy/default", "--resume=perhaps"], "Invalid value for '--resume'"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments, message, capsys):
@@ -64,6 +70,32 @@ def test_bad_input_is_one_line_and_status_2(arguments, message, capsys):
     assert message in captured.err
     assert len(captured.err.splitlines()) == 1
     assert not CALLS
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(
+    ("words", "accepted", "goes_on"),
+    [
+        ([], (True, False), False),
+        (["--resume", "never"], (True, False), False),
+        (["--resume"], (True, True), True),
+        (["--resume", "if-possible"], (True, True), True),
+        (["--resume=if-possible"], (True, True), True),
+        (["--resume", "always"], (False, True), True),
+    ],
+)
+def test_going_on_has_the_words_of_all_commands(words, accepted, goes_on, there, tmp_path, capsys):
+    out = tmp_path / "RUN"
+    if there:
+        out.mkdir()
+        (out / "run.json").write_text("{}")
+    arguments = ["train", *words, "toy/default", "--out", str(out)] if words[-1:] != ["--resume"] else None
+    status = run(arguments or ["train", "toy/default", "--out", str(out), *words])
+    assert status == (0 if accepted[there] else 2)
+    assert [call["resume"] for call in CALLS] == ([goes_on] if accepted[there] else [])
+    if not accepted[there]:
+        words = "holds a run already" if there else "nothing to go on with"
+        assert f"{out}: {words}" in capsys.readouterr().err
 
 
 def test_unknown_recipes_list_the_installed_ones(capsys):

@@ -135,6 +135,15 @@ def test_other_data_is_refused_in_one_line(data, tmp_path):
     assert TOY(data=data, out=out, resume=True, overrides={"steps": "4"})["steps"] == 4
 
 
+def test_going_on_with_nothing_is_said_before_anything_is_prepared(data, tmp_path, capsys):
+    out = tmp_path / "run"
+    TOY(data=data, out=out, resume=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"{out}: no run there to go on with: one is started"
+    TOY(data=data, out=out, resume=True, overrides={"steps": "3"})
+    assert "no run there" not in capsys.readouterr().err
+
+
 def test_another_setting_or_recipe_is_refused(data, tmp_path):
     out = tmp_path / "run"
     TOY(data=data, out=out, overrides={"init": "/somewhere"})

@@ -372,10 +372,3 @@ def test_progress_and_tensorboard(tmp_path, capsys):
     assert "step 5: validation loss 1 (best)" in captured.err
     assert "ended at step 20 (steps)" in captured.err
     assert list((tmp_path / "tensorboard").glob("events*"))
-
-
-def test_going_on_with_nothing_is_said(tmp_path, capsys):
-    train(Regression(), Line(), config=config(steps=2), out=tmp_path / "R", resume=True)
-    assert f"{tmp_path / 'R'}: no run there to go on with: one is started" in capsys.readouterr().err
-    train(Regression(), Line(), config=config(steps=3), out=tmp_path / "R", resume=True)
-    assert "no run there" not in capsys.readouterr().err

@@ -88,11 +88,12 @@ def cmr(
     _check_range("--age", age, 0, 120, "years")
     _check_range("--height", height, 40, 250, "cm")
     _check_range("--weight", weight, 2, 400, "kg")
-    formats = _formats(format)
     from flow.weights import pipeline_folder
     from gen.files import check_output
     from gen.io import expand_inputs
+    from gen.io.cine import formats_of
 
+    formats = list(formats_of(format, "--format"))
     check_output(out, overwrite=overwrite)
     files = expand_inputs(inputs)
     study = None if beside is None else _study(beside, files)
@@ -206,19 +207,6 @@ def _study(path: Path, files: list[Path]) -> "RealStudy":
         return read_study(path)
     except InputError as error:
         raise InputError(f"--beside {error}") from error
-
-
-def _formats(text: str) -> list[str]:
-    from gen.io.cine import ENDINGS, check_formats
-
-    wanted = [part.strip().lower() for part in text.split(",") if part.strip()]
-    if not wanted:
-        raise InputError(f"--format: empty; accepted: {', '.join(ENDINGS)}")
-    try:
-        check_formats(wanted)
-    except InputError as error:
-        raise InputError(f"--format {text}: {error}") from error
-    return list(dict.fromkeys(wanted))
 
 
 def _sex(text: str | None) -> str | None:

@@ -139,7 +139,7 @@ def simulate(
     spacing: Annotated[float | None, typer.Option(help="Pixel size in mm. [default: 192 mm / size]")] = None,
     frames: Annotated[int | None, typer.Option(help="Frames from R peak to R peak. [default: 50]")] = None,
     cine_format: Annotated[
-        str | None, typer.Option(help="npz, nifti, gif, dicom; several with commas. [default: npz]")
+        str | None, typer.Option(help="npz, nifti, gif, mp4, dicom, seg; several with commas. [default: npz]")
     ] = None,
     resume: Resume = "if-possible",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record set in --out.")] = False,
@@ -247,11 +247,11 @@ def _cine_options(cine: bool, given: dict[str, Any]) -> "CineOptions | None":
         if wished:
             raise InputError(f"--{next(iter(wished)).replace('_', '-')}: describes the cines; give --cine as well")
         return None
+    from gen.io.cine import formats_of
     from gen.simulate.cine.pairs import CineOptions
 
     if "cine_format" in wished:
-        parts = [part.strip().lower() for part in wished.pop("cine_format").split(",")]
-        wished["formats"] = tuple(dict.fromkeys(part for part in parts if part))
+        wished["formats"] = formats_of(wished.pop("cine_format"), "--cine-format")
     if "spacing" in wished:
         wished["spacing_mm"] = wished.pop("spacing")
     return CineOptions(**wished)

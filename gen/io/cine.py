@@ -73,6 +73,22 @@ def check_formats(names: Sequence[str]) -> None:
             check_ffmpeg()
 
 
+def formats_of(text: str, option: str) -> tuple[str, ...]:
+    """Formats that an option names by comma, each once.
+
+    Raises:
+        InputError: none is named, or see `check_formats`; the line begins with the option.
+    """
+    names = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
+    if not names:
+        raise InputError(f"{option}: names no format; accepted: {', '.join(ENDINGS)}, several with commas")
+    try:
+        check_formats(names)
+    except InputError as error:
+        raise InputError(f"{option} {text}: {error}") from error
+    return names
+
+
 def write_cine(record: CineRecord, path: str | Path, *, format: str | None = None, overwrite: bool = False) -> Path:
     """Write one cine, whole or not at all; the same record gives the same bytes.
 

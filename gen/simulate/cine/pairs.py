@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from gen.cine import CineRecord
-from gen.io.cine import ENDINGS, write_cine
+from gen.io.cine import ENDINGS, check_formats, write_cine
 from gen.records import EcgRecord, InputError
 from gen.simulate.cine.cohort import LEVELS, cines_of
 from gen.simulate.cohort import simulate
@@ -68,9 +68,9 @@ class CineOptions:
                 f"--spacing {self.pixel_mm:g}: an image of {self.size} x {self.size} is {self.size * self.pixel_mm:g} "
                 f"mm wide; accepted: {SMALLEST_FIELD_MM:g} to 400 mm, so that the heart is inside"
             )
-        for name in self.formats or ("",):
-            if name not in ENDINGS:
-                raise InputError(f"--cine-format {name}: accepted: {', '.join(ENDINGS)}, several with commas")
+        if not self.formats:
+            raise InputError(f"formats: none is named; accepted: {', '.join(ENDINGS)}")
+        check_formats(self.formats)
 
     @property
     def pixel_mm(self) -> float:

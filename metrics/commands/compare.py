@@ -29,7 +29,8 @@ def compare(
 
     Two reports of `physiogen benchmark` are compared figure by figure with a test where they hold the same records;
     three or more (or with `--figures`) make a table with a line each, below what two halves of the real records would
-    score. Results files of `physiogen evaluate NAME --out` become a table with a column each.
+    score; a second table says which is the best by each figure, and from which others that is told by more than chance.
+    Results files of `physiogen evaluate NAME --out` become a table with a column each.
     """
     named = _named(reports)
     if out is not None and out.exists() and not overwrite:
@@ -75,13 +76,15 @@ def _pair(named: Mapping[str, Path]) -> tuple[str, dict[str, Any]]:
 
 def _board(named: Mapping[str, Path], figures: str | None) -> tuple[str, dict[str, Any]]:
     from metrics.report.leaderboard import chosen_figures, leaderboard
+    from metrics.report.verdicts import verdict_table, verdicts
     from metrics.report.write import read_report
 
     reports = {name: read_report(path) for name, path in named.items()}
     chosen = chosen_figures(reports, figures)
-    text = leaderboard(reports, chosen)
-    facts = {name: {key: report["metrics"].get(key) for key in chosen} for name, report in reports.items()}
-    return text + "\n", facts
+    found = verdicts(reports, chosen)
+    text = f"{leaderboard(reports, chosen)}\n\n{verdict_table(found)}\n"
+    shown = {name: {key: report["metrics"].get(key) for key in chosen} for name, report in reports.items()}
+    return text, {"reports": shown, "verdicts": {each.figure: vars(each) for each in found}}
 
 
 def _results(named: Mapping[str, Path], figures: str | None) -> tuple[str, dict[str, Any]]:

@@ -18,6 +18,12 @@ from metrics.report.write import read_report
 from metrics.statistics.bootstrap import bootstrap_difference
 
 Method = Literal["paired bootstrap over patients", "interval overlap", "not tested"]
+Side = Literal["A", "B"]
+#: Below every comparison.
+CAUTION = (
+    "Interval overlap is no test: overlapping intervals can hide a real difference, and figures of one real",
+    "set share its chance. Many figures are compared at once: expect one in twenty below p = .05 by chance.",
+)
 _ALPHA = 0.05
 _FEWEST = 5
 
@@ -35,7 +41,8 @@ class Line:
         p_value: of 'no difference'.
         method: how the verdict was reached.
         records: pairs that entered.
-        verdict: A, B or neither is better.
+        winner: the one that is better or nearer to the ideal by more than chance; None where none is.
+        verdict: the same in words.
     """
 
     name: str
@@ -50,6 +57,7 @@ class Line:
     p_value: float | None
     method: Method
     records: int | None
+    winner: Side | None
     verdict: str
 
 
@@ -97,7 +105,7 @@ def compare_reports(first: str | Path, second: str | Path) -> Comparison:
             reason = next(each.get("skipped") for each in entries if each.get("value") is None)
             only.append((name, f"not in {lacking[0]}: {reason or 'no value'}"))
         elif not lacking:
-            lines.append(_line(name, entries, one, two))
+            lines.append(line_of(name, one, two))
     if not lines:
         raise InputError(f"{first} and {second}: no figure in common; accepted: reports of the same kind of benchmark")
     return Comparison(str(first), str(second), tuple(lines), tuple(only), _warnings(one, two))
@@ -113,7 +121,7 @@ def comparison_markdown(found: Comparison) -> str:
         cells = (
             line.name,
             line.unit,
-            "as real" if line.name.split("@")[0] in AS_IN_REAL else line.better,
+            "as real" if as_in_real(line.name) else line.better,
             format_value(line.first),
             format_value(line.second),
             format_value(line.change),
@@ -123,23 +131,23 @@ def comparison_markdown(found: Comparison) -> str:
             line.method + (f", {line.records} records" if line.records else ""),
         )
         out.append("| " + " | ".join(cells) + " |")
-    out += [
-        "",
-        "Interval overlap is no test: overlapping intervals can hide a real difference, and figures of one real",
-    ]
-    out += ["set share its chance. Many figures are compared at once: expect one in twenty below p = .05 by chance."]
+    out += ["", *CAUTION]
     if found.only_one:
         out += ["", "Only in one report:", *(f"- {name}: {reason}" for name, reason in found.only_one)]
     return "\n".join(out) + "\n"
 
 
-def _line(
-    name: str, entries: tuple[Mapping[str, Any], Mapping[str, Any]], one: Mapping[str, Any], two: Mapping[str, Any]
-) -> Line:
-    a, b = entries
+def line_of(name: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> Line:
+    """One figure that both reports have a value of.
+
+    Args:
+        name: of the figure.
+        one, two: the reports, as `metrics.report.write.read_report` gives them.
+    """
+    a, b = one["metrics"][name], two["metrics"][name]
     values = float(a["value"]), float(b["value"])
     bounds = _pair(a.get("ci")), _pair(b.get("ci"))
-    better = str(a.get("better", "lower"))
+    better, goal = str(a.get("better", "lower")), goal_of(name, a, b)
     given: dict[str, Any] = {
         "name": name,
         "unit": str(a.get("unit", "")),
@@ -149,14 +157,14 @@ def _line(
         "first_ci": bounds[0],
         "second_ci": bounds[1],
     }
-    goal = a.get("goal")
     partial = bool(a.get("partial_judge") or b.get("partial_judge"))
-    paired = None if partial or goal is not None else _record_values(name, one, two)
+    directed = goal is None and not as_in_real(name)
+    paired = _record_values(name, one, two) if directed and not partial else None
     if paired is not None:
         x, y, patients = paired
         found = bootstrap_difference(x, y, groups=patients)
         span = found.interval
-        winner = _winner(span.value, better) if found.p_value < _ALPHA else "no difference shown"
+        winner = _winner(span.value, better) if found.p_value < _ALPHA else None
         return Line(
             **given,
             change=span.value,
@@ -164,33 +172,60 @@ def _line(
             p_value=found.p_value,
             method="paired bootstrap over patients",
             records=span.n,
-            verdict=winner,
+            winner=winner,
+            verdict="no difference shown" if winner is None else f"{winner} better",
         )
-    change = values[1] - values[0]
+    winner, verdict = None, "not tested"
+    method: Method = "not tested"
     if partial:
-        verdict, method = "none: the judge has learned from a generator that it scores", "not tested"
-    elif bounds[0] is None or bounds[1] is None:
-        verdict, method = "not tested", "not tested"
-    elif goal is not None:
-        # Neither less nor more is better: what counts is the distance to the ideal.
-        far = [_distances(bound, float(goal)) for bound in bounds if bound is not None]
-        apart = far[0][1] < far[1][0] or far[1][1] < far[0][0]
-        nearer = "A" if abs(values[0] - goal) < abs(values[1] - goal) else "B"
-        verdict = f"{nearer} nearer to {format_value(float(goal))} (intervals apart)" if apart else "intervals overlap"
+        verdict = "none: the judge has learned from a generator that it scores"
+    elif goal is None and not directed:
+        verdict = "none: what the real set has is not known"
+    elif bounds[0] is not None and bounds[1] is not None:
         method = "interval overlap"
-    else:
-        apart = bounds[0][1] < bounds[1][0] or bounds[1][1] < bounds[0][0]
-        verdict = _winner(change, better) + " (intervals apart)" if apart else "intervals overlap"
-        method = "interval overlap"
+        # Where neither less nor more is better, what counts is the distance to the ideal.
+        ends = [bound if goal is None else _distances(bound, goal) for bound in bounds if bound is not None]
+        apart = ends[0][1] < ends[1][0] or ends[1][1] < ends[0][0]
+        said = "better" if goal is None else f"nearer to {format_value(goal)}"
+        winner = _nearer(values, better, goal) if apart else None
+        verdict = f"{winner} {said} (intervals apart)" if winner else "intervals overlap"
     return Line(
         **given,
-        change=change,
+        change=values[1] - values[0],
         change_ci=None,
         p_value=None,
-        method=method,  # type: ignore[arg-type]
+        method=method,
         records=None,
+        winner=winner,
         verdict=verdict,
     )
+
+
+def as_in_real(name: str) -> bool:
+    """Whether a figure should be what the real set has, on neither side of it."""
+    return name.partition("@")[0] in AS_IN_REAL
+
+
+def goal_of(name: str, *entries: Mapping[str, Any]) -> float | None:
+    """Value of a figure that a perfect generator has, where neither less nor more is better; None elsewhere.
+
+    Args:
+        name: of the figure.
+        entries: what reports hold of it.
+    """
+    known = [each.get("goal") for each in entries]
+    known += [each.get("floor") for each in entries] if as_in_real(name) else []
+    return next((float(value) for value in known if value is not None), None)
+
+
+def distance(value: float, better: str, goal: float | None) -> float:
+    """How far a value is from the best there is, for an order; the less the better."""
+    return abs(value - goal) if goal is not None else value if better == "lower" else -value
+
+
+def _nearer(values: tuple[float, float], better: str, goal: float | None) -> Side | None:
+    far = [distance(value, better, goal) for value in values]
+    return None if far[0] == far[1] else "A" if far[0] < far[1] else "B"
 
 
 def _distances(bounds: tuple[float, float], goal: float) -> tuple[float, float]:
@@ -199,10 +234,10 @@ def _distances(bounds: tuple[float, float], goal: float) -> tuple[float, float]:
     return (0.0 if bounds[0] <= goal <= bounds[1] else ends[0]), ends[1]
 
 
-def _winner(change: float, better: str) -> str:
+def _winner(change: float, better: str) -> Side | None:
     if change == 0:
-        return "equal"
-    return "B better" if (change < 0) == (better == "lower") else "A better"
+        return None
+    return "B" if (change < 0) == (better == "lower") else "A"
 
 
 def _pair(bounds: Sequence[float | None] | None) -> tuple[float, float] | None:

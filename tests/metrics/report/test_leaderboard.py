@@ -55,7 +55,7 @@ def test_three_reports_are_a_table_and_two_a_test(folders, capsys):
     assert "| not tested | not tested |" in out
     assert (folders / "c.md").read_text() == out
     assert run(["compare", *named, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["z"]["fid"]["value"] == 3
+    assert json.loads(capsys.readouterr().out)["reports"]["z"]["fid"]["value"] == 3
 
 
 def test_results_are_a_table_with_a_column_each(tmp_path, capsys):

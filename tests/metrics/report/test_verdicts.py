@@ -32,7 +32,7 @@ def test_the_best_is_told_from_those_whose_intervals_are_apart():
 
 def test_nothing_is_said_where_nothing_was_tested():
     found = verdict("statement_auroc", a=figure(0.9, better="higher"), b=figure(0.1), c=figure(0.5))
-    assert (found.best, found.over, found.untested) == (None, (), ("b", "c"))
+    assert (found.best, found.over, found.untested) == (None, (), ("c", "b"))
     assert found.words == "not tested"
     some = verdict("fid", a=figure(1.0, [0, 2]), b=figure(5.0), c=figure(7.0, [6, 8]))
     assert some.words == "a: better than c (intervals apart); not tested against b"

@@ -57,6 +57,8 @@ _COST = {
     "utility": 400.0,
     "privacy": 15.0,
 }
+#: Of drawing what a section has found, whatever the number of records.
+_DRAWING = {"physics": 20e3, "parameters": 5e3, "waveform": 5e3, "features": 2e3, "paired": 2e3, "privacy": 2e3}
 #: The first that can be made gives the figures without a suffix.
 DEFAULT_EXTRACTORS = ("ptbxl-classifier", "random-conv", "ecg-parameters")
 _QUICK_EXTRACTORS = DEFAULT_EXTRACTORS[:2]
@@ -103,7 +105,7 @@ def ecg_benchmark(
     _refuse_leakage(sets, listed, train)
     sets |= {key: _thinned(sets[key], sets, chosen, seed, warnings) for key in ("real", "generated")}
     made, skipped = _extractors(extractors, chosen)
-    progress = Progress(_costs(sets, chosen, len(made)), report)
+    progress = Progress(_costs(sets, chosen, len(made), drawn=draw_pictures), report)
     target, notes = choose_target(list(sets.values()), leads=leads, seconds=seconds)
     aligned: dict[str, AlignedSet] = {}
     for key, each in sets.items():
@@ -265,7 +267,7 @@ def _thinned(each: EcgSet, sets: Mapping[str, EcgSet], chosen: Preset, seed: int
     return each.only(draw(len(each), chosen.max_records, (seed, 3)).tolist())
 
 
-def _costs(sets: Mapping[str, EcgSet], chosen: Preset, extractors: int) -> dict[str, float]:
+def _costs(sets: Mapping[str, EcgSet], chosen: Preset, extractors: int, *, drawn: bool) -> dict[str, float]:
     count = len(sets["real"]) + len(sets["generated"])
     costs = {f"reading {key}": float(len(each)) for key, each in sets.items()}
     effort = 2.0 if chosen.thorough else 1.0
@@ -274,7 +276,7 @@ def _costs(sets: Mapping[str, EcgSet], chosen: Preset, extractors: int) -> dict[
         costs[name] = effort * _COST[name] * count * many
     if "train" in sets:
         costs["privacy"] += 30.0 * len(sets["train"])
-    costs["drawing"] = 12_000.0 / 10
+    costs["drawing"] = sum(_DRAWING.get(name, 0.0) for name in chosen.sections) if drawn else 0.0
     return costs
 
 

@@ -1,5 +1,6 @@
 """Chooses what to draw: the most and least credible samples, pairs that look alike, a map of both sets."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,30 +21,60 @@ if TYPE_CHECKING:
 _DPI = 100.0
 
 
+#: Seconds that the pictures of a kind take, about, so that what is left of them is known.
+_SECONDS = {"spectra": 4, "amplitudes": 8, "parameters": 3, "waveform": 3, "features": 1, "pairs": 1, "copies": 1}
+
+
 def gather(job: Job) -> tuple[Picture, ...]:
     """Draw everything for the page."""
+    wanted = _wanted(job)
+    total = sum(_SECONDS[name] for name in wanted)
     found: list[Picture] = []
-    if job.drawn.spectra is not None:
-        real, fake, hz = job.drawn.spectra
-        leads = figures.lead_names(real.shape[1], job.real.leads)
-        found.append(
-            _picture("Physics", figures.spectra(real, fake, hz, leads), "Mean power spectrum of each lead.", plot=True)
-        )
-        caption = "Distribution of the sample values of each lead."
-        found.append(_picture("Physics", figures.amplitudes(real, fake, leads), caption, plot=True))
-    if job.drawn.parameters is not None:
-        drawn = figures.parameters(job.drawn.parameters)
-        found.append(_picture("ECG parameters", drawn, "Distributions of the measured parameters.", plot=True))
-    if job.drawn.waveform is not None:
-        drawn = figures.parameters(job.drawn.waveform)
-        caption = "Waveform descriptors that tell most: the first three of all, then the first of each family."
-        found.append(_picture("Waveform", drawn, caption, plot=True))
-    if job.extractors:
-        found += _feature_pictures(job)
-    if job.pairs is not None:
-        found += _pair_pictures(job)
-    found += _copy_pictures(job)
+    for name, draw in wanted.items():
+        found += draw(job)
+        job.progress.advance(_SECONDS[name] / total)
     return tuple(found)
+
+
+def _wanted(job: Job) -> dict[str, Callable[[Job], list[Picture]]]:
+    """What there is to draw, in the order of the page."""
+    there = {
+        "spectra": (job.drawn.spectra is not None, _spectra),
+        "amplitudes": (job.drawn.spectra is not None, _amplitudes),
+        "parameters": (job.drawn.parameters is not None, _parameters),
+        "waveform": (job.drawn.waveform is not None, _waveform),
+        "features": (bool(job.extractors), _feature_pictures),
+        "pairs": (job.pairs is not None, _pair_pictures),
+        "copies": (job.drawn.copies is not None, _copy_pictures),
+    }
+    return {name: draw for name, (known, draw) in there.items() if known}
+
+
+def _spectra(job: Job) -> list[Picture]:
+    assert job.drawn.spectra is not None
+    real, fake, hz = job.drawn.spectra
+    drawn = figures.spectra(real, fake, hz, figures.lead_names(real.shape[1], job.real.leads))
+    return [_picture("Physics", drawn, "Mean power spectrum of each lead.", plot=True)]
+
+
+def _amplitudes(job: Job) -> list[Picture]:
+    assert job.drawn.spectra is not None
+    real, fake, _ = job.drawn.spectra
+    drawn = figures.amplitudes(real, fake, figures.lead_names(real.shape[1], job.real.leads))
+    return [_picture("Physics", drawn, "Distribution of the sample values of each lead.", plot=True)]
+
+
+def _parameters(job: Job) -> list[Picture]:
+    assert job.drawn.parameters is not None
+    drawn = figures.parameters(job.drawn.parameters)
+    return [_picture("ECG parameters", drawn, "Distributions of the measured parameters.", plot=True)]
+
+
+def _waveform(job: Job) -> list[Picture]:
+    assert job.drawn.waveform is not None
+    drawn = figures.parameters(job.drawn.waveform)
+    caption = "Waveform descriptors that tell most: the first three of all, then the first of each family."
+    return [_picture("Waveform", drawn, caption, plot=True)]
 
 
 def _feature_pictures(job: Job) -> list[Picture]:
@@ -114,10 +145,9 @@ def _pair_pictures(job: Job) -> list[Picture]:
 
 
 def _copy_pictures(job: Job) -> list[Picture]:
-    if job.drawn.copies is None:
-        return []
     from gen.plot import contact_sheet
 
+    assert job.drawn.copies is not None
     against, pairs = job.drawn.copies
     records: list[EcgRecord] = []
     for generated, partner, correlation, lag in pairs[:4]:

@@ -35,7 +35,9 @@ def written(tmp_path_factory):
         ]
         write(noisy, root / name, format="npz")
     given = {"real": root / "real", "preset": PRESET, "extractors": ["random-conv"]}
-    benchmark(**given, generated=root / "better", out=root / "R-better")
+    told = []
+    benchmark(**given, generated=root / "better", out=root / "R-better", progress=lambda *each: told.append(each))
+    (root / "told.json").write_text(json.dumps(told))
     write_report(benchmark(**given, generated=root / "worse"), root / "R-worse")  # without pictures
     return root
 
@@ -72,6 +74,16 @@ def test_html_is_one_file_that_loads_nothing(written):
     assert not re.search(r"(src|href)=\"(?!data:|#)", page)
     for words in ("Summary", "Distribution of features", "Not computed", "Settings"):
         assert words in page
+
+
+def test_drawing_counts_in_the_time_left_and_picture_by_picture(written):
+    told = json.loads((written / "told.json").read_text())
+    total = told[-1][1]
+    drawing = [done for done, _, step in told if step == "drawing"]
+    assert drawing[0] < 0.5 * total  # of a few records, pictures are the most of it
+    assert drawing[-1] == total
+    assert len(set(drawing)) >= 5
+    assert drawing == sorted(drawing)
 
 
 def test_a_report_is_not_overwritten_unasked(written):

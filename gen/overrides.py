@@ -12,6 +12,8 @@ from gen.errors import InputError
 
 Config = TypeVar("Config")
 TABLE = "recipe_settings.json"
+#: Key of the table beside a recipe's settings: what ``--data`` must name; null where the recipe does without.
+DATA = "--data"
 _WORDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false"}
 _TEXTS: dict[Any, str] = {str: "text", NoneType: "none", Path: "a path"}
 _TRUTH = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
@@ -47,9 +49,10 @@ def check_overrides(recipe: str, overrides: Mapping[str, str]) -> None:
     Raises:
         InputError: see `apply_overrides`; values of numbers and truths are looked at alone.
     """
-    known = json.loads((files("gen") / TABLE).read_text("utf-8")).get(recipe)
-    if known is None:
+    known = _known(recipe)
+    if DATA not in known:
         return
+    del known[DATA]
     for key, text in overrides.items():
         words = known[_resolve(key, known)]
         for kind, told in _WORDS.items():
@@ -57,13 +60,26 @@ def check_overrides(recipe: str, overrides: Mapping[str, str]) -> None:
                 _parse(text, kind, key)
 
 
-def table_of(recipes: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """What `check_overrides` knows of recipes: their settings, and in words what each takes.
+def needed_data(recipe: str) -> str | None:
+    """What ``--data`` must name for a shipped recipe; None where it does without, or where the table knows nothing."""
+    return _known(recipe).get(DATA)
+
+
+def _known(recipe: str) -> dict[str, Any]:
+    """What the table says of a recipe; empty where it knows nothing."""
+    return dict(json.loads((files("gen") / TABLE).read_text("utf-8")).get(recipe, {}))
+
+
+def table_of(recipes: Mapping[str, tuple[Any, str | None]]) -> dict[str, dict[str, str | None]]:
+    """What `check_overrides` and `needed_data` know of recipes: their settings, and in words what each takes.
 
     Args:
-        recipes: name -> settings of the recipe.
+        recipes: name -> settings of the recipe, and what its ``--data`` must name.
     """
-    return {name: {key: _describe(kind) for key, kind in _flatten(config).items()} for name, config in recipes.items()}
+    return {
+        name: {DATA: data, **{key: _describe(kind) for key, kind in _flatten(config).items()}}
+        for name, (config, data) in recipes.items()
+    }
 
 
 def apply_overrides(config: Config, overrides: Mapping[str, str]) -> Config:

@@ -179,6 +179,7 @@ def export(
     Example: physiogen export --format onnx --leads II,V1,V5 --out wearable.onnx
     """
     wanted = leads_of(leads)
+    check_there(checkpoint=checkpoint)
     from vae.deploy.export import export as write
     from vae.predictors import WEIGHTS
 

@@ -46,9 +46,10 @@ def demo(
     All figures are measured against simulated truth, so they say how the suite works and not how well it does on
     patients; those figures are in the model cards.
     """
-    target = out / "index.html"
-    if target.exists() and not overwrite:
-        raise InputError(f"{target}: exists; use --overwrite")
+    target, table = out / "index.html", out / "figures.json"
+    for there in (target, table):
+        if there.exists() and not overwrite:
+            raise InputError(f"{there}: exists; use --overwrite")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; --out takes a folder")
     from gen.files import write_json
@@ -76,7 +77,7 @@ def demo(
     _simulation(page, seed)
     _commands(page)
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "figures.json", figures)
+    write_json(table, figures)
     page.write(target)
     if json:
         import json as json_library

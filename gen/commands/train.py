@@ -13,12 +13,14 @@ from typer.core import TyperCommand
 
 from gen import registry
 from gen.errors import InputError
-from gen.overrides import check_overrides, parse_overrides
+from gen.overrides import check_overrides, needed_data, parse_overrides
 from gen.runs import check_run, holds_run
 
 #: Words for weights to start from, in any recipe.
 _STARTS = ("default", "none")
 _RESUME = "--resume"
+#: Of a prepared cache, and of one that is not finished.
+_OF_CACHE = ("manifest.json", "build")
 Going = Literal["if-possible", "always", "never"]
 
 # Named as its only command is, so that `physiogen --help` finds what it says.
@@ -86,6 +88,8 @@ def run(
     changes = parse_overrides(set or [])
     check_overrides(recipe, changes)
     _check_start(changes.get("init", ""))
+    if not settings:
+        _check_data(recipe, data)
     # Torch and the models are only loaded from here on.
     function = find_recipe(recipe)
     if settings:
@@ -99,6 +103,19 @@ def run(
     result = function(data=data, out=out, resume=resume != "never", overrides=changes, **extra)
     if int(os.environ.get("RANK", "0")) == 0:
         typer.echo(json_library.dumps(result, default=str) if json else format_result(result))
+
+
+def _check_data(recipe: str, data: Path | None) -> None:
+    """Refuse data that a shipped recipe cannot learn from, as far as a glance at the folder tells."""
+    needed = needed_data(recipe)
+    if data is None and needed is not None:
+        raise InputError(f"recipe {recipe} needs --data: {needed}")
+    if data is None or needed is None or any((data / name).exists() for name in _OF_CACHE):
+        return
+    if "physiogen data prepare" in needed:
+        raise InputError(f"{data}: no signal cache; accepted: a folder written by 'physiogen data prepare'")
+    if "physiogen data pairs" in needed:
+        raise InputError(f"{data}: no finished cache of simulated pairs; accepted: {needed}")
 
 
 def _check_start(init: str) -> None:

@@ -116,12 +116,13 @@ def _documents(root: Path) -> Iterator[tuple[Path, str]]:
     yield root / "gen" / TABLE, f"{json.dumps(_recipe_settings(), indent=1)}\n"
 
 
-def _recipe_settings() -> dict[str, dict[str, str]]:
+def _recipe_settings() -> dict[str, dict[str, str | None]]:
     """Settings of all recipes, for `gen.overrides.check_overrides`; torch and the recipes are loaded for this."""
     from gen import registry
 
     found = {name: registry.get(RECIPES, name) for name in sorted(registry.names(RECIPES))}
-    return table_of({name: recipe.settings() for name, recipe in found.items() if hasattr(recipe, "settings")})
+    kept = {name: recipe for name, recipe in found.items() if hasattr(recipe, "settings")}
+    return table_of({name: (recipe.settings(), recipe.work.needs) for name, recipe in kept.items()})
 
 
 def _cards(root: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -60,6 +60,11 @@ def benchmark(
     if seconds is not None and not 1 <= seconds < float("inf"):
         raise InputError(f"--seconds {seconds:g}: accepted: 1 or more")
     check_sets(real, generated, train)
+    if not preset.startswith("cine"):
+        from metrics.suite.sets import split_location
+
+        for place in (real, generated, *([train] if train is not None and not Path(train).is_file() else [])):
+            split_location(place)
     wanted = leads_of(leads)
     from metrics.suite.presets import preset as preset_of
 

@@ -118,6 +118,11 @@ COMMANDS = (
     "data prepare set --out OUT",
     "data convert set --out OUT",
     "data pairs --out ecg.csv",
+    "train vae/default --out OUT",
+    "train vae/default --data full --out OUT",
+    "train flow/amdf --data full --out OUT",
+    "benchmark --real full:magic --generated full --out OUT",
+    "export --checkpoint set --out OUT",
 )
 _ASK = """
 import json, shlex, sys

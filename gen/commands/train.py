@@ -75,8 +75,6 @@ def run(
     """
     if data is not None and not data.exists():
         raise InputError(f"{data}: no such folder; --data takes what `physiogen data prepare` wrote")
-    if data is not None and data.is_dir() and not any(data.iterdir()):
-        raise InputError(f"{data}: the folder is empty; --data takes what `physiogen data prepare` wrote")
     if out is None and not settings:
         raise InputError("Missing option '--out'. (physiogen train --help)")
     if out is not None:

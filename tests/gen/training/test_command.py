@@ -31,7 +31,6 @@ def recipes(monkeypatch):
 
 
 def test_the_recipe_gets_what_the_command_line_says(tmp_path, capsys):
-    (tmp_path / "manifest.json").write_text("{}")
     arguments = ["train", "toy/default", "--data", str(tmp_path), "--out", "RUN", "--resume"]
     assert run([*arguments, "--set", "steps=10", "--set", "model.width=4", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["metrics"]["mse"] == 0.03125

@@ -1,4 +1,4 @@
-"""The folder of a cmr pipeline: three checkpoints that belong together, the volume reader, and which is which."""
+"""The folder of a cmr pipeline: checkpoints that belong together, the volume reader, and which is which."""
 
 import hashlib
 import json
@@ -10,11 +10,13 @@ from typing import Any
 from flow.networks.velocity import VelocityDiT
 from flow.volumes.reader import VolumeReader
 from gen.card import check_card
-from gen.checkpoint import CONFIG, checkpoint_digest, load_checkpoint
+from gen.checkpoint import CARD, CONFIG, checkpoint_digest, load_checkpoint
 from gen.files import read_json, replace_folder, write_json
 from gen.records import InputError
 
 PARTS = ("encoder", "codec", "network")
+#: What lets the figures of the hearts be told by more hearts than have pictures; both or neither.
+TELLING = ("reader", "steering")
 INDEX = "model_index.json"
 
 
@@ -43,12 +45,12 @@ def save_pipeline(
 
 
 def write_index(folder: Path, volumes: VolumeReader, card: Mapping[str, Any], steps: int, solver: str) -> None:
-    """Write index and card beside the three parts."""
+    """Write index and card beside the parts."""
     network = read_json(folder / "network" / CONFIG)
     index = {
         "_class_name": "ECGToCMRPipeline",
         "pipeline": "cmr",
-        "parts": {name: checkpoint_digest(folder / name) for name in PARTS},
+        "parts": {name: checkpoint_digest(folder / name) for name in (*PARTS, *TELLING) if (folder / name).is_dir()},
         "alpha": network["alpha"],
         "steps": steps,
         "solver": solver,
@@ -56,8 +58,13 @@ def write_index(folder: Path, volumes: VolumeReader, card: Mapping[str, Any], st
     }
     write_json(folder / INDEX, index)
     if card:
-        check_card(card, str(folder / "card.json"))
-        write_json(folder / "card.json", dict(card))
+        check_card(card, str(folder / CARD))
+        write_json(folder / CARD, dict(card))
+
+
+def pipeline_card(folder: Path) -> dict[str, Any]:
+    """The card beside the index; empty where there is none."""
+    return read_json(folder / CARD) if (folder / CARD).is_file() else {}
 
 
 def checked_index(folder: Path) -> dict[str, Any]:
@@ -72,13 +79,15 @@ def checked_index(folder: Path) -> dict[str, Any]:
     if index.get("_class_name") != "ECGToCMRPipeline":
         raise InputError(f"{folder}: pipeline of {index.get('_class_name')}; expected ECGToCMRPipeline")
     stored = index.get("parts") or {}
-    for name in PARTS:
+    for name in (*PARTS, *(TELLING if any(name in stored for name in TELLING) else ())):
         if checkpoint_digest(folder / name) != stored.get(name):
             raise InputError(f"{folder / name}: is not the part this pipeline was saved with (digest differs)")
     config = load_checkpoint(folder / "network", VelocityDiT).config
     for name in ("encoder", "codec"):
         if config[f"{name}_digest"] != stored[name]:
             raise InputError(f"{folder / name}: the network was trained with another {name} (digest differs)")
+    if "steering" in stored and read_json(folder / "steering" / CONFIG).get("codec_digest") != stored["codec"]:
+        raise InputError(f"{folder / 'steering'}: reads latents of another codec (digest differs)")
     if config["alpha"] != index.get("alpha"):
         raise InputError(f"{folder}: alpha {index.get('alpha')}, but the network was trained with {config['alpha']}")
     return index

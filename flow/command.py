@@ -20,7 +20,8 @@ from gen.progress import Progress
 
 if TYPE_CHECKING:
     from flow.beside import RealStudy
-    from flow.pipeline import ECGToCMRPipeline, HeartResult
+    from flow.heart import HeartResult
+    from flow.pipeline import ECGToCMRPipeline
     from gen.io.unfinished import Resume as UnfinishedResume
     from gen.records import EcgRecord
 
@@ -42,7 +43,7 @@ def cmr(
     format: Annotated[
         str, typer.Option(help="nifti, gif, mp4, npz, dicom, seg (masks); several with commas.")
     ] = "nifti,gif",
-    samples: Annotated[int, typer.Option(min=1, help="Hearts drawn per ECG; intervals come from them.")] = 8,
+    samples: Annotated[int, typer.Option(min=1, help="Hearts drawn per ECG.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the samples.")] = 0,
     age: Annotated[float | None, typer.Option(help="Years; what the file says, or unknown, by default.")] = None,
     sex: Annotated[str | None, typer.Option(help="F or M; what the file says, or unknown, by default.")] = None,
@@ -53,7 +54,7 @@ def cmr(
     levels: Annotated[
         str, typer.Option(help="Slices: mid; three (basal, mid, apical) with weights trained on them.")
     ] = "mid",
-    guidance: Annotated[float, typer.Option(min=0.0, help="Above 1 leans on the ECG; 1 is calibrated.")] = 1.0,
+    guidance: Annotated[float, typer.Option(min=0.0, help="Above 1 leans on the ECG.")] = 1.0,
     checkpoint: Annotated[Path | None, typer.Option(help="A pipeline folder instead of the shipped one.")] = None,
     beside: Annotated[
         Path | None,
@@ -298,6 +299,11 @@ def _row(result: "HeartResult", seed: int) -> dict[str, Any]:
         row[name] = drawn[row["sample_of_file"] - 1][name]
         row |= {f"{name}_median": _rounded(interval.value)}
         row |= {f"{name}_low": _rounded(interval.low), f"{name}_high": _rounded(interval.high)}
+    if result.reading is not None:
+        wall = result.reading.volumes["wall_mm"]
+        ends = {"median": wall.value, "low": wall.low, "high": wall.high}
+        row |= {f"wall_mm_{end}": _rounded(value) for end, value in ends.items()}
+        row |= {f"chance_{group}": chance for group, chance in result.reading.groups.items()}
     words = {"beats": result.beats.description, "warnings": "; ".join(result.warnings), "synthetic": True}
     return row | words | {"samples": drawn}
 

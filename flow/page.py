@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flow.beside import RealStudy, compared
-from flow.pipeline import HeartResult
+from flow.heart import HeartResult
 from flow.volumes.intervals import Interval
 from gen.cine import CineRecord
 from gen.io.cine import write_cine
@@ -74,7 +74,13 @@ def add_heart(page: Page, result: HeartResult) -> None:
         for name, i in result.volumes.items()
         if name in LABELS
     ]
+    if result.reading is not None:
+        wall = result.reading.volumes["wall_mm"]
+        rows.append(["thickest wall", "mm", None, *(_edge(value) for value in (wall.value, wall.low, wall.high))])
     page.table(["quantity", "unit", "this heart", "median", "from", "to"], rows, f"{_caption(result)}. {BY_ITSELF}")
+    if result.reading is not None:
+        chances = ", ".join(f"{name} {chance:.0%}" for name, chance in result.reading.groups.items())
+        page.text(f"Chances of groups of simulated hearts, from the ECG: {chances}.")
 
 
 def add_comparison(page: Page, result: HeartResult, study: RealStudy) -> None:
@@ -111,15 +117,15 @@ BY_ITSELF = "In this heart, as in every sample, EF = SV / EDV; medians are taken
 
 
 def _caption(result: HeartResult) -> str:
+    if result.reading is not None:
+        intervals = result.reading.intervals
+        return (
+            f"What such an ECG tells: median, and an interval calibrated to hold the truth in {intervals.coverage:.0%} "
+            f"of simulated hearts ({intervals.hearts} outside training)"
+        )
     if len(result.samples) == 1:
         return "One sample; intervals need two or more"
-    calibration = result.calibration
-    if calibration is None:
-        return f"Median and central 90 % of {len(result.samples)} samples, not calibrated"
-    return (
-        f"Median of {len(result.samples)} samples, and an interval calibrated to hold the truth in "
-        f"{calibration.coverage:.0%} of simulated hearts ({calibration.hearts} outside training)"
-    )
+    return f"Median and central 90 % of {len(result.samples)} samples, not calibrated"
 
 
 def short(value: float, interval: Interval) -> str:

@@ -7,26 +7,30 @@ heart.cine, heart.samples, heart.volumes["edv_ml"]
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from flow.checkpoints import INDEX, PARTS, checked_index, index_digest, save_pipeline, write_index
-from flow.ecg.beats import Beats
+from flow.checkpoints import PARTS, checked_index, index_digest, save_pipeline, write_index
 from flow.ecg.preparation import Prepared, prepare
+from flow.heart import HeartResult, nearest_to, volumes_of
 from flow.networks.cine_codec import CineCodec
 from flow.networks.conditions import Conditions
+from flow.networks.ecg_reader import FIGURES, ToldHeart
 from flow.networks.objective import Context, sample
 from flow.networks.pamae import PhaseAwareMAE, cycle_tokens, summary_of
+from flow.networks.steering import Steering
 from flow.networks.velocity import VelocityDiT
-from flow.volumes.intervals import Calibration, Interval, load_calibration, save_calibration, summarise, volume_table
+from flow.reading import HeartReader
+from flow.volumes.intervals import Interval, summarise
 from flow.volumes.reader import VolumeReader
 from flow.weights import pipeline_folder
 from gen.checkpoint import checkpoint_digest, load_model, model_config, save_checkpoint
 from gen.cine import CineRecord
-from gen.files import read_json, replace_folder
+from gen.files import replace_folder
 from gen.precision import reduced_precision
 from gen.randomness import record_generator
 from gen.records import EcgRecord, InputError, records_of
@@ -35,44 +39,22 @@ from gen.simulate.cine import LEVEL_SHARES, usual_length_mm
 __all__ = ["ECGToCMRPipeline", "HeartResult", "Interval", "load", "save_pipeline", "with_patient"]
 FIELD_MM, THICKNESS_MM, MID_LEVEL = 192.0, 8.0, LEVEL_SHARES["mid"][0]
 
+OWN_SPREAD = ("intervals are the samples' own spread: they are not calibrated (physiogen train flow/steering)",)
 #: Share of the work on a heart that solving the ODE takes; the rest is drawing its pictures.
 _DRAWING = 0.4
 
 
 @dataclass(frozen=True, eq=False)
-class HeartResult:
-    """A generated heart.
+class Telling:
+    """What lets hearts have the figures that a reader, which learned from more hearts than have pictures, tells.
 
     Attributes:
-        cine: the sample nearest to the medians of the volumes, marked synthetic.
-        samples: all samples, in order.
-        volumes: medians and intervals of ``edv_ml``, ``esv_ml``, ``sv_ml``, ``ef_percent``, ``mass_g``, ``es_frame``.
-        beats: what was found in the ECG.
-        ecg: the twelve leads that were used.
-        warnings: what a reader should know.
-        calibration: what the intervals rest on; None where they are the samples' own spread.
-        read_from_s: where in ``ecg`` the part begins that was read; times of ``beats`` count from there.
+        reader: of ECGs.
+        steering: brings the pictures there.
     """
 
-    cine: CineRecord
-    samples: tuple[CineRecord, ...]
-    volumes: dict[str, Interval]
-    beats: Beats
-    ecg: EcgRecord
-    warnings: tuple[str, ...]
-    calibration: Calibration | None = None
-    read_from_s: float = 0.0
-
-    @property
-    def tables(self) -> tuple[dict[str, float], ...]:
-        """Volumes of every sample, by the names in ``volumes``: in each, EF = SV / EDV and SV = EDV - ESV."""
-        found = volumes_of(self.samples)
-        return tuple({name: float(values[k]) for name, values in found.items()} for k in range(len(self.samples)))
-
-    @property
-    def shown(self) -> dict[str, float]:
-        """Volumes of ``cine``; ``volumes`` are medians over the samples, each by itself."""
-        return self.tables[self.cine.metadata["sample"] - 1]
+    reader: HeartReader
+    steering: Steering
 
 
 class ECGToCMRPipeline:
@@ -83,7 +65,8 @@ class ECGToCMRPipeline:
         volumes: reads volumes off labels.
         digest: names the whole pipeline.
         steps, solver: of the ODE by default.
-        calibration: of the intervals; without, they are the samples' own spread.
+        telling: figures of the hearts and their intervals; without, the network draws the figures itself, and
+            intervals are the samples' own spread.
     """
 
     def __init__(
@@ -95,19 +78,18 @@ class ECGToCMRPipeline:
         digest: str = "",
         steps: int = 8,
         solver: str = "euler",
-        calibration: Calibration | None = None,
+        telling: Telling | None = None,
     ) -> None:
         self.encoder, self.codec, self.network = encoder.eval(), codec.eval(), network.eval()
         self.volumes, self.digest, self.steps, self.solver = volumes, digest, steps, solver
-        self.calibration = calibration
+        self.telling = telling
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, calibrated: bool = True) -> "ECGToCMRPipeline":
-        """Open a pipeline folder; ``calibrated=False`` does not look at its calibration of intervals.
+    def from_pretrained(cls, folder: str | Path) -> "ECGToCMRPipeline":
+        """Open a pipeline folder.
 
         Raises:
-            InputError: a part is missing, damaged, or not the one the network was trained with; or the intervals were
-                calibrated for another pipeline.
+            InputError: a part is missing, damaged, or not the one that it belongs to.
         """
         folder = Path(folder)
         index = checked_index(folder)
@@ -115,10 +97,12 @@ class ECGToCMRPipeline:
         encoder, codec = load_model(PhaseAwareMAE, parts["encoder"]), load_model(CineCodec, parts["codec"])
         network = load_model(VelocityDiT, parts["network"])
         reader = VolumeReader.from_json(index.get("volumes") or {})
-        digest = checkpoint_digest(parts["network"])[:16]
-        calibration = load_calibration(folder, index_digest(index)) if calibrated else None
-        steps, solver = index.get("steps", 8), index.get("solver", "euler")
-        return cls(encoder, codec, network, reader, digest, steps, solver, calibration)
+        telling = None
+        if "reader" in index["parts"]:
+            steering = load_model(Steering, folder / "steering")
+            telling = Telling(HeartReader.from_pretrained(folder / "reader"), steering)
+        digest, steps, solver = index_digest(index)[:16], index.get("steps", 8), index.get("solver", "euler")
+        return cls(encoder, codec, network, reader, digest, steps, solver, telling)
 
     @property
     def device(self) -> torch.device:
@@ -127,7 +111,8 @@ class ECGToCMRPipeline:
 
     def to(self, device: Any) -> "ECGToCMRPipeline":
         """The same pipeline with its networks on another device, such as ``"cuda"``; hearts come back to the CPU."""
-        for part in (self.encoder, self.codec, self.network):
+        told = () if self.telling is None else (self.telling.reader.network, self.telling.steering)
+        for part in (self.encoder, self.codec, self.network, *told):
             part.to(device)
         return self
 
@@ -140,9 +125,12 @@ class ECGToCMRPipeline:
                 save_checkpoint(temporary / name, config=model_config(part), model=part)
             digests = {f"{name}_digest": checkpoint_digest(temporary / name) for name in ("encoder", "codec")}
             save_checkpoint(temporary / "network", config={**model_config(self.network), **digests}, model=self.network)
+            if self.telling is not None:
+                self.telling.reader.save(temporary / "reader")
+                steering = self.telling.steering
+                config = {**model_config(steering), "codec_digest": digests["codec_digest"]}
+                save_checkpoint(temporary / "steering", config=config, model=steering)
             write_index(temporary, self.volumes, {}, self.steps, self.solver)
-            if self.calibration is not None:
-                save_calibration(self.calibration, temporary, index_digest(read_json(temporary / INDEX)))
         return folder
 
     def __call__(
@@ -187,32 +175,33 @@ class ECGToCMRPipeline:
             raise InputError(f"{len(given)} records; accepted: one at a time")
         record = given
         prepared = prepare(record, self.encoder, allow_bad_leads=allow_bad_leads)
-        seeds = (seed, record.record_id)
-        drawing = {"steps": steps or self.steps, "solver": solver or self.solver, "guidance": guidance}
+        told = None if self.telling is None else self.telling.reader.tell(prepared)
+        drawing = {"steps": steps, "solver": solver, "guidance": guidance}
         tell = progress or (lambda share: None)
-        packed = self._draw_slices(prepared, heights, num_samples, seeds, drawing, lambda share: tell(_DRAWING * share))
+        packed = self.latents(
+            prepared,
+            (seed, record.record_id),
+            num_samples,
+            heights,
+            told,
+            lambda share: tell(_DRAWING * share),
+            **drawing,
+        )
         drawn = []
         for k, latents in enumerate(packed):
             drawn.append(self._cine(latents, prepared, record, seed, k, heights))
             tell(_DRAWING + (1 - _DRAWING) * (k + 1) / num_samples)
         cines = tuple(drawn)
-        volumes = summarise(volumes_of(cines), self.volumes, self.calibration)
-        warnings = prepared.warnings + (self._doubts(drawing, bool(prepared.rebuilt)) if num_samples > 1 else ())
-        shown = cines[_nearest_to_median(cines)]
-        found = (prepared.beats, prepared.ecg, warnings, self.calibration, prepared.read_from_s)
+        if self.telling is None or told is None:
+            reading, volumes = None, summarise(volumes_of(cines), self.volumes)
+            warnings = prepared.warnings + (OWN_SPREAD if num_samples > 1 else ())
+        else:
+            reading = self.telling.reader.reading(told, prepared)
+            volumes = {name: reading.volumes[name] for name in volumes_of(cines)}
+            warnings = reading.warnings
+        shown = cines[nearest_to(cines, volumes)]
+        found = (prepared.beats, prepared.ecg, warnings, reading, prepared.read_from_s)
         return HeartResult(shown, cines, volumes, *found)
-
-    def _doubts(self, drawing: dict[str, Any], rebuilt: bool) -> tuple[str, ...]:
-        """What to say of the intervals; ``rebuilt``: leads of the ECG were."""
-        if self.calibration is None:
-            return ("intervals are the samples' own spread: they are not calibrated (physiogen train flow/intervals)",)
-        doubts = []
-        if rebuilt:
-            doubts.append("intervals were calibrated on whole ECGs; with rebuilt leads their coverage is unknown")
-        if drawing != self.calibration.drawn:
-            known = "{steps} {solver} steps and guidance {guidance:g}".format(**self.calibration.drawn)
-            doubts.append(f"intervals were calibrated for {known}; with other settings their coverage is unknown")
-        return tuple(doubts)
 
     def slice_levels(self, levels: str) -> tuple[float, ...]:
         """Heights (0 base, 1 apex) of the slices that ``"mid"`` or ``"three"`` (basal, mid, apical) names.
@@ -243,47 +232,99 @@ class ECGToCMRPipeline:
         numbers = torch.from_numpy(Conditions.of(prepared.beats.rr_s, prepared.ecg.patient, level).values).to(device)
         return Context(tokens, summary_of(features), numbers, torch.ones(1, dtype=torch.bool, device=device))
 
-    def _draw_slices(
+    def latents(
         self,
         prepared: Prepared,
-        heights: tuple[float, ...],
-        count: int,
         seeds: tuple[int, str],
-        drawing: dict[str, Any],
-        progress: Callable[[float], None],
+        count: int = 1,
+        heights: tuple[float, ...] = (MID_LEVEL,),
+        told: ToldHeart | None = None,
+        progress: Callable[[float], None] | None = None,
+        **drawing: Any,
     ) -> torch.Tensor:
-        """Packed latents (count, slice, size); the slices of a heart share its noise and the mid slice's figures."""
-        mid = self._draw(self.context(prepared), count, seeds, drawing, progress=progress)
-        known = torch.full_like(mid, float("nan"))
-        known[:, -self.network.figures :] = mid[:, -self.network.figures :]
+        """Packed latents (count, slice, size) of hearts; the slices of a heart share its noise and its figures.
+
+        Args:
+            prepared: ECG.
+            seeds: seed and name of the recording; heart k depends on them and k alone.
+            count: hearts.
+            heights: of the slices.
+            told: distribution of its figures (batch of one), from the reader.
+            progress: told what share is done.
+            drawing: see `solve`.
+        """
+        noise, numbers = self.chance(*seeds, count)
+        figures = None if told is None else self.figures(told, numbers)
+        mid = self.solve(noise, self.context(prepared).expand(count), figures, progress=progress, **drawing)
+        own = mid[:, -self.network.figures :]
         slices = [
-            mid if height == MID_LEVEL else self._draw(self.context(prepared, height), count, seeds, drawing, known)
+            mid
+            if height == MID_LEVEL
+            else self.solve(noise, self.context(prepared, height).expand(count), own, pull=False, **drawing)
             for height in heights
         ]
         return torch.stack(slices, dim=1)
 
-    def noise(self, seed: int, name: str, count: int) -> torch.Tensor:
-        """(count, size) noise that the first ``count`` hearts of the recording of this name are drawn from."""
-        rows = [record_generator(seed, name, k) for k in range(count)]
-        return torch.from_numpy(np.stack([g.standard_normal(self.network.size, dtype=np.float32) for g in rows]))
+    def chance(self, seed: int, name: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the first ``count`` hearts of the recording of this name are drawn from.
 
-    def _draw(
+        Returns:
+            Noise (count, size), and standard normal numbers (count, 1 + len(FIGURES)) for `figures`.
+        """
+        rows = [record_generator(seed, name, k) for k in range(count)]
+        noise, numbers = (
+            np.stack([g.standard_normal(size, dtype=np.float32) for g in rows])
+            for size in (self.network.size, 1 + len(FIGURES))
+        )
+        return torch.from_numpy(noise), torch.from_numpy(numbers)
+
+    def figures(self, told: ToldHeart, numbers: torch.Tensor) -> torch.Tensor:
+        """Figures (K, 4), standardised, drawn from a distribution (batch of one) by K rows of `chance`'s numbers."""
+        assert self.telling is not None
+        uniform, normal = torch.special.ndtr(numbers[:, 0]), numbers[:, 1:]
+        raw, _ = told.draw(uniform[None].to(told.mean.device), normal[None].to(told.mean.device))
+        return self.telling.steering.within(self.encoder.standardise(raw[0, :, : self.network.figures]))
+
+    def solve(
         self,
+        noise: torch.Tensor,
         context: Context,
-        count: int,
-        seeds: tuple[int, str],
-        drawing: dict[str, Any],
-        known: torch.Tensor | None = None,
+        figures: torch.Tensor | None = None,
+        *,
+        pull: bool = True,
+        steps: int | None = None,
+        solver: str | None = None,
+        guidance: float = 1.0,
         progress: Callable[[float], None] | None = None,
     ) -> torch.Tensor:
-        noise = self.noise(*seeds, count).to(self.device)
-        many = Context(
-            context.tokens.expand(count, -1, -1),
-            context.summary.expand(count, -1),
-            context.numbers.expand(count, -1),
-            context.has_ecg.expand(count),
+        """Packed latents (batch, size) from noise (batch, size).
+
+        Args:
+            noise: standard normal.
+            context: conditions of the batch.
+            figures: (batch, 4) standardised, that the hearts shall have; the network draws them where None.
+            pull: move the pictures there, see `flow.networks.steering`; they are mid slices.
+            steps, solver: of the ODE; the pipeline's own where None.
+            guidance: above 1 leans on the ECG.
+            progress: told what share is done.
+        """
+        noise, known, moved = noise.to(self.device), None, None
+        if figures is not None:
+            figures = figures.to(self.device)
+            known = torch.full_like(noise, float("nan"))
+            known[:, -self.network.figures :] = figures
+            moved = partial(self.telling.steering, figures=figures) if pull and self.telling is not None else None
+        return sample(
+            self.network,
+            noise,
+            context,
+            steps=steps or self.steps,
+            solver=solver or self.solver,
+            guidance=guidance,
+            known=known,
+            pull=moved,
+            progress=progress,
         )
-        return sample(self.network, noise, many, known=known, progress=progress, **drawing)
 
     @torch.no_grad()
     def render(self, latent: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -334,16 +375,8 @@ class ECGToCMRPipeline:
         )
 
 
-def volumes_of(cines: tuple[CineRecord, ...]) -> dict[str, np.ndarray]:
-    """Volumes of each cine, (n,) per name; see `flow.volumes.intervals.volume_table`."""
-    curves = np.stack([cine.lv_volume_ml for cine in cines])  # type: ignore[misc]
-    return volume_table(curves, np.array([cine.lv_mass_g for cine in cines]))
-
-
-def _nearest_to_median(cines: tuple[CineRecord, ...]) -> int:
-    table = volumes_of(cines)
-    logs = np.log(np.stack([table[name] for name in ("edv_ml", "esv_ml", "mass_g")], axis=1))
-    return int(np.abs(logs - np.median(logs, axis=0)).sum(axis=1).argmin())
+def _part_of(tell: Callable[[float], None], part: float, share: float) -> None:
+    tell(part * share)
 
 
 def load(path: str | Path | None = None) -> ECGToCMRPipeline:

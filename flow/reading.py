@@ -1,6 +1,6 @@
 """`HeartReader`: an ECG in, what it tells of its heart out: volumes, mass and wall with intervals, chances of disease.
 
-reader = load("RUN/reader")               # what `physiogen train flow/reader` leaves
+reader = load()                           # or load("RUN/reader"), what `physiogen train flow/reader` leaves
 told = reader(record)
 told.volumes["mass_g"], told.groups["HCM"]
 
@@ -16,16 +16,18 @@ import numpy as np
 import torch
 
 from flow.ecg.beats import ECG_HZ, ECG_SAMPLES, Beats
-from flow.ecg.preparation import read_beats
+from flow.ecg.preparation import ReadBeats, read_beats
 from flow.networks.ecg_reader import EcgReader, ToldHeart, quantities
 from flow.volumes.intervals import Interval
 from flow.volumes.told import ToldIntervals
-from gen.checkpoint import checkpoint_digest, load_model
+from flow.weights import pipeline_folder
+from gen.checkpoint import checkpoint_digest, load_model, model_config, save_checkpoint
 from gen.leads import LEADS_8
 from gen.records import EcgRecord, InputError, Patient, records_of
 from gen.simulate.cine import GROUPS
 
-NOT_SHIPPED = "no weights of the reader are shipped; train them with `physiogen train flow/reader` and give OUT/reader"
+#: What the configuration of a reader says besides its network's settings: `gen.load` opens it by this.
+KIND = {"pipeline": "heart-reader"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,7 @@ class HeartReading:
         groups: chance of each disease group, `gen.simulate.cine.GROUPS`.
         beats: what was found in the ECG.
         warnings: what a reader should know.
+        intervals: what the intervals rest on.
     """
 
     volumes: dict[str, Interval]
@@ -46,6 +49,7 @@ class HeartReading:
     groups: dict[str, float]
     beats: Beats
     warnings: tuple[str, ...]
+    intervals: ToldIntervals
 
 
 class HeartReader:
@@ -71,19 +75,26 @@ class HeartReader:
         return cls(network, ToldIntervals.load(folder, checkpoint_digest(folder)))
 
     @torch.no_grad()
-    def tell(
-        self, record: EcgRecord, *, allow_bad_leads: bool = False
-    ) -> tuple[ToldHeart, Beats, tuple[str, ...], bool]:
-        """Distribution (batch of one), beats, warnings, and whether leads had to be left out."""
-        prepared = read_beats(record, ECG_HZ, ECG_SAMPLES, allow_bad_leads=allow_bad_leads)
-        recorded = np.array([lead not in prepared.rebuilt for lead in LEADS_8])
-        told = self.network(
-            torch.from_numpy(prepared.beat_mv)[None],
-            torch.from_numpy(prepared.beats.rhythm)[None],
-            torch.from_numpy(recorded)[None],
-            torch.from_numpy(_known(prepared.ecg.patient))[None],
+    def tell(self, prepared: ReadBeats) -> ToldHeart:
+        """The distribution of hearts (batch of one); leads that were not recorded are not read."""
+        device = next(self.network.parameters()).device
+        given = (prepared.beat_mv, prepared.beats.rhythm, _recorded(prepared), _known(prepared.ecg.patient))
+        return self.network(*(torch.from_numpy(array)[None].to(device) for array in given))
+
+    def reading(self, told: ToldHeart, prepared: ReadBeats) -> HeartReading:
+        """A distribution (batch of one) in figures."""
+        few = not _recorded(prepared).all()
+        cloud = {name: values[0] for name, values in quantities(told.cloud().cpu().numpy()).items()}
+        chances = told.group[0].exp().tolist()
+        words = ("leads that were not recorded are not read; the intervals are those of such ECGs",) if few else ()
+        return HeartReading(
+            self.intervals.intervals(cloud, "few" if few else "whole"),
+            {name: float(values.mean()) for name, values in cloud.items()},
+            dict(zip(GROUPS, (round(value, 4) for value in chances), strict=True)),
+            prepared.beats,
+            (*prepared.warnings, *words),
+            self.intervals,
         )
-        return told, prepared.beats, prepared.warnings, not recorded.all()
 
     def __call__(
         self,
@@ -107,17 +118,19 @@ class HeartReader:
         given = records_of(record, fs, leads)
         if not isinstance(given, EcgRecord):
             raise InputError(f"{len(given)} records; accepted: one at a time")
-        told, beats, warnings, few = self.tell(given, allow_bad_leads=allow_bad_leads)
-        cloud = {name: values[0] for name, values in quantities(told.cloud().numpy()).items()}
-        chances = told.group[0].exp().tolist()
-        words = ("leads that were not recorded are not read; the intervals are those of such ECGs",) if few else ()
-        return HeartReading(
-            self.intervals.intervals(cloud, "few" if few else "whole"),
-            {name: float(values.mean()) for name, values in cloud.items()},
-            dict(zip(GROUPS, (round(value, 4) for value in chances), strict=True)),
-            beats,
-            (*warnings, *words),
-        )
+        prepared = read_beats(given, ECG_HZ, ECG_SAMPLES, allow_bad_leads=allow_bad_leads)
+        return self.reading(self.tell(prepared), prepared)
+
+    def save(self, folder: Path) -> Path:
+        """Write the folder that `from_pretrained` opens; weights in full precision."""
+        save_checkpoint(folder, config={**model_config(self.network), **KIND}, model=self.network)
+        self.intervals.save(folder, checkpoint_digest(folder))
+        return folder
+
+
+def _recorded(prepared: ReadBeats) -> np.ndarray:
+    """(8,) bool, the leads that were not rebuilt."""
+    return np.array([lead not in prepared.rebuilt for lead in LEADS_8])
 
 
 def _known(patient: Patient) -> np.ndarray:
@@ -128,11 +141,9 @@ def _known(patient: Patient) -> np.ndarray:
 
 
 def load(path: str | Path | None = None) -> HeartReader:
-    """The reader in a folder.
+    """The reader with the shipped weights, or of a folder.
 
     Raises:
-        InputError: none was given (none is shipped), or it holds no reader.
+        InputError: no weights are shipped, or the folder holds no reader.
     """
-    if path is None:
-        raise InputError(NOT_SHIPPED)
-    return HeartReader.from_pretrained(path)
+    return HeartReader.from_pretrained(pipeline_folder(None) / "reader" if path is None else path)

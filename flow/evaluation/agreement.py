@@ -4,9 +4,10 @@ import numpy as np
 
 from flow.evaluation.generate import Generated
 from flow.evaluation.scores import coverage, mean_estimate, over_hearts
+from flow.networks.ecg_reader import ToldHeart, quantities
 from flow.pipeline import ECGToCMRPipeline
 from flow.training.pair_cache import Part
-from flow.volumes.intervals import Calibration, ends_of
+from flow.volumes.intervals import ends_of
 from gen.simulate.cine import GROUPS
 from metrics.statistics.bootstrap import Interval
 
@@ -16,16 +17,24 @@ NAMES = {"edv_ml": ("edv_ml", 1.0), "esv_ml": ("esv_ml", 1.0), "ef": ("ef_percen
 _FEWEST = 20
 
 
-def volumes(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, right: Generated) -> dict[str, Interval]:
-    """Errors of the median over samples, Bland-Altman bias and limits, coverage and width of the 90 % intervals.
+def volumes(
+    pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, right: Generated, told: ToldHeart | None
+) -> dict[str, Interval]:
+    """Errors of the median, Bland-Altman bias and limits, coverage and width of the 90 % intervals.
 
-    Ejection fractions are 0..1. ``uncalibrated_90`` is the coverage of the samples' own spread.
+    Ejection fractions are 0..1. Median and interval are those that the pipeline gives: of the distributions ``told``,
+    or of the samples without; ``own_spread_90`` is the coverage of the samples' own spread.
     """
     out = {}
-    for name in NAMES:
+    clouds = None if told is None else quantities(told.cloud().numpy())
+    for name, (quantity, factor) in NAMES.items():
         truth = part.fact(name)[rows].astype(float)
-        middle, low, high = interval_of(pipeline, name, getattr(right, name), pipeline.calibration)
-        _, raw_low, raw_high = interval_of(pipeline, name, getattr(right, name), None)
+        samples = factor * getattr(right, name)
+        middle, raw_low, raw_high = (end / factor for end in ends_of(quantity, samples, pipeline.volumes))
+        low, high = raw_low, raw_high
+        if clouds is not None and pipeline.telling is not None:
+            middle = np.median(clouds[quantity], axis=1) / factor
+            low, high = (end / factor for end in pipeline.telling.reader.intervals.ends(quantity, clouds[quantity]))
         total = ((truth - truth.mean()) ** 2).mean()
         out[f"mae_{name}"] = mean_estimate(np.abs(middle - truth))
         out[f"bias_{name}"] = mean_estimate(middle - truth)
@@ -33,22 +42,15 @@ def volumes(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, right: Gen
         out[f"r2_{name}"] = mean_estimate(1 - (middle - truth) ** 2 / total)
         held = coverage(low, high, truth)
         out[f"coverage_90_{name}"] = mean_estimate(held)
-        out[f"uncalibrated_90_{name}"] = mean_estimate(coverage(raw_low, raw_high, truth))
+        out[f"own_spread_90_{name}"] = mean_estimate(coverage(raw_low, raw_high, truth))
         out[f"width_90_{name}"] = mean_estimate(high - low)
+        everyone = float(np.subtract(*np.quantile(truth, [0.95, 0.05])))
+        out[f"width_share_90_{name}"] = mean_estimate((high - low) / everyone)
         group = part.fact("group")[rows].astype(int)
         for number, label in enumerate(GROUPS):
             if (group == number).sum() >= _FEWEST:
                 out[f"coverage_90_{name}_{label}"] = mean_estimate(held[group == number])
     return out
-
-
-def interval_of(
-    pipeline: ECGToCMRPipeline, name: str, samples: np.ndarray, calibration: Calibration | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Median and ends of the interval (n,) of samples (n, K), in the unit of the facts."""
-    quantity, factor = NAMES[name]
-    middle, low, high = ends_of(quantity, factor * samples, pipeline.volumes, calibration)
-    return middle / factor, low / factor, high / factor
 
 
 def bland_altman(truth: np.ndarray, measured: np.ndarray) -> dict[str, Interval]:

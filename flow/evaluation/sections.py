@@ -22,7 +22,8 @@ from flow.evaluation.scores import (
     r_ratio,
     ridge,
 )
-from flow.networks.objective import Context, sample
+from flow.networks.ecg_reader import ToldHeart
+from flow.networks.objective import Context
 from flow.pipeline import ECGToCMRPipeline
 from flow.training.latents import encode_cines
 from flow.training.pair_cache import PairCache, Part, unpack_masks
@@ -37,7 +38,7 @@ from metrics.distribution.frechet import fid
 QUANTITIES = ("edv_ml", "esv_ml", "ef", "mass_g")
 #: Quantities with what is known of real ECGs (`gen.simulate.cine.ceiling`), in the hearts that it is known of.
 _CEILING = {"edv_ml": "lv_edv_ml", "esv_ml": "lv_esv_ml", "mass_g": "lv_mass_g"}
-_USUAL_EF, _FEWEST_USUAL = "ef outside infarct and LBBB", 20
+USUAL_EF, _FEWEST_USUAL = "EF outside infarct and LBBB", 20
 _PATIENT = ("age", "male", "height_cm", "weight_kg")
 
 
@@ -48,14 +49,15 @@ def information(
     right: Generated,
     wrong: Generated,
     patient: bool,
+    learned: PairCache | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Correlation with the truth of generated hearts, of the best regressor and of generation from a wrong ECG."""
-    regressed = regressors(cache, part, rows, patient)
+    regressed = regressors(cache if learned is None else learned, part, rows, patient)
     everyone = np.ones(len(rows), dtype=bool)
     usual = (part.fact("group")[rows] != GROUPS.index("MI")) & (part.fact("lbbb")[rows] == 0)
     wanted = [(name, name, everyone, _CEILING.get(name)) for name in QUANTITIES]
     if usual.sum() >= _FEWEST_USUAL:
-        wanted.append((_USUAL_EF, "ef", usual, "ef_outside_mi_lbbb"))
+        wanted.append((USUAL_EF, "ef", usual, "ef_outside_mi_lbbb"))
     out: dict[str, dict[str, Any]] = {}
     for row, name, chosen, ceiling in wanted:
         truth = part.fact(name)[rows].astype(float)[chosen]
@@ -83,11 +85,14 @@ def information(
 def regressors(cache: PairCache, part: Part, rows: np.ndarray, patient: bool) -> dict[str, dict[str, np.ndarray]]:
     """Guesses (n,) of each quantity by the regressors of `regress`.
 
-    They learn from the same ECGs as the encoder: parts ``train`` and ``ecgs``.
+    They learn from the ECGs of the cache: parts ``train`` and ``ecgs``, and ``beats``.
     """
-    parts = [cache.part(name) for name in ("train", "ecgs") if name in cache.manifest["counts"]]
-    targets = {name: np.concatenate([p.fact(name)[p.hearts] for p in parts]) for name in QUANTITIES}
-    return regress(parts, [p.hearts for p in parts], part, rows, targets, patient)
+    names = [name for name in ("train", "ecgs", "beats") if name in cache.manifest["counts"]]
+    parts = [cache.part(name) for name in names]
+    chosen = [each.usable if name == "beats" else each.hearts for name, each in zip(names, parts, strict=True)]
+    pieces = list(zip(parts, chosen, strict=True))
+    targets = {name: np.concatenate([each.fact(name)[taken] for each, taken in pieces]) for name in QUANTITIES}
+    return regress(parts, chosen, part, rows, targets, patient)
 
 
 def regress(
@@ -258,18 +263,25 @@ def codec_results(pipeline: ECGToCMRPipeline, part: Part, rows: np.ndarray, real
     return out
 
 
-def speed(pipeline: ECGToCMRPipeline, told: dict[str, np.ndarray], batch: int = 4, repeats: int = 3) -> dict[str, Any]:
+def speed(
+    pipeline: ECGToCMRPipeline,
+    read: dict[str, np.ndarray],
+    told: ToldHeart | None,
+    batch: int = 4,
+    repeats: int = 3,
+) -> dict[str, Any]:
     """Seconds per loop at a batch, solver and decoding together; median of repeats after one warm-up."""
-    take = np.arange(batch) % len(told["summary"])
+    take = np.arange(batch) % len(read["summary"])
     tokens, summary, numbers = (
-        torch.from_numpy(told[key][take].astype(np.float32)) for key in ("tokens", "summary", "numbers")
+        torch.from_numpy(read[key][take].astype(np.float32)) for key in ("tokens", "summary", "numbers")
     )
     context = Context(tokens, summary, numbers, torch.ones(batch, dtype=torch.bool))
-    noise = torch.randn(batch, pipeline.network.size, generator=torch.Generator().manual_seed(0))
+    noise, chance = pipeline.chance(0, "speed", batch)
+    figures = None if told is None else pipeline.figures(told[:1], chance)
     seconds = []
     for _ in range(1 + repeats):
         start = time.perf_counter()
-        for latent in sample(pipeline.network, noise, context, steps=pipeline.steps, solver=pipeline.solver):
+        for latent in pipeline.solve(noise, context, figures):
             pipeline.render(latent)
         seconds.append((time.perf_counter() - start) / batch)
     return {

@@ -21,6 +21,11 @@ class Cmr(Evaluation):
 
     data: Path = setting("cache made by `physiogen data pairs`", metavar="PAIRS")
     checkpoint: Path | None = setting("pipeline folder; the shipped one by default", None, metavar="FOLDER")
+    learned: Path | None = setting(
+        "cache whose beats the reader learned from, for the regressors; train and ecgs of --data by default",
+        None,
+        metavar="BEATS",
+    )
     real: Path | None = setting("folder of real short-axis cines (Sunnybrook)", None, metavar="FOLDER")
     number: int = setting("hearts at most", 300, least=4, short="-n")
     samples: int = setting("hearts drawn per ECG", 6, least=2)
@@ -56,10 +61,10 @@ class CmrReader(Evaluation):
     name = "cmr-reader"
     function = "flow.evaluation.told:run"
     needs = "a trained reader (`train flow/reader`), and beats of another cohort (`data pairs --beats`)"
-    example = "--checkpoint RUN/reader --learned BEATS --data OTHER --real CACHE"
+    example = "--learned BEATS --data OTHER --real CACHE"
 
     data: Path = setting("cache of `physiogen data pairs --beats`, of another seed", metavar="BEATS")
-    checkpoint: Path = setting("folder that `train flow/reader` leaves", metavar="FOLDER")
+    checkpoint: Path | None = setting("folder that `train flow/reader` leaves; the shipped one by default", None)
     learned: Path = setting("cache that the reader learned from", metavar="BEATS")
     real: Path | None = setting("cache of recorded ECGs, whose test part is read as well", None, metavar="CACHE")
     number: int = setting("hearts at most", 20000, least=100, short="-n")

@@ -15,7 +15,7 @@ from flow.evaluation.scores import correlation_estimate, mean_estimate, r_differ
 from flow.evaluation.sections import regress
 from flow.evaluation.settings import CmrReader
 from flow.networks.ecg_reader import quantities
-from flow.reading import HeartReader
+from flow.reading import HeartReader, load
 from flow.training.pair_cache import PairCache, Part
 from flow.training.reader import RealBeats, expectations, figures_of, read_real, read_rows, told_clouds
 from gen.evaluations import Progress
@@ -56,7 +56,7 @@ def run(settings: CmrReader, progress: Progress) -> Results:
     cache, learned = PairCache.open(settings.data), PairCache.open(settings.learned)
     if cache.manifest["seed"] == learned.manifest["seed"]:
         raise InputError(f"{settings.data}: hearts of the cohort that was learned from; accepted: another --seed")
-    reader, part = HeartReader.from_pretrained(settings.checkpoint), cache.part("beats")
+    reader, part = load(settings.checkpoint), cache.part("beats")
     rows = part.usable[: settings.number]
     progress(f"{len(rows)} hearts are read")
     clouds = {kind: told_clouds(reader.network, part, rows, few=kind == "few") for kind in ("whole", "few")}

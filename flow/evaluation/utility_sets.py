@@ -10,11 +10,11 @@ import torch
 from scipy import ndimage
 
 from flow.ecg.preparation import prepare
-from flow.networks.objective import sample
 from flow.pipeline import FIELD_MM, ECGToCMRPipeline
 from gen.cine import LV_CAVITY, MYOCARDIUM, RV_CAVITY, robust_scale
 from gen.datasets.cine.sunnybrook import TwoFrames, read_two_frames
 from gen.evaluations import Progress
+from gen.precision import reduced_precision
 from gen.records import EcgRecord, InputError
 from gen.simulate import simulate
 from gen.simulate.cine import anatomy_of, cines_of
@@ -141,12 +141,12 @@ def draw_frames(pipeline: ECGToCMRPipeline, record: EcgRecord, seed: int) -> tup
     The same as those frames of its whole loop: the codec draws every frame by itself.
     """
     prepared = prepare(record, pipeline.encoder)
-    noise = pipeline.noise(seed, record.record_id, 1)
-    context = pipeline.context(prepared)
-    latent = sample(pipeline.network, noise, context, steps=pipeline.steps, solver=pipeline.solver, guidance=1.0)
+    told = None if pipeline.telling is None else pipeline.telling.reader.tell(prepared)
+    latent = pipeline.latents(prepared, (seed, record.record_id), told=told)[:, 0]
     anatomy, motion = pipeline.codec.restore(*pipeline.network.unpack(latent)[:2])
     step = motion.shape[1] // OF
-    decoded = pipeline.codec.decode(anatomy, motion[:, : FRAMES * step : step])
+    with reduced_precision(pipeline.device.type):
+        decoded = pipeline.codec.decode(anatomy, motion[:, : FRAMES * step : step])
     return decoded.frames[0].clamp(0, 1).float().numpy(), decoded.masks()[0].numpy()
 
 

@@ -47,6 +47,10 @@ class ToldHeart:
     spread: torch.Tensor
     tie: torch.Tensor
 
+    def __getitem__(self, rows: slice) -> "ToldHeart":
+        """Some of the batch."""
+        return ToldHeart(self.group[rows], self.mean[rows], self.spread[rows], self.tie)
+
     def draw(self, uniform: torch.Tensor, normal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Hearts from random numbers.
 

@@ -34,6 +34,10 @@ class Context:
     numbers: torch.Tensor
     has_ecg: torch.Tensor
 
+    def expand(self, count: int) -> "Context":
+        """A batch of one as one of ``count``."""
+        return Context(*(value.expand(count, *value.shape[1:]) for value in vars(self).values()))
+
     def without_ecg(self) -> "Context":
         """The same with the ECG withheld."""
         return replace(self, has_ecg=torch.zeros_like(self.has_ecg))
@@ -116,6 +120,7 @@ def sample(
     solver: str = "euler",
     guidance: float = 1.0,
     known: torch.Tensor | None = None,
+    pull: Callable[[torch.Tensor], torch.Tensor] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> torch.Tensor:
     """Hearts (batch, size) from noise (batch, size).
@@ -128,6 +133,7 @@ def sample(
         guidance: 1 samples the learned distribution; above 1 leans on the ECG (Ho and Salimans 2022) at twice the cost.
         known: (batch, size) numbers of the heart that are fixed, NaN where it is free; they are kept on their straight
             path, which draws the rest towards what goes with them (replacement, short of exact conditioning).
+        pull: moves the hearts (batch, size) that a step predicts, see `flow.networks.steering`.
         progress: told what share is done.
     """
     scheduler = make_scheduler(solver, steps)
@@ -138,6 +144,9 @@ def sample(
         if guidance != 1.0:
             without = model(x, time, context.without_ecg())
             velocity = without + guidance * (velocity - without)
+        if pull is not None:
+            left = time[:, None]
+            velocity = (x - pull(x - left * velocity)) / left
         x = scheduler.step(velocity, timestep, x).prev_sample
         if known is not None:
             sigma = scheduler.sigmas[scheduler.step_index]

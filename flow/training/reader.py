@@ -21,6 +21,7 @@ import torch
 from flow.ecg.beats import BEAT_SAMPLES, ECG_HZ, RHYTHM, find_beats
 from flow.networks.ecg_reader import FIGURES, PATIENT, POINTS, EcgReader, ToldHeart, quantities
 from flow.networks.pamae import targets_of
+from flow.reading import KIND
 from flow.training.pair_cache import Part
 from flow.training.recipes import DECLARED, OfPairsAndRecordings
 from flow.volumes.told import KINDS, ToldIntervals
@@ -195,7 +196,7 @@ def expectations(told: ToldHeart, points: int = 256, block: int = 500) -> dict[s
     found: dict[str, list[np.ndarray]] = {}
     for start in range(0, len(told.group), block):
         rows = slice(start, start + block)
-        cloud = ToldHeart(told.group[rows], told.mean[rows], told.spread[rows], told.tie).cloud(points)
+        cloud = told[rows].cloud(points)
         for name, values in quantities(cloud.numpy()).items():
             found.setdefault(name, []).append(values.mean(axis=1))
     return {name: np.concatenate(values) for name, values in found.items()}
@@ -284,7 +285,7 @@ class _Reader(OfPairsAndRecordings[ReaderRecipe], Job[ReaderRecipe]):
         return [replace(cohort, name=name, split=split), *recorded]
 
     def checkpoint_config(self, model: torch.nn.Module) -> Mapping[str, Any]:
-        return {**model_config(model), "pipeline": "heart-reader"}
+        return {**model_config(model), **KIND}
 
     def finish(self, result: TrainingResult, card: Mapping[str, Any]) -> dict[str, Any]:
         source = {"cohort": "physiogen simulated cohort, part beats", "data": self.cache.digest}

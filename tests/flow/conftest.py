@@ -8,11 +8,15 @@ import torch
 from weights import awake
 
 from flow.networks.cine_codec import CineCodec
+from flow.networks.ecg_reader import EcgReader
 from flow.networks.pamae import PhaseAwareMAE
 from flow.networks.velocity import VelocityDiT
 from flow.pipeline import ECGToCMRPipeline
+from flow.reading import HeartReader
+from flow.training import steering
 from flow.training.pair_cache import PairCache, build
 from flow.volumes.reader import VolumeReader
+from flow.volumes.told import KINDS, QUANTITIES, ToldIntervals
 from gen.records import EcgRecord
 from gen.simulate import simulate
 
@@ -95,3 +99,26 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> PairCache:
     """A few simulated pairs of 32 x 32 pixels."""
     counts = {"train": 12, "val": 6, "test": 6, "ecgs": 4}
     return build(tmp_path_factory.mktemp("pairs") / "cache", counts=counts, seed=1, size=32)
+
+
+@pytest.fixture(scope="session")
+def reader_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random reader of ECGs, whose intervals are the middle 90 % of what it tells."""
+    torch.manual_seed(0)
+    network = shaken(EcgReader(width=16, depth=1))
+    levels = {kind: dict.fromkeys(QUANTITIES, (0.05, 0.95)) for kind in KINDS}
+    intervals = ToldIntervals(0.9, 0.9, 3000, levels, {"cohort": "none"})
+    return HeartReader(network, intervals).save(tmp_path_factory.mktemp("reader") / "reader")
+
+
+@pytest.fixture(scope="session")
+def told_folder(
+    pipeline_folder: Path, reader_folder: Path, cache: PairCache, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The pipeline with that reader, by the recipe."""
+    out = tmp_path_factory.mktemp("told") / "pipeline"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steering, "FEWEST", 4)
+        asked = {"checkpoint": str(pipeline_folder), "reader": str(reader_folder)}
+        steering.steering(data=cache.folder, out=out, overrides=asked)
+    return out

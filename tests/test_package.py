@@ -82,7 +82,7 @@ def test_nothing_else_is(wheel):
         "diffusion/twin/amplitudes.json",
         "diffusion/requests_rare.csv",
         "flow/weights/default/model_index.json",
-        "flow/weights/default/intervals.json",
+        "flow/weights/default/reader/intervals.json",
         "metrics/weights/classifier/model.safetensors",
         "metrics/weights/clip/model.safetensors",
         "metrics/weights/delineator/model.safetensors",

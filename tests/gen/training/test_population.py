@@ -15,7 +15,7 @@ def test_a_folder_that_is_no_ptb_xl_is_one_line(tmp_path, capsys):
 def test_every_recipe_of_a_table_is_known():
     from gen import registry
 
-    for name in ("vae/bands", "flow/intervals", "diffusion/implied", "gen/population"):
+    for name in ("vae/bands", "flow/steering", "diffusion/implied", "gen/population"):
         assert registry.get("gen.recipes", name).about.name == name
 
 

@@ -243,7 +243,7 @@ def refused(tmp_path, capsys, checkpoint):
 
 
 def test_bad_checkpoints(refused, tmp_path, make_model, checkpoint):
-    refused(["--checkpoint", str(tmp_path / "none")], "none", "no such checkpoint folder")
+    refused(["--checkpoint", str(tmp_path / "none")], "--checkpoint", "none: not found")
     other = WearECG()
     folder = save_checkpoint(tmp_path / "other", config=model_config(other), model=other, dtype="bf16")
     refused(["--checkpoint", str(folder)], str(folder), "WearECG", "expected LeadVAE")

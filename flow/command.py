@@ -14,7 +14,7 @@ from gen.commands.device import Device, moved
 from gen.commands.engine import Workers
 from gen.commands.output import counted, finish
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
-from gen.commands.there import check_there, leads_of
+from gen.commands.there import check_readable, check_there, leads_of
 from gen.errors import InputError, LeadError
 from gen.progress import Progress
 
@@ -97,6 +97,8 @@ def cmr(
     formats = list(formats_of(format, "--format"))
     check_output(out, overwrite=overwrite)
     files = expand_inputs(inputs)
+    reading = {"fs_hz": fs, "unit": unit, "leads": wanted, "columns": columns}
+    check_readable(files, hours=True, **reading)
     study = None if beside is None else _study(beside, files)
     checkpoint = pipeline_folder(checkpoint)  # says so at once where there are none
     # Heavy: after everything that can be asked for in vain.
@@ -107,7 +109,6 @@ def cmr(
     drawing = {"num_samples": samples, "seed": seed, "levels": levels, "steps": steps, "solver": solver}
     drawing |= {"guidance": guidance, "allow_bad_leads": allow_bad_leads}
     patient = {"age": age, "sex": sex, "height_cm": height, "weight_kg": weight}
-    reading = {"fs_hz": fs, "unit": unit, "leads": wanted, "columns": columns}
     job = _Job(pipeline, files, reading, patient, drawing, formats, workers if device == "cpu" else 1, study)
     bad: list[str] = []
     rows = _hearts(job, out, bad, overwrite=overwrite, resume=resume)

@@ -46,7 +46,7 @@ class HeartResult:
 
     @property
     def shown(self) -> dict[str, float]:
-        """Volumes of ``cine``; ``volumes`` are medians over the samples, each by itself."""
+        """Volumes of ``cine``; ``volumes`` are medians, each by itself."""
         return self.tables[self.cine.metadata["sample"] - 1]
 
 

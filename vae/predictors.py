@@ -134,7 +134,7 @@ class NetworkPredictor:
         # Before padding, which would look like a hole.
         parts = None if isinstance(self.model, WearECG) else padded(self.model.split(x, mask, augmented), pad)
         x, mask = torch.nn.functional.pad(x, (0, pad)), torch.nn.functional.pad(mask, (0, pad))
-        # In float32: bfloat16 saves a quarter of the time, and lets the offset of a lead move the others by .005 mV.
+        # In float32: rounded to bfloat16, the offset of a lead moves the others (tests/vae/networks/test_baseline.py).
         mean, scale, draws, half = self._predict(x, mask, parts, batch.seeds, num_samples)
         cut = (slice(None), slice(None), slice(0, length))
         return Prediction(

@@ -11,6 +11,7 @@ from flow.networks.conditions import NUMBERS
 from flow.networks.ecg_reader import ToldHeart
 from flow.networks.objective import Context
 from flow.pipeline import FIELD_MM, ECGToCMRPipeline
+from flow.training.cohort import PATIENT_FACTS
 from flow.training.pair_cache import Part
 from gen.leads import LEADS_8
 
@@ -121,7 +122,7 @@ def told_of(
         return None
     ecgs = rows if of is None else rows[of]
     rhythm = [find_beats(part.ecg[row].astype(np.float32) / 1000.0, ECG_HZ).rhythm for row in ecgs]
-    known = np.stack([part.fact(name)[rows] for name in ("age", "male", "height_cm", "weight_kg")], axis=1)
+    known = np.stack([part.fact(name)[rows] for name in PATIENT_FACTS], axis=1)
     with torch.no_grad():
         return pipeline.telling.reader.network(
             torch.from_numpy(part.beat[ecgs].astype(np.float32)),

@@ -25,6 +25,7 @@ from flow.evaluation.scores import (
 from flow.networks.ecg_reader import ToldHeart
 from flow.networks.objective import Context
 from flow.pipeline import ECGToCMRPipeline
+from flow.training.cohort import PATIENT_FACTS
 from flow.training.latents import encode_cines
 from flow.training.pair_cache import PairCache, Part, unpack_masks
 from flow.training.validation import codec_scores, ecg_validator, held_out
@@ -39,7 +40,6 @@ QUANTITIES = ("edv_ml", "esv_ml", "ef", "mass_g")
 #: Quantities with what is known of real ECGs (`gen.simulate.cine.ceiling`), in the hearts that it is known of.
 _CEILING = {"edv_ml": "lv_edv_ml", "esv_ml": "lv_esv_ml", "mass_g": "lv_mass_g"}
 USUAL_EF, _FEWEST_USUAL = "EF outside infarct and LBBB", 20
-_PATIENT = ("age", "male", "height_cm", "weight_kg")
 
 
 def information(
@@ -123,7 +123,7 @@ def regress(
             _beat_inputs(p, chosen[at : at + 5000], centre, directions[:60]) for at in range(0, len(chosen), 5000)
         ]
         columns = [np.concatenate(blocks), p.fact("rr_s")[chosen]]
-        columns += [p.fact(name)[chosen] for name in _PATIENT] if patient else []
+        columns += [p.fact(name)[chosen] for name in PATIENT_FACTS] if patient else []
         return np.column_stack(columns).astype(np.float64)
 
     x, new = np.concatenate([inputs(p, chosen) for p, chosen in pieces]), inputs(part, rows)

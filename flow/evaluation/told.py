@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from flow.evaluation.scores import correlation_estimate, mean_estimate, r_difference, r_ratio
-from flow.evaluation.sections import regress
+from flow.evaluation.sections import USUAL_EF, regress
 from flow.evaluation.settings import CmrReader
 from flow.networks.ecg_reader import quantities
 from flow.reading import HeartReader, load
@@ -33,7 +33,6 @@ _SHOWN: dict[str, tuple[str, str, str | None]] = {
     "mass_g": ("LV mass", "g", "lv_mass_g"),
     "wall_mm": ("wall", "mm", None),
 }
-_USUAL_EF = "EF outside infarct and LBBB"
 #: A disease group of fewer hearts has no coverage of its own.
 _FEWEST = 20
 #: What networks reach on recorded ECGs of people with cardiac MRI.
@@ -80,7 +79,10 @@ def run(settings: CmrReader, progress: Progress) -> Results:
         values,
         data=data,
         n=len(rows),
-        notes=[f"The reader learned from {_learned(learned)} hearts of another cohort, the regressors too.", _SOURCES],
+        notes=[
+            f"The regressors learned from all {_learned(learned)} hearts of the reader's cohort, held-out ones too.",
+            _SOURCES,
+        ],
         headline=[f"correlation with the truth/{_SHOWN[name][0]}/expectation" for name in _SHOWN],
         learned=learned.digest,
     )
@@ -105,7 +107,7 @@ def _correlations(
     guesses = regress([learned], [learned.usable], part, rows, {name: targets[name] for name in _SHOWN})
     everyone = np.ones(len(rows), dtype=bool)
     wanted = [(title, name, everyone, ceiling) for name, (title, _, ceiling) in _SHOWN.items()]
-    wanted.append((_USUAL_EF, "ef_percent", usual, "ef_outside_mi_lbbb"))
+    wanted.append((USUAL_EF, "ef_percent", usual, "ef_outside_mi_lbbb"))
     out = {}
     for title, name, chosen, ceiling in wanted:
         true, told = truth[name][chosen], means[name][chosen]

@@ -20,6 +20,8 @@ FACTS = (
     *("usable", "rr_s", "age", "male", "height_cm", "weight_kg", "level"),
     *("edv_ml", "esv_ml", "ef", "mass_g", "es_share", "group", "af", "lbbb", "pvc", "index"),
 )
+#: What of them may be told of a patient besides the ECG, in the order of `flow.networks.ecg_reader.PATIENT`.
+PATIENT_FACTS = ("age", "male", "height_cm", "weight_kg")
 #: Codes of rhythms that make a beat hard to choose.
 _AF, _LBBB, _PVC = {"AFIB", "AFLT"}, {"CLBBB", "PACE"}, {"PVC", "BIGU", "TRIGU"}
 

@@ -10,6 +10,7 @@ from flow.networks.cine_codec import CineCodec
 from flow.networks.conditions import FRAMES, scaled
 from flow.networks.pamae import PhaseAwareMAE, cycle_tokens, summary_of
 from flow.networks.velocity import VelocityDiT
+from flow.training.cohort import PATIENT_FACTS
 from flow.training.pair_cache import Part
 from flow.training.sources import raw_targets
 from gen.files import replacing
@@ -39,7 +40,7 @@ def encode_ecgs(encoder: PhaseAwareMAE, part: Part, rows: np.ndarray) -> dict[st
         weights = np.stack([cycle_weights(np.asarray(part.cycles[row]), times) for row in block])
         tokens.append(cycle_tokens(features, torch.from_numpy(weights)).numpy().astype(np.float16))
         summaries.append(summary_of(features).numpy())
-    raw = np.stack([part.fact(n)[rows] for n in ("rr_s", "age", "male", "height_cm", "weight_kg", "level")], axis=1)
+    raw = np.stack([part.fact(n)[rows] for n in ("rr_s", *PATIENT_FACTS, "level")], axis=1)
     return {"tokens": np.concatenate(tokens), "summary": np.concatenate(summaries), "numbers": scaled(raw)}
 
 

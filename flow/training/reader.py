@@ -22,6 +22,7 @@ from flow.ecg.beats import BEAT_SAMPLES, ECG_HZ, RHYTHM, find_beats
 from flow.networks.ecg_reader import FIGURES, PATIENT, POINTS, EcgReader, ToldHeart, quantities
 from flow.networks.pamae import targets_of
 from flow.reading import KIND
+from flow.training.cohort import PATIENT_FACTS
 from flow.training.pair_cache import Part
 from flow.training.recipes import DECLARED, OfPairsAndRecordings
 from flow.volumes.told import KINDS, ToldIntervals
@@ -38,7 +39,6 @@ from gen.training.trainer import TrainingResult, Validate
 if TYPE_CHECKING:
     from gen.training import Batch
 
-_PATIENT_FACTS = ("age", "male", "height_cm", "weight_kg")
 #: Leads that people record where they do not record twelve.
 USUAL_LEADS = (
     *(("I",), ("II",), ("I", "II"), ("V2",), ("V5",), ("I", "II", "V1"), ("I", "II", "V2"), ("I", "II", "V5")),
@@ -95,7 +95,7 @@ class BeatSource:
         self.part, self.rows, self.real = part, rows, real
         self.real_share = real_share if real is not None else 0.0
         self.figures, self.groups = figures_of(part), part.fact("group").astype(np.int64)
-        self.patients = np.stack([part.fact(name) for name in _PATIENT_FACTS], axis=1)
+        self.patients = np.stack([part.fact(name) for name in PATIENT_FACTS], axis=1)
 
     def batch(self, numbers: np.ndarray, seed: int) -> "Batch":
         """See `gen.training.BatchSource`."""

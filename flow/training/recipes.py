@@ -12,10 +12,10 @@ about 40 minutes on two CPU cores.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ from flow.training.validation import (
     real_training,
 )
 from flow.volumes.reader import VolumeReader
-from gen.card import Source, fact, with_run
+from gen.card import Source, fact, source_of, with_run
 from gen.checkpoint import checkpoint_digest, load_checkpoint, load_model
 from gen.files import folder_digest
 from gen.records import InputError
@@ -45,10 +45,10 @@ from gen.training.declared import Declared
 from gen.training.recipe import Settings, Work
 from gen.training.trainer import Validate
 
+if TYPE_CHECKING:
+    from gen.datasets.cache import SignalCache
+
 DECLARED = Declared("flow")
-RECORDED = Source(
-    name="recorded ECGs of a cache (no cine)", licence="as the cache's source states", split="training part alone"
-)
 SUNNYBROOK = Source(
     name="Sunnybrook Cardiac Data",
     licence="CC0",
@@ -88,19 +88,24 @@ class OfPairsAndRecordings(OfPairs[Settings]):
 
     places = ("real",)
 
-    def inputs(self) -> dict[str, str]:
-        """The digests of both."""
-        folder = self.settings.real  # type: ignore[attr-defined]
-        if not folder:
-            return super().inputs()
+    @cached_property
+    def recorded(self) -> "SignalCache | None":
+        """The recordings."""
         from gen.datasets.cache import SignalCache
 
-        return super().inputs() | {"real": SignalCache.open(folder).digest}
+        folder = self.settings.real  # type: ignore[attr-defined]
+        return SignalCache.open(folder) if folder else None
+
+    def inputs(self) -> dict[str, str]:
+        """The digests of both."""
+        return super().inputs() | ({} if self.recorded is None else {"real": self.recorded.digest})
 
     def sources(self) -> list[Source]:
         """The simulated cohort, and the recordings."""
-        recorded = self.inputs().get("real")
-        return super().sources() + ([] if recorded is None else [replace(RECORDED, digest=recorded)])
+        if self.recorded is None:
+            return super().sources()
+        source, digest = self.recorded.manifest["source"], self.recorded.digest
+        return [*super().sources(), source_of(source, split="training part alone", digest=digest)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Recipe ``flow/steering``: gives a pipeline a reader, and brings its pictures to the figures that the reader tells.
 
-    physiogen data pairs -n 1000 --val 0 --test 0 --ecgs 0 --seed 1 --out PAIRS
+    physiogen data pairs -n 1500 --val 0 --test 0 --ecgs 0 --seed 2721 --out PAIRS
     physiogen train flow/steering --data PAIRS --set checkpoint=RUN/pipeline --set reader=READER/reader --out PIPELINE
 
 writes a copy of the pipeline folder with ``reader`` and ``steering`` in it (see `flow.networks.steering`). Intervals
@@ -19,7 +19,7 @@ import torch
 
 from flow.checkpoints import TELLING, checked_index, pipeline_card, write_index
 from flow.networks.cine_codec import CineCodec
-from flow.networks.pamae import PhaseAwareMAE
+from flow.networks.pamae import TARGETS, PhaseAwareMAE
 from flow.networks.steering import Steering
 from flow.networks.velocity import VelocityDiT
 from flow.reading import HeartReader
@@ -52,7 +52,7 @@ class SteeringRecipe:
 
     checkpoint: str = ""
     reader: str = ""
-    hearts: int = 1000
+    hearts: int = 900
 
 
 class _Steering(OfPairs[SteeringRecipe], Fit[SteeringRecipe]):
@@ -89,8 +89,7 @@ class _Steering(OfPairs[SteeringRecipe], Fit[SteeringRecipe]):
             raise InputError(f"{self.data}: {len(latents)} hearts with pictures; accepted: at least {FEWEST}")
         trial = Steering.fit(latents[:-held], figures[:-held])
         told = trial.read(torch.from_numpy(latents[-held:])).numpy()
-        names = ("log_edv", "log_mass", "logit_ef", "es_share")
-        scores = {name: round(float(pearson(told[:, k], figures[-held:, k])), 4) for k, name in enumerate(names)}
+        scores = {name: round(float(pearson(told[:, k], figures[-held:, k])), 4) for k, name in enumerate(TARGETS)}
         steering = Steering.fit(latents, figures, index["parts"]["codec"])
         with replace_folder(self.out) as temporary:
             shutil.copytree(self._folder, temporary, dirs_exist_ok=True)

@@ -36,6 +36,8 @@ COMMANDS = (
     "twin missing.hea --text LBBB --out OUT",
     "twin missing.hea --strength 2 --out OUT",
     "cmr missing.hea --out OUT",
+    "cmr empty.csv --out OUT",
+    "cmr ragged.csv --out OUT",
     "measure missing.hea --out OUT",
     "reconstruct set --leads X9 --out OUT",
     "measure set --leads II,X9 --out OUT",

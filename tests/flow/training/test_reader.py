@@ -1,5 +1,6 @@
 """The recipe of the reader: what a sample is, and that a run leaves a checkpoint that reads."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from flow.training.pair_cache import PairCache, build
 from gen import registry
 from gen.checkpoint import load_model
 from gen.cli import run
+from gen.datasets import open_source, prepare
 from gen.files import read_json
 from gen.leads import LEADS_8
 from gen.records import EcgRecord, InputError, Patient
@@ -107,3 +109,16 @@ def test_the_evaluation_of_a_reader(
     given = ["--checkpoint", str(trained), "--learned", str(beats.folder), "--data", str(beats.folder)]
     assert run(["evaluate", "cmr-reader", *given]) == 2
     assert "hearts of the cohort that was learned from" in capsys.readouterr().err
+
+
+def test_the_card_names_the_recordings_and_their_licence(
+    beats: PairCache, tmp_path: Path, data_dir: Callable[[str], Path]
+) -> None:
+    recordings = prepare(open_source(data_dir("ludb")), tmp_path / "cache")
+    few = {"steps": "2", "batch_size": "4", "warmup": "1", "validate_every": "2", "save_every": "2", "width": "8"}
+    few |= {"depth": "1", "validation": "120", "real": str(tmp_path / "cache")}
+    found = module.reader(data=beats.folder, out=tmp_path / "run", overrides=few)
+    card = read_json(Path(found["checkpoint"]) / "card.json")
+    described = recordings.manifest["source"]
+    assert [source["name"] for source in card["data"]][1] == described["name"]
+    assert described["licence"] in card["licence"]

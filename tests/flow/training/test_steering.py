@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flow.ecg.preparation import prepare
 from flow.pipeline import ECGToCMRPipeline, load
 from flow.training.pair_cache import PairCache
 from flow.weights import WEIGHTS
@@ -43,8 +44,6 @@ def test_intervals_are_those_of_the_reader(
 def test_hearts_have_the_figures_that_were_drawn(pipeline: ECGToCMRPipeline, records: list[EcgRecord]) -> None:
     assert pipeline.telling is not None
     steering = pipeline.telling.steering
-    from flow.ecg.preparation import prepare
-
     prepared = prepare(records[0], pipeline.encoder)
     told = pipeline.telling.reader.tell(prepared)
     packed = pipeline.latents(prepared, (3, "name"), 5, told=told)[:, 0]
@@ -58,8 +57,6 @@ def test_hearts_have_the_figures_that_were_drawn(pipeline: ECGToCMRPipeline, rec
 
 def test_many_draws_have_the_distribution_that_is_told(pipeline: ECGToCMRPipeline, records: list[EcgRecord]) -> None:
     assert pipeline.telling is not None
-    from flow.ecg.preparation import prepare
-
     told = pipeline.telling.reader.tell(prepare(records[0], pipeline.encoder))
     drawn = pipeline.figures(told, pipeline.chance(0, "name", 3000)[1]).numpy()
     cloud = pipeline.telling.steering.within(pipeline.encoder.standardise(told.cloud()[0, :, :4])).numpy()

@@ -254,6 +254,9 @@ def test_files_that_are_no_sheet_or_key(truth, tmp_path):
     for sheet, words in (("list.csv", "no column 'quality'"), ("none.csv", "not readable")):
         with pytest.raises(InputError, match=words):
             read_answers([tmp_path / sheet], truth)
+    with pytest.raises(InputError, match="not found"):
+        read_key(tmp_path / "KIT")
+    (tmp_path / "KIT.key.json").write_text("{")
     with pytest.raises(InputError, match="JSON"):
         read_key(tmp_path / "KIT")
     (tmp_path / "KIT.key.json").write_text('{"cases": {"a": {"truth": "real"}}}')

@@ -1,15 +1,14 @@
 #!/bin/sh
 # sdmetrics 0.32.0: NewRowSynthesis counts copies as new once columns are centred, and dates by how far they are from 1970.
 #
-# The metric says which share of synthetic rows matches no real row; numbers match when they differ by no more than
-# numerical_match_tolerance, 0.01. Guess before running: that is a hundredth of the column's spread or of its unit, so copies
-# with noise of half a hundredth of the spread match whatever the zero of the scale is, and a birthday a month off
-# is treated alike in every year. Seen: the tolerance is a hundredth of the value itself. The same copies score 0 (all known)
-# with columns around 10 and 0.86 (new) after z-scoring, since in each row some value lies near 0 and has to be met
-# exactly; ECG samples in mV, potentials and residuals are of that kind. Dates are nanoseconds since 1970: one birthday
-# is the same as another up to 166 days away in 2015 and in January of 1970 only if it is the same day, so a random date of a
-# child is a leak and a patient of fifty whose birthday is off by a day is new. The docstring gives the tolerance as "how
-# close two numerical values have to be", with no word of percent, of zero or of dates.
+# The metric says which share of synthetic rows matches no real row; numbers match within numerical_match_tolerance, 0.01. Its
+# page says that each column is first brought to 0 to 1 by the real minimum and maximum. Guess before running: so copies with
+# noise of half a hundredth of the spread match wherever the zero of the scale lies, and a birthday a month off is treated
+# alike in every year. Seen: nothing is brought to 0 to 1, and the tolerance is a hundredth of the value as it stands. The
+# same copies score 0 (all known) with columns around 10 and 0.86 (new) after z-scoring, since in each row some value lies
+# near 0 and has to be met exactly; ECG samples in mV, potentials and residuals are of that kind. Dates are nanoseconds since
+# 1970: one birthday is the same as another up to 166 days away in 2015, and in January of 1970 only if it is the same day, so
+# a random date of a child is a leak and a patient of that year whose birthday is off by a day is new.
 # Instead: shift every column, dates as days, to a mean of ten times its spread; then the tolerance is a tenth of the spread.
 # Here: copies are found by correlation of waveforms, in which neither a zero nor a date takes part.
 set -eu

@@ -16,3 +16,4 @@ class Item:
     negated: bool = False
     likelihood: int = 100
     acuity: str | None = None
+    assumed: bool = False  #: the acuity is that of an abbreviation ("STEMI") and gives way to "old"

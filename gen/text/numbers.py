@@ -31,6 +31,8 @@ _BETWEEN = frozenset(
 )
 _UNITS = frozenset({"unit_bpm", "unit_min", "unit_ms", "unit_s", "unit_deg", "degree", "beat"})
 _MAX_BETWEEN = 3
+#: Before a bare number: it is the rate of the rhythm named before.
+_ABOUT = (" at", "@", "~", "≈", " approx", " approx.")
 
 
 def take_numbers(tokens: list[Token], text: str = "") -> tuple[list[Token], dict[str, float]]:
@@ -55,8 +57,10 @@ def take_numbers(tokens: list[Token], text: str = "") -> tuple[list[Token], dict
                 _by_unit(tokens, position, found, used)
                 if position not in used:
                     _after_rhythm(tokens, position, found, used)
-                if position not in used and text[: token.start].rstrip().lower().endswith((" at", "@")):
+                if position not in used and text[: token.start].rstrip().lower().endswith(_ABOUT):
                     _at(tokens, position, found, used)
+                if position not in used:
+                    _of_axis(tokens, position, text, found, used)
             position += 1
         elif token.meaning in _NAMES:
             names, position = _names(tokens, position)
@@ -144,6 +148,23 @@ def _at(tokens: list[Token], index: int, found: dict[str, float], used: set[int]
     if named and _RATES[0] <= value <= _RATES[1] and value == int(value) and _free(tokens, index):
         found.setdefault("heart_rate", value)
         used.add(index)
+
+
+#: Statements of the axis that a bare angle follows: "LAD (-40)", "LAFB, -60 degrees".
+_AXES = frozenset({"=LAD", "=RAD", "=ARAD", "deviation", "left", "right", "normal"})
+
+
+def _of_axis(tokens: list[Token], index: int, text: str, found: dict[str, float], used: set[int]) -> None:
+    """Take an angle after a statement of the axis for the axis: "LAD -45 deg", "überdrehter Linkstyp (-40°)"."""
+    near = [t.meaning for t in takewhile(lambda t: t.meaning != ".", reversed(tokens[max(0, index - 4) : index]))]
+    unit = tokens[index + 1].meaning if index + 1 < len(tokens) else ""
+    value = tokens[index].value or 0.0
+    degrees = unit in ("unit_deg", "degree") or text[tokens[index].end :].lstrip()[:1] == "°"
+    angle = degrees or (value < 0 and near[:1] and near[0] in _AXES)
+    if angle and "block" not in near and {"axis", *_AXES} & set(near) and -180 <= value <= 360:
+        found.setdefault("axis_deg", value - 360 if value > 180 else value)
+        used.add(index)
+        _skip_units(tokens, index + 1, used)
 
 
 def _free(tokens: list[Token], index: int) -> bool:

@@ -18,11 +18,11 @@ from gen.text.phrases import longest, trie
 from gen.text.territory import INFARCT, INJURY, ISCHAEMIA, territory
 from gen.text.tokens import MAX_CHARS, Token, tokenise
 
-#: Words that speak of a finding: where no phrase takes them they are listed as not understood.
-_FINDINGS = frozenset({
-    "arrhythmia", "bundle", "block", "change", "conduction", "damage", "depression", "disease", "dissociation",
-    "disturbance", "ectopic", "elevation", "enlargement", "escape", "fascicular", "fibrillation", "hypertrophy",
-    "loss", "notched", "premature", "progression", "prolonged", "repolarisation", "strain", "voltage", "variant",
+#: Words that say nothing by themselves; all others that no phrase takes are listed as not understood.
+_SILENT = frozenset({
+    "axis", "beat", "cause", "commonly", "criteria", "degree", "ecg", "heart", "hr", "indeterminate", "interpolated",
+    "lead", "limit", "limits", "normal", "normocardic", "other", "range", "s", "type",
+    "unspecific", "upper", "v", "within", "zone", "at", "mean", "qrs", "unit_bpm", "variable", "grown", "atrial-rate",
 })  # fmt: skip
 CONCEPTS = {"@MI": (INFARCT, "MI"), "@ISC": (ISCHAEMIA, "ISC_"), "@INJ": (INJURY, "INJ")}
 #: Statements that a wall or leads can belong to.
@@ -118,7 +118,10 @@ def read_text(text: str) -> ReadText:
     _locate(items)
     unknown += [text[start:end] for start, end in scope.past(items, _LASTING)]
     scope.apply(items)
-    return ReadText(tuple(_statements(items, text)), numbers, tuple(unknown), wording)
+    found = tuple(_statements(items, text))
+    if items and not (found or numbers or unknown):  # "borderline", "WNL": words that speak of nothing named
+        unknown = text.split()
+    return ReadText(found, numbers, tuple(unknown), wording)
 
 
 def _match(tokens: list[Token], text: str) -> tuple[list[Item], list[str]]:
@@ -145,17 +148,40 @@ def _match(tokens: list[Token], text: str) -> tuple[list[Item], list[str]]:
             if name == "!UNK":  # understood, but there is no statement for it
                 unknown.append(" ".join(text[start:end].split()))
                 name = "!NOISE"
+            items.extend(_between(items, text, start))
             items.extend(_items(name, start, end, text))
             subject = _SUBJECT_OF.get(name, subject)
             position += length
             continue
+        items.extend(_between(items, text, token.start))
         items.append(_single(token))
         if token.meaning == ".":
             subject = ""
-        elif not token.meaning or token.value is not None or token.meaning in _FINDINGS:
+        elif items[-1].kind == "noise" and token.meaning not in _SILENT and not _again(tokens, position):
             unknown.append(text[token.start : token.end])
         position += 1
     return items, unknown
+
+
+def _again(tokens: list[Token], position: int) -> bool:
+    """Whether a token is a further meaning of the word before it."""
+    return position > 0 and tokens[position - 1].start == tokens[position].start
+
+
+def _between(items: list[Item], text: str, start: int) -> Iterator[Item]:
+    """A stroke between two statements ("no STE/STD"), or a colon or dash after what has none ("no P waves: AF")."""
+    if not items:
+        return
+    end = items[-1].end
+    gap = text[end:start]
+    if gap.strip() == "/" and items[-1].kind == "statement":
+        yield Item("slash", "", end, start)
+    elif items[-1].kind == "noise" and (":" in gap or gap in _DASHES):
+        yield Item(":", "", end, start)
+
+
+#: Beside a colon, what a negation does not reach over.
+_DASHES = frozenset((" - ", " – ", " — ", "–", "—"))
 
 
 def _items(name: str, start: int, end: int, text: str) -> Iterator[Item]:
@@ -167,7 +193,7 @@ def _items(name: str, start: int, end: int, text: str) -> Iterator[Item]:
     name, _, acuity = name.partition("^")
     likelihood = scope.PROBABLE if name.endswith("?") else 100
     for code in name.rstrip("?").split("+"):
-        yield Item("statement", code, start, end, likelihood=likelihood, acuity=acuity or None)
+        yield Item("statement", code, start, end, likelihood=likelihood, acuity=acuity or None, assumed=bool(acuity))
 
 
 def _single(token: Token) -> Item:
@@ -195,7 +221,9 @@ def _locate(items: list[Item]) -> None:
         elif item.kind in ("acute", "old", "former"):
             target = _target(items, index, _ACUTE_TOO.__contains__, before_first=True)
             if target is not None:
-                target.acuity = target.acuity or ("old" if item.kind == "former" else item.kind)
+                acuity = "old" if item.kind == "former" else item.kind
+                if target.acuity is None or (target.assumed and acuity == "old"):
+                    target.acuity, target.assumed = acuity, False
                 # "probably old infarct" doubts the infarct, "infarct, probably old" its age.
                 if item.value == "doubt" and target.start > item.start:
                     target.likelihood = min(target.likelihood, item.likelihood)
@@ -241,7 +269,9 @@ def _target(items: list[Item], index: int, fits: Callable[[str], bool], *, befor
         items, index, 1, fits, _PASS if items[index].kind != "leads" else frozenset({"leads", "or", "and"})
     )
     if before_first:
-        return before if before is not None and _adjacent(items, index) else after or before
+        if before is not None and _adjacent(items, index) and (before.value in CONCEPTS or not _leads_on(items, index)):
+            return before
+        return after or before
     if _close(before, items[index]) and not _close(items[index], after):  # "infarctus antérieur avec anévrysme"
         return before
     follows = index + 1 < len(items) and items[index + 1].kind in ("leadword", "leads")
@@ -253,6 +283,15 @@ def _target(items: list[Item], index: int, fits: Callable[[str], bool], *, befor
 def _close(one: Item | None, other: Item | None) -> bool:
     """Whether nothing but a blank is between two items."""
     return one is not None and other is not None and other.start - one.end == 1
+
+
+def _leads_on(items: list[Item], index: int) -> bool:
+    """Whether an infarct follows an acuity: "ST elevation, consider acute infarct"."""
+    position = index + 1
+    while position < len(items) and items[position].kind == "wall":
+        position += 1
+    after = items[position] if position < len(items) else None
+    return after is not None and after.kind == "statement" and after.value in CONCEPTS
 
 
 def _adjacent(items: list[Item], index: int) -> bool:

@@ -38,11 +38,14 @@ def apply(items: "list[Item]") -> None:
             continue
         if item.kind == "neg":
             reached = _forward(items, index, comma=False)
-            if reached is None:
+            if reached is None and (joint := _listed(items, index)) is not None:  # "no FOO BAR or hypertrophy"
+                reached = _forward(items, joint, comma=False)
+            elif reached is None:
                 _mark(items, _backward(items, index, comma=False), 0)
-            else:
-                _mark(items, reached, 0)
-                _chain(items, reached, ("or", "and"), 0)
+            if reached is None:
+                continue
+            _mark(items, reached, 0)
+            _chain(items, reached, ("or", "and", "slash"), 0)
         elif item.kind == "negpost":
             reached = _backward(items, index)
             _mark(items, reached if reached is not None else _forward(items, index, comma=True), 0)
@@ -64,7 +67,7 @@ def apply(items: "list[Item]") -> None:
                 _mark(items, _backward(items, index, comma=not item.value), item.likelihood)
             else:
                 _mark(items, reached, item.likelihood)
-                _chain(items, reached, ("or",), item.likelihood)
+                _chain(items, reached, ("or", "slash"), item.likelihood)
         elif item.kind == "posspost":
             reached = _backward(items, index, noises=_NOISE_BEFORE)
             if reached is None:
@@ -128,7 +131,7 @@ def past(items: "list[Item]", lasting: Collection[str]) -> list[tuple[int, int]]
 
 
 def _now(items: "list[Item]", index: int) -> bool:
-    """Whether the sentence of an item says "now"."""
+    """Whether the sentence of an item says "now" of something."""
     for step in (1, -1):
         position = index + step
         while 0 <= position < len(items) and abs(position - index) < REACH and items[position].kind != ".":
@@ -156,9 +159,13 @@ def _mark_namesakes(items: "list[Item]", index: int | None) -> None:
 
 
 def _foreign(items: "list[Item]", index: int) -> bool:
-    """Whether the item after a cue is a word that was not understood, or one that only judges."""
-    after = items[index + 1] if index + 1 < len(items) else None
-    return after is not None and after.kind == "noise" and after.value in ("", "unspecific")
+    """Whether a cue is followed by words that were not understood, or by one that only judges: "suggests COPD"."""
+    for after in items[index + 1 : index + 4]:
+        if after.kind != "noise" and after.kind not in _SKIP:
+            return False
+        if after.kind == "noise" and after.value in ("", "unspecific"):
+            return True
+    return False
 
 
 def _of_before(items: "list[Item]", index: int) -> bool:
@@ -175,6 +182,16 @@ def _of_before(items: "list[Item]", index: int) -> bool:
     return False
 
 
+def _listed(items: "list[Item]", index: int) -> int | None:
+    """The "or" after a denied thing that was not understood: what it joins is denied, too."""
+    for position in range(index + 1, min(len(items), index + 6)):
+        if items[position].kind == "or" and position > index + 1:
+            return position
+        if items[position].kind not in ("noise", "wall", "acute"):
+            return None
+    return None
+
+
 def _swapped(items: "list[Item]", index: int) -> int | None:
     """What an "ersetzt" takes away: "A ersetzt B" takes B; "A wurde durch B ersetzt" takes A."""
     after = _forward(items, index, comma=False)
@@ -185,10 +202,15 @@ def _swapped(items: "list[Item]", index: int) -> int | None:
 
 
 def _alternatives(items: "list[Item]") -> None:
-    """Doubt two different statements joined by "or": "ischaemia or strain" asserts neither."""
+    """Doubt two different statements joined by "or": "ischaemia or strain" asserts neither.
+
+    "Ischaemia versus FOO" doubts what stands before it, too.
+    """
     for index, item in enumerate(items):
         if item.kind == "or":
             before, after = _backward(items, index), _forward(items, index, comma=False)
+            if after is None and item.value == "versus" and items[min(index + 1, len(items) - 1)].kind != "ign":
+                _mark(items, before, PROBABLE)
             if before is None or after is None or items[before].negated or items[after].negated:
                 continue
             if items[before].value != items[after].value:
@@ -245,7 +267,7 @@ def _backward(items: "list[Item]", index: int, *, comma: bool = True, noises: in
 
 
 def _chain(items: "list[Item]", index: int, joints: tuple[str, ...], likelihood: int) -> None:
-    """Goes on over "a or b"; in a negation also "a, b or c"."""
+    """Goes on over "a or b" and "a, b or c"."""
     position = index + 1
     joined = False
     while position < min(len(items), index + REACH):
@@ -258,7 +280,7 @@ def _chain(items: "list[Item]", index: int, joints: tuple[str, ...], likelihood:
         elif kind in joints:
             joined = True
         elif kind == ",":
-            joined = joined or (not likelihood and _or_follows(items, position))
+            joined = joined or _or_follows(items, position)
             if not joined:
                 return
         elif kind not in _SKIP - {"neg", "poss"}:
@@ -271,7 +293,7 @@ def _or_follows(items: "list[Item]", index: int) -> bool:
     for item in items[index + 1 : index + 12]:
         if item.kind == "or":
             return True
-        if item.kind not in ("statement", "wall", "leads", ",", "acute", "old", "subj"):
+        if item.kind not in ("statement", "wall", "leads", ",", "acute", "old", "subj", "slash"):
             return False
     return False
 

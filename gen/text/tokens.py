@@ -12,25 +12,28 @@ MAX_CHARS = 20_000
 
 #: Beginnings that a hyphen may set apart from their word: "pre-excitation", "bi-atrial".
 _JOINED = (
-    "pre", "pré", "re", "ré", "bi", "tri", "intra", "supra", "sopra", "idio", "peri", "sub", "micro", "multi", "extra",
-    "hyper", "hypo", "hiper", "hipo", "brady", "tachy", "tachi", "taqui", "anti", "sino", "seno", "auriculo", "atrio",
+    "pre", "pré", "re", "ré", "bi", "tri", "sous", "intra", "supra", "sopra", "idio", "peri", "sub", "micro", "multi",
+    "extra", "hyper", "hypo", "hiper", "hipo", "brady", "tachy", "tachi", "taqui", "anti", "sino", "seno", "auriculo",
+    "atrio",
 )  # fmt: skip
 _TOKEN = re.compile(
     r"""
     (?P<machine>\d\.\d\d\s{1,40}unbest\S{0,12}\s{1,5}bericht)       # a device's program version and "unconfirmed"
+  | (?P<criteria>\[(?=[^]]{0,200}(?:[<>]|\d\s?\+?\s?m[vsm]))[^][\n]{0,200}\])  # "[QRS AXIS < -30]": why, not what
   | (?P<special>(?<!\w)(?:a\s?[-.]\s?v(?!\w)\.?|v\.\s?a\.|v\.\s?d\.|z\.\s?n\.|[rwch]/o(?!\w)|c/w(?!\w)|s/p(?!\w)
         |v[-.]?\s?(?:tach|fib)|a[-.]?\s?fib|[123]\s?°(?=\s?av)|o\.\s?b\.|u\.\s?a\.|(?:[ⅠⅡⅢ]|(?<!\w)i{1,3})\s?度
         |1st|2nd|3rd|[123](?:er|e|[èe]re|[èe]me|[ºª]|[dr]o|ste|de)(?=\s+(?:degr|gra))|f\#r|non?-?q(?!\w)|[123]avb(?!\w))
       |(?<=度)(?:[ⅠⅡ]|i{1,2})(?=型))
-  | (?P<sinus>(?-i:(?<!\w)RS)(?=\s(?:[àa@]\s?)?\d))              # ritmo sinusal, rythme sinusal; not the wave
+  | (?P<sinus>(?-i:(?<!\w)RSR?)(?=\s(?:[àa@]\s?)?\d\d))            # ritmo sinusal, rythme sinusal; not the wave
   | (?P<sinustach>(?-i:(?<!\w)ST)(?=\s(?:(?:at|@|rate|of)\s?)?(?:9\d|[12]\d\d)(?!\d|[.,]\d|\s?(?:ms|[mµu]v|mm))))
   | (?P<type>(?-i:(?<!\w)[LR]T)(?=\s?(?:[,;.\n]|$)))          # Linkstyp, Rechtstyp
   | (?P<asked>(?<![^\s,;:.(/])\?\s?(?=[^\W\d_]|\d(?:st|nd|rd)))  # "?PE" asks for what comes after it
   | (?P<decade>(?<!\w)\d{1,2}0['’]?s(?!\w))                            # "in the 130s" is no value
   | (?P<turn>TURNS)
-  | (?P<chest>(?<!\w)v\s?[1-6](?!\d)(?:\s?[-,/+&]\s?v?[1-6](?![\d/]))*)
+  | (?P<chest>(?<!\w)v\s?[1-6](?!\d)(?:(?:\s?[-–,/+&]\s?v?|\s(?:UNTIL)\s+v)[1-6](?![\d/]))*)
   | (?P<limb>(?<!\w)(?a:av[rlf]|i{1,3})(?!\w)(?:\.(?=\s?gr))?)
-  | (?P<date>\d{1,2}[.:]\d{1,2}[.:]\d{2,4}(?!\d)|\d{1,2}:\d{1,2}(?!\d))  # tracing of 6:4:92; conduction 2:1
+  | (?P<date>\d{1,2}[.:]\d{1,2}[.:]\d{2,4}(?!\d)|\d{1,2}:\d{1,2}(?!\d)
+        |(?<![\d/])[1-9]/1(?![\d/]))                                     # tracing of 6:4:92; conduction 2:1
   | (?P<number>(?:(?:(?<![\w)-])|(?<=[\u4e00-\u9fff]))[-+−])?\d{1,9}(?:[.,]\d{1,6})?)
   | (?P<limit>[<>≤≥]\s?(?=\d)|(?<!\w)(?:LIMITS)(?=\s+\d))
   | (?P<at>@)
@@ -39,6 +42,7 @@ _TOKEN = re.compile(
   | (?P<mark>[.;,?|\n&+，、。；？])
     """.replace("TURNS", PATTERN)
     .replace("LIMITS", LIMITS)
+    .replace("UNTIL", r"to|thru|through|bis|till|tot|t/m|à|al?|hasta|fino\s+a")
     .replace("JOINED", "|".join(_JOINED)),
     re.VERBOSE | re.IGNORECASE,
 )
@@ -90,7 +94,7 @@ _OWNED = re.compile(r"['’]s$", re.IGNORECASE)
 #: Words that depend on capitals: "ES" is no "es", and "la" no "LA" or "lae".
 _BY_CASE: dict[str, tuple[str, ...]] = {"ES": ("premature", "beat"), "la": (), "La": (),
     "EV": ("ventricular", "premature", "beat"), "EVs": ("ventricular", "premature", "beat"),
-    "BER": ("early", "repolarisation"),
+    "BER": ("early", "repolarisation"), "AT": ("atrial", "tachycardia"), "Ts": ("t",), "Qs": ("q",),
     "HAD": ("right", "atrial", "enlargement"),
 }  # fmt: skip
 #: Dutch words, beside which "of" is "or".
@@ -119,7 +123,7 @@ def tokenise(text: str) -> list[Token]:
     """Tokens of a text in order; words without weight are left out, unknown words have the meaning ''."""
     words = lexicon()
     dutch = _DUTCH.search(text) is not None
-    shouting = text.upper() == text
+    shouting = text.upper() == text and text.count(" ") > 2
     tokens: list[Token] = []
     last_word = ""
     for match in _TOKEN.finditer(text):
@@ -166,6 +170,8 @@ def tokenise(text: str) -> list[Token]:
             tokens.append(Token("asked", start, end))
         elif kind == "decade":
             tokens.extend((Token("limit", start, end), Token("#", start, end, value=float(raw[:-1].rstrip("'’")))))
+        elif kind == "criteria":
+            tokens.append(Token("", start, end))
         elif kind in ("limit", "at"):
             tokens.append(Token(kind, start, end))
         elif kind == "han":
@@ -211,7 +217,7 @@ def _chinese(raw: str, start: int) -> list[Token]:
 
 
 _LIMB = {"avr": "aVR", "avl": "aVL", "avf": "aVF", "i": "I", "ii": "II", "iii": "III"}
-_DIGIT = re.compile(r"([-]?)[^1-6-]*([1-6])")
+_DIGIT = re.compile(r"([-–]|\s[a-zà/ ]+\s)?[^1-6–-]*?([1-6])", re.IGNORECASE)
 
 
 def _chest_leads(raw: str) -> tuple[str, ...]:

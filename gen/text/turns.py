@@ -44,6 +44,13 @@ _TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("replaced",),
     ),
     (r"al\s+posto\s+d\w+|invece\s+d\w+|in\s+plaats\s+van|à\s+la\s+place\s+d\w+|au\s+lieu\s+d\w+", ("replaced",)),
+    (
+        r"(?:(?:is|was)\s+)?(?:not|n['’]t)\s+(?:present|seen|evident|visible|there|noted)\s+(?:before|previously|earlier|prior)"
+        r"|(?:nicht\s+vorbestehend|(?:zuvor|vorher|früher)\s+nicht\s+(?:vorhanden|nachweisbar|sichtbar)|ej\s+tidigare|fanns\s+inte\s+tidigare"
+        r"|non\s+(?:présente?s?|connue?s?)\s+(?:auparavant|antérieurement)|no\s+(?:presente|conocid[oa])\s+previamente"
+        r"|non\s+(?:presente|not[oa])\s+(?:in\s+precedenza|precedentemente)|niet\s+eerder(?:\s+aanwezig)?)",
+        ("now",),
+    ),
     # Denied.
     (r"pas\s+(?:d['’]arguments?|d['’]éléments?|de\s+signes?)\s+(?:pour|en\s+faveur\s+d(?:e|u|es)?)", ("no",)),
     (
@@ -120,7 +127,50 @@ _TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         r"(?:batt(?:iti|ements)?\.?|lat(?:idos)?\.?|slag(?:en)?|puls(?:aciones)?|schläge)\s?(?:/|par|por|al|per|pro)\s?min(?:ut[eo]|uut)?",
         ("unit_bpm",),
     ),
+    # What a machine says of its own work, and arteries that share a name with an axis.
+    (r"interpretation\s+assumes\s+no\s+reversal", ()),
+    (
+        r"(?:data\s+)?quality\s+may\s+affect\s+interpretation|(?:wandering|poor|noisy|unstable)\s+baseline"
+        r"|baseline\s+wander(?:ing)?",
+        ("artefact",),
+    ),
+    (r"(?:\(\s?)(?:prox(?:imal)?\s+|mid\s+|distal\s+)?lad(?:\s?\))", ("",)),
+    (
+        r"(?:prox(?:imal)?|mid|distal|wrap(?:around)?)[-\s]+lad"
+        r"|lad[-\s]+(?:occlusion|lesion|stenosis|territory|disease|stent\w*)",
+        ("",),
+    ),
+    (r"cor\s+pulmonale", ("",)),
+    (r"small(?=\s+qrs)", ("low",)),
+    (r"\d\d\s?hz", ()),
+    (
+        r"no\s+(?:significant\s+|other\s+|definite\s+)?abnormalit(?:y|ies)(?:\s+(?:detected|seen|noted|found|identified))?(?=\s*(?:[.,;]|$))",
+        ("normal", "ecg"),
+    ),
+    (r"(?<![\w)]\s)(?:geen\s+(?:bijzonderheden|afwijkingen)|sin\s+alteraciones)(?=\s*(?:[.,;]|$))", ("normal", "ecg")),
+    (
+        r"(?:sans\s+(?:particularité|anomalie)s?|sin\s+(?:alteraciones|anomalías)|senza\s+(?:alterazioni|anomalie)|geen\s+(?:bijzonderheden|afwijkingen)"
+        r"|utan\s+(?:anmärkning|avvikelser))(?=\s*(?:[.,;]|$))",
+        ("normal",),
+    ),
+    (r"ac\s?/\s?fa|fibrillo[-\s]?flutter", ("atrial", "fibrillation")),
+    (r"s\s?1\s?q\s?3", ("",)),
+    (r"t[-\s]?top(?:pen)?[-\s]?inversi\w+", ("t", "inverted")),
+    (r"sugg\w+\s+(?:of)?,?\s+(?:but\s+)?not\s+diagnostic\s+(?:of|for),?", ("possible",)),
+    (
+        r"non(?=\s+(?:extrasist|aritmi|blocc|ischem|ritard|paus|ond[ea]|sopra|sotto|ipertrof|ingrand|infart|fibrill|flutter|tachi|bradi"
+        r"|preecc|tv|bev|besv|lesion|necrosi|deviazion|dilat)\w*)",
+        ("no",),
+    ),
+    # To be ruled out is not ruled out.
+    (
+        r"(?:à|a|para|per|zum|to)\s+(?:éliminer|exclure|descartar|excluir|escludere|exclude|ausschluss|rule\s+out)",
+        ("rule", "out"),
+    ),
     # Words that mean something else in another language, or beside another word.
+    (r"v[äa][-\s]?ställd\w*", ("left", "axis")),
+    (r"h[öo][-\s]?ställd\w*", ("right", "axis")),
+    (r"el[-\s]?axel", ("axis",)),
     (r"qrs[-\s]?breite", ("qrs",)),
     (r"bigemin\w+\s+ventric\w+|bigéminisme\s+ventric\w+", ("ventricular", "bigeminy")),
     (r"trigemin\w+\s+ventric\w+|trigéminisme\s+ventric\w+", ("ventricular", "trigeminy")),

@@ -211,3 +211,57 @@ def test_kinds_of_the_twelfth_round(text, expected):
 )
 def test_kinds_of_the_thirteenth_round(text, expected):
     _right(text, expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("no STE/STD", "-STE_ -STD_"),  # a stroke joins what is denied
+        ("STE/STD", "STE_ STD_"),
+        ("ST depression - consider acute infarct", "STD_ MI?/acute"),  # the infarct is acute, and in doubt
+        ("IAM anterior antiguo", "AMI/old"),
+        ("old STEMI", "MI/old"),
+        ("No discernible P waves: AF", "AFIB"),
+        ("no chamber dilation of any kind or LVH", "-LVH"),
+        ("LVH vs. FOO", "LVH?"),
+        ("RVH with RAE, suggests pulmonary hypertension", "RVH RAO/RAE"),
+        ("Consider LVH, RVH, or normal variant", "LVH? RVH?"),
+        ("LAD -45 deg", "LAD axis=-45"),
+        ("überdrehter Linkstyp (-50°)", "LAD axis=-50"),
+        ("AV-Block 1. Grades", "1AVB"),  # a degree, and no angle
+        ("INFERIOR INFARCT [40+ ms Q WAVE IN II/aVF], OLD", "IMI/old"),
+        ("ST elevation [V1-V3]", "STE_@anteroseptal"),
+        ("STEMI (LAD)", "MI/acute"),
+        ("T wave inversion V3 through V5", "INVT@anterolateral"),
+        ("ST elevation not seen previously", "STE_"),
+        ("Intermittent AF, now sinus rhythm", "SR"),
+        ("Intermittent LBBB", "CLBBB"),
+        ("Premature complexes, vent & supraven", "PVC PAC"),
+        ("cor pulmonale", ""),
+        ("low-amplitude P waves", ""),
+        ("low-amplitude T waves", "LOWT"),
+        ("Wolff-Parkinson-White, PE to exclude", "WPW PE?"),
+        ("a descartar TEP", "PE?"),
+        ("se descarta TEP", "-PE"),
+    ],
+)
+def test_kinds_of_the_fourteenth_and_fifteenth_round(text, expected):
+    _right(text, expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "WNL",
+        "borderline",
+        "at rest, narrow",
+        "right ventricular",
+        "small complexes",
+        "supraventricular rhythm",
+        "R in aVL",
+    ],
+)
+def test_a_text_of_which_nothing_is_a_statement_is_listed(text):
+    read = read_text(text)
+    assert read.empty
+    assert read.unknown

@@ -2,14 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PHYSIOGEN_DATA ?= .data
+# Bytecode is kept: without it every process that the tests start compiles the code anew.
+unexport PYTHONDONTWRITEBYTECODE
+# Further words for pip, such as --no-compile: what is imported is then compiled when it is.
+PIP_INSTALL ?=
 
 .PHONY: demo test test-all lint docs notebooks bench wheels weights clean
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet torch==2.13.0 -c constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet $(PIP_INSTALL) torch==2.13.0 -c constraints.txt
+	$(BIN)/python -m pip install --quiet $(PIP_INSTALL) -c constraints.txt -e '.[dev]'
 	touch $@
 
 demo: .venv/.installed

@@ -27,6 +27,11 @@ _BETWEEN = frozenset(
         "at",
         "grown",
         "now",
+        "left",
+        "right",
+        "leftward",
+        "rightward",
+        "overturned",
     }
 )
 _UNITS = frozenset({"unit_bpm", "unit_min", "unit_ms", "unit_s", "unit_deg", "degree", "beat"})
@@ -93,6 +98,8 @@ def _open(tokens: list[Token], text: str) -> None:
         if atrial and (named := _ventricular(tokens, k)):
             named.meaning = "hr"  # "atrial rate 280, ventricular 140"
         after = tokens[k + 1] if k + 1 < len(tokens) else None
+        if before[-2:] in (["p", "axis"], ["t", "axis"]) and not {"qrs", "r"} & set(before):
+            token.meaning = OPEN
         if before[-1:] == ["until-now"]:  # "QTc 445, previously 510"
             token.meaning = OPEN
         if after is not None and after.value is not None and _RANGE.fullmatch(text[token.end : after.start]):
@@ -137,7 +144,7 @@ def _after_rhythm(tokens: list[Token], index: int, found: dict[str, float], used
 
 def _mean(tokens: list[Token], place: int) -> bool:
     """Whether a "mean" speaks of a rate that was named before: "HR 48-130, mean 72"."""
-    return tokens[place].meaning == "mean" and any(t.meaning == "hr" for t in tokens[max(0, place - 6) : place])
+    return tokens[place].meaning == "mean" and any(t.meaning == "hr" for t in tokens[max(0, place - 9) : place])
 
 
 def _at(tokens: list[Token], index: int, found: dict[str, float], used: set[int]) -> None:

@@ -61,6 +61,10 @@ def apply(items: "list[Item]") -> None:
             _mark(items, _swapped(items, index), 0)
         elif item.kind == "poss":
             reached = _forward(items, index, comma=False)
+            if reached is None and (listed := _in_list(items, index)) is not None:
+                _mark(items, listed, item.likelihood)
+                _chain(items, listed, ("or",), item.likelihood)
+                continue
             if reached is None and (item.value == "asked" or _foreign(items, index)):
                 continue  # "consider FOO" doubts what is not understood, "probably nonspecific" no finding
             if reached is None:
@@ -91,6 +95,10 @@ def past(items: "list[Item]", lasting: Collection[str]) -> list[tuple[int, int]]
     found = []
     for index, item in enumerate(items):
         if item.kind == "former":  # "Z.n. Infarkt" is an old infarct that is there, "Z.n. Vorhofflimmern" is over
+            after = items[index + 1] if index + 1 < len(items) else None
+            if after is not None and after.kind == "noise" and not (after.value or item.value):
+                item.kind = "ign"  # "s/p CABG with old infarct": it is the surgery that is over
+                continue
             said = _forward(items, index, comma=False)
             # "Previously noted LBBB has resolved" denies it; "previously flutter, now ..." needs its "now".
             alone = item.value == "ifnow" and not _now(items, index)
@@ -188,6 +196,17 @@ def _listed(items: "list[Item]", index: int) -> int | None:
         if items[position].kind == "or" and position > index + 1:
             return position
         if items[position].kind not in ("noise", "wall", "acute"):
+            return None
+    return None
+
+
+def _in_list(items: "list[Item]", index: int) -> int | None:
+    """First statement of a list that begins with what was not understood: "consider FOO, pericarditis, or injury"."""
+    for position in range(index + 1, min(len(items), index + 5)):
+        if items[position].kind == ",":
+            said = _forward(items, position, comma=False) if _or_follows(items, position) else None
+            return said if position > index + 1 else None
+        if items[position].kind != "noise":
             return None
     return None
 
@@ -293,7 +312,7 @@ def _or_follows(items: "list[Item]", index: int) -> bool:
     for item in items[index + 1 : index + 12]:
         if item.kind == "or":
             return True
-        if item.kind not in ("statement", "wall", "leads", ",", "acute", "old", "subj", "slash"):
+        if item.kind not in ("statement", "wall", "leads", ",", "acute", "old", "subj", "slash", "noise"):
             return False
     return False
 

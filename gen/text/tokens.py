@@ -29,14 +29,16 @@ _TOKEN = re.compile(
   | (?P<type>(?-i:(?<!\w)[LR]T)(?=\s?(?:[,;.\n]|$)))          # Linkstyp, Rechtstyp
   | (?P<asked>(?<![^\s,;:.(/])\?\s?(?=[^\W\d_]|\d(?:st|nd|rd)))  # "?PE" asks for what comes after it
   | (?P<decade>(?<!\w)\d{1,2}0['’]?s(?!\w))                            # "in the 130s" is no value
+  | (?P<person>(?-i:(?<!\w)\d\d\s?(?:y/?o\s?)?[MF](?!\w)))               # "45F", "68 y/o M"
   | (?P<turn>TURNS)
   | (?P<chest>(?<!\w)v\s?[1-6](?!\d)(?:(?:\s?[-–,/+&]\s?v?|\s(?:UNTIL)\s+v)[1-6](?![\d/]))*)
   | (?P<limb>(?<!\w)(?a:av[rlf]|i{1,3})(?!\w)(?:\.(?=\s?gr))?)
   | (?P<date>\d{1,2}[.:]\d{1,2}[.:]\d{2,4}(?!\d)|\d{1,2}:\d{1,2}(?!\d)
         |(?<![\d/])[1-9]/1(?![\d/]))                                     # tracing of 6:4:92; conduction 2:1
-  | (?P<number>(?:(?:(?<![\w)-])|(?<=[\u4e00-\u9fff]))[-+−])?\d{1,9}(?:[.,]\d{1,6})?)
+  | (?P<number>(?:(?:(?<![\w)-])|(?<=[\u4e00-\u9fff]))(?:[-+−]|(?:minus|plus)\s))?\d{1,9}(?:[.,]\d{1,6})?)
   | (?P<limit>[<>≤≥]\s?(?=\d)|(?<!\w)(?:LIMITS)(?=\s+\d))
   | (?P<at>@)
+  | (?P<arrow>-{1,2}>|=>|→)                                              # "AF -> SR"
   | (?P<han>[\u4e00-\u9fff]+)
   | (?P<word>(?:(?:JOINED)[-‐](?=[^\W\d_]{4}))?(?:(?![\u4e00-\u9fff])[^\W\d_]|['’](?=[^\W\d_]))+(?:\([a-z]{1,2}\))?)
   | (?P<mark>[.;,?|\n&+，、。；？])
@@ -103,6 +105,7 @@ _DUTCH = re.compile(
 )
 _ORDINALS = {"1": "first", "2": "second", "3": "third"}
 _ROMAN = str.maketrans({"Ⅰ": "i", "Ⅱ": "ii", "Ⅲ": "iii", "ⅰ": "i", "ⅱ": "ii", "ⅲ": "iii"})
+_SIGNS = re.compile(r"^(?:−|minus\s)")
 _SPLIT = re.compile(r"[\s.,/-]")
 
 
@@ -152,7 +155,14 @@ def tokenise(text: str) -> list[Token]:
                 tokens.append(Token(mark, start, end))
         elif kind == "number":
             meaning = raw if raw in ("1", "2", "3") else "#"
-            tokens.append(Token(meaning, start, end, value=float(raw.replace("−", "-").replace(",", "."))))
+            tokens.append(
+                Token(
+                    meaning,
+                    start,
+                    end,
+                    value=float(_SIGNS.sub("-", raw.lower()).removeprefix("plus ").replace(",", ".")),
+                )
+            )
         elif kind in ("chest", "limb"):
             leads = _chest_leads(raw) if kind == "chest" else (_LIMB[raw.lower().rstrip(".")],)
             tokens.append(Token(leads[0].lower(), start, end, leads))
@@ -172,6 +182,10 @@ def tokenise(text: str) -> list[Token]:
             tokens.extend((Token("limit", start, end), Token("#", start, end, value=float(raw[:-1].rstrip("'’")))))
         elif kind == "criteria":
             tokens.append(Token("", start, end))
+        elif kind == "arrow":
+            tokens.append(Token("gaveway", start, end))
+        elif kind == "person":
+            tokens.extend((Token("#", start, end, value=float(raw[:2])), Token("year", start, end)))
         elif kind in ("limit", "at"):
             tokens.append(Token(kind, start, end))
         elif kind == "han":

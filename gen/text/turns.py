@@ -162,6 +162,24 @@ _TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         r"|preecc|tv|bev|besv|lesion|necrosi|deviazion|dilat)\w*)",
         ("no",),
     ),
+    (
+        r"(?:no|without)\s+(?:clear\s+|definite\s+)?(?:e[ck]g|electrocardiograph\w*)\s+(?:evidence|signs?|criteria|features)\s+(?:of|for)",
+        ("no",),
+    ),
+    (r"(?:ca|could|do|does|did|is|was|are|were)n?['’]t|can\s+not", ("no",)),
+    (r"c/f", ("possible",)),
+    (r"(?:converted|reverted|changed|switched|conversion|transition(?:ed)?)\s+from", ("replaced",)),
+    (r"corrected\s+qt(?:\s+interval)?|corrected(?=\s+(?:to\s+)?\d{3})|korrigiert(?=\s+\d{3})", ("qtc",)),
+    (
+        r"\(\s*(?:r\s+in\s+avl|sokolow[-\s]lyon|cornell\s+(?:product|voltage)|romhilt[-\s]estes)[-\w\s,]*\)",
+        (),
+    ),
+    (r"(?:atrial|ventricular|[av])[-\s]sensed(?:\s+rhythm)?", ()),
+    (r"a\.\s?e\.", ("possible",)),
+    (
+        r"(?:revertid|convertid|terminad)[oa]s?\s+(?:con|por|tras)|(?:converted|reverted)\s+(?:with|by|after|following)",
+        ("gone",),
+    ),
     # To be ruled out is not ruled out.
     (
         r"(?:à|a|para|per|zum|to)\s+(?:éliminer|exclure|descartar|excluir|escludere|exclude|ausschluss|rule\s+out)",

@@ -265,3 +265,31 @@ def test_a_text_of_which_nothing_is_a_statement_is_listed(text):
     read = read_text(text)
     assert read.empty
     assert read.unknown
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("no ECG evidence of LVH or ischaemia", "-LVH -ISC_"),
+        ("can't exclude ischemia", "ISC_?"),
+        ("AF -> SR", "-AFIB SR"),
+        ("converted from AF to SR", "-AFIB SR"),
+        ("SVT converted with adenosine", "-SVTAC"),
+        ("s/p CABG with inferior Q waves", "QWAVE@inferior"),  # it is the surgery that is over
+        ("s/p DCCV for AF, sinus rhythm", "SR"),
+        ("FHx of Brugada; normal ECG", "NORM"),
+        ("Consider FOO disease, pericarditis, or injury", "PERI? INJ?"),
+        ("consider FOO, LBBB", "CLBBB"),
+        ("new T inversions", "INVT"),
+        ("hyperacute T waves", "TPEAK"),
+        ("Atrial paced, ventricular sensed rhythm", "PACE"),
+        ("P axis 50, QRS axis -30, T axis 40", "axis=-30"),
+        ("axis minus 40", "axis=-40"),
+        ("QTc (Fridericia) 432 ms", "qtc=432"),
+        ("QT 400, corrected 430", "qt=400 qtc=430"),
+        ("45F with SVT", "SVTAC age=45"),
+        ("LVH with repolarization abnormality (Cornell product, Romhilt-Estes)", "LVH NST_"),
+    ],
+)
+def test_kinds_of_the_sixteenth_round(text, expected):
+    _right(text, expected)

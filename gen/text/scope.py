@@ -223,13 +223,14 @@ def _swapped(items: "list[Item]", index: int) -> int | None:
 def _alternatives(items: "list[Item]") -> None:
     """Doubt two different statements joined by "or": "ischaemia or strain" asserts neither.
 
-    "Ischaemia versus FOO" doubts what stands before it, too.
+    "Ischaemia versus FOO" and "ischaemia or FOO" doubt what stands before them, too.
     """
     for index, item in enumerate(items):
         if item.kind == "or":
             before, after = _backward(items, index), _forward(items, index, comma=False)
-            if after is None and item.value == "versus" and items[min(index + 1, len(items) - 1)].kind != "ign":
-                _mark(items, before, PROBABLE)
+            judged = items[min(index + 1, len(items) - 1)].kind == "ign"  # "vs. normal variant"
+            if after is None and not judged and (item.value == "versus" or _foreign(items, index)):
+                _mark(items, before if before is None or not items[before].negated else None, PROBABLE)
             if before is None or after is None or items[before].negated or items[after].negated:
                 continue
             if items[before].value != items[after].value:

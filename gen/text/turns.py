@@ -48,7 +48,7 @@ _TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         r"(?:(?:is|was)\s+)?(?:not|n['’]t)\s+(?:present|seen|evident|visible|there|noted)\s+(?:before|previously|earlier|prior)"
         r"|(?:nicht\s+vorbestehend|(?:zuvor|vorher|früher)\s+nicht\s+(?:vorhanden|nachweisbar|sichtbar)|ej\s+tidigare|fanns\s+inte\s+tidigare"
         r"|non\s+(?:présente?s?|connue?s?)\s+(?:auparavant|antérieurement)|no\s+(?:presente|conocid[oa])\s+previamente"
-        r"|non\s+(?:presente|not[oa])\s+(?:in\s+precedenza|precedentemente)|niet\s+eerder(?:\s+aanwezig)?)",
+        r"|non\s+(?:presente|not[oa])\s+(?:in\s+precedenza|precedentemente)|niet\s+eerder(?:\s+(?:aanwezig|bekend|gezien))?)",
         ("now",),
     ),
     # Denied.
@@ -128,7 +128,7 @@ _TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("unit_bpm",),
     ),
     # What a machine says of its own work, and arteries that share a name with an axis.
-    (r"interpretation\s+assumes\s+no\s+reversal", ()),
+    (r"interpretation\s+assumes\s+no\s+reversal|cited\s+on\s+or\s+before", ()),
     (
         r"(?:data\s+)?quality\s+may\s+affect\s+interpretation|(?:wandering|poor|noisy|unstable)\s+baseline"
         r"|baseline\s+wander(?:ing)?",
@@ -171,7 +171,9 @@ _TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"(?:converted|reverted|changed|switched|conversion|transition(?:ed)?)\s+from", ("replaced",)),
     (r"corrected\s+qt(?:\s+interval)?|corrected(?=\s+(?:to\s+)?\d{3})|korrigiert(?=\s+\d{3})", ("qtc",)),
     (
-        r"\(\s*(?:r\s+in\s+avl|sokolow[-\s]lyon|cornell\s+(?:product|voltage)|romhilt[-\s]estes)[-\w\s,]*\)",
+        r"\(\s*(?:CRITERIA)(?:\s*,\s*(?:CRITERIA))*\s*\)".replace(
+            "CRITERIA", r"r\s+in\s+avl|sokolow[-\s]lyon|cornell\s+(?:product|voltage)|romhilt[-\s]estes"
+        ),
         (),
     ),
     (r"(?:atrial|ventricular|[av])[-\s]sensed(?:\s+rhythm)?", ()),

@@ -119,19 +119,28 @@ def check_data(place: Path, option: str = "", *, accepted: str = "the folder of 
         accepted: what it may be.
 
     Raises:
-        InputError: there is no such folder, or nothing in it.
+        InputError: there is no such folder, or neither the table of a data set nor a recording in it.
     """
     if not place.is_dir():
         raise InputError(f"{f'{option} {place}'.strip()}: no such folder; accepted: {accepted}")
-    if not _holds_files(place):
-        from gen.datasets import KINDS
+    from gen.datasets import KINDS, MARKS
 
+    if not any((place / mark).is_file() for mark in MARKS) and not _holds_recordings(place):
         raise InputError(f"{place}: no data set in it; accepted: {KINDS}")
 
 
 def _holds_files(folder: Path) -> bool:
     """Whether any file lies in a folder or below it."""
     return any(path.is_file() for path in folder.rglob("*"))
+
+
+def _holds_recordings(folder: Path) -> bool:
+    """Whether a file that can be read lies in a folder or below it; of a large tree of WFDB, the first is enough."""
+    if next(folder.rglob("*.hea"), None) is not None:
+        return True
+    from gen.io.inputs import files_in
+
+    return bool(files_in(folder))
 
 
 def leads_of(text: str | None) -> tuple[str, ...] | None:

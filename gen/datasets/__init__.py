@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from gen.datasets.cache import ReadSpeed, SignalCache, benchmark_read, prepare
     from gen.datasets.opening import open_source
 
+#: Tables by which the kinds of folders are recognised, one of them in the folder; record sets and caches have theirs.
+PTBXL, MIMIC, LUDB, ALIVECOR, CODE15 = (
+    "ptbxl_database.csv",
+    "record_list.csv",
+    "ludb.csv",
+    "REFERENCE.csv",
+    "exams.csv",
+)
+MARKS = (PTBXL, MIMIC, LUDB, ALIVECOR, CODE15, "metadata.csv", "manifest.json")
 #: Kinds of folders that are recognised.
 KINDS = "PTB-XL, MIMIC-IV-ECG, CODE-15 %, LUDB, AliveCor, WFDB, record set"
 _PLACES = {

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from gen.datasets import ALIVECOR
 from gen.datasets.base import Source, SourceInfo
 
 INFO = SourceInfo(
@@ -12,7 +13,7 @@ INFO = SourceInfo(
     licence="Open Data Commons Attribution License v1.0",
     citation="Clifford GD et al. AF classification from a short single lead ECG recording. Comput Cardiol (2017)",
 )
-_REFERENCE = "REFERENCE.csv"
+_REFERENCE = ALIVECOR
 #: N normal rhythm, A atrial fibrillation, O other rhythm, ~ too noisy; the last two name no statement.
 _CODES = {"N": {"SR": 100.0}, "A": {"AFIB": 100.0}}
 NOISY = "too noisy to read"

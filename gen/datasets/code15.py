@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gen.datasets import CODE15
 from gen.datasets.base import Source, SourceInfo
 from gen.leads import LEADS_12
 from gen.records import EcgRecord, InputError
@@ -22,7 +23,7 @@ INFO = SourceInfo(
     citation="Ribeiro AH et al. CODE-15%: a large scale annotated dataset of 12-lead ECGs. Zenodo (2021)",
 )
 FS_HZ = 400.0
-_TABLE = "exams.csv"
+_TABLE = CODE15
 _NEEDED = ("exam_id", "patient_id", "trace_file")
 _MILLIVOLT = 0.1
 #: Columns with findings, and what they are.

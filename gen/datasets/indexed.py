@@ -187,7 +187,7 @@ def dataset(
         raise InputError(f"split {split!r}: accepted: train, val, test, or none for all records")
     rows = np.arange(len(table)) if split is None else np.flatnonzero(table["split"].to_numpy() == split)
     if not len(rows):
-        raise InputError(f"{folder}: no record in split {split!r}")
+        raise InputError(f"{folder}: no record in {'it' if split is None else f'split {split!r}'}")
     own = meanings_of(folder)
     labels = _labels(str(folder), table, rows, classes, {**(meanings or {}), **own}, own)
     return EcgDataset(store, table, rows, labels, LEADS_12 if leads is None else leads, transform, own)

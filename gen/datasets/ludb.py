@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gen.datasets import LUDB
 from gen.datasets.base import Source, SourceInfo
 from gen.leads import canonical_leads
 from gen.records import EcgRecord
@@ -17,7 +18,7 @@ INFO = SourceInfo(
     licence="Open Data Commons Attribution License v1.0",
     citation="Kalyakulina AI et al. LUDB: a new open-access validation tool for ECG delineation. IEEE Access 8 (2020)",
 )
-_TABLE = "ludb.csv"
+_TABLE = LUDB
 _NOT_FINDINGS = ("ID", "Sex", "Age")
 #: What LUDB calls things, in SCP-ECG codes; the rest stays text.
 _CODES = {

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gen.datasets import MIMIC
 from gen.datasets.base import Source, SourceInfo
 from gen.records import InputError
 
@@ -18,7 +19,7 @@ INFO = SourceInfo(
     licence="Open Data Commons Open Database License v1.0",
     citation="Gow B et al. MIMIC-IV-ECG: Diagnostic Electrocardiogram Matched Subset. PhysioNet (2023)",
 )
-_LIST, _MEASURED, _PATIENTS = "record_list.csv", "machine_measurements.csv", "patients.csv"
+_LIST, _MEASURED, _PATIENTS = MIMIC, "machine_measurements.csv", "patients.csv"
 _NEEDED = ("subject_id", "study_id", "path")
 #: The cart writes this where it measured nothing.
 _NOT_MEASURED = 29999

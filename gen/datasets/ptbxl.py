@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gen.datasets import PTBXL
 from gen.datasets.base import Source, SourceInfo
 from gen.records import InputError
 
@@ -15,7 +16,7 @@ INFO = SourceInfo(
     licence="CC BY 4.0",
     citation="Wagner P et al. PTB-XL, a large publicly available electrocardiography dataset. Sci Data 7:154 (2020)",
 )
-_TABLE = "ptbxl_database.csv"
+_TABLE = PTBXL
 _NEEDED = ("ecg_id", "patient_id", "age", "sex", "report", "scp_codes", "strat_fold", "filename_lr", "filename_hr")
 _EXTRA = ("recording_date", "device", "heart_axis", "infarction_stadium1", "infarction_stadium2", "pacemaker")
 _NOISE = ("baseline_drift", "static_noise", "burst_noise", "electrodes_problems", "extra_beats")

@@ -116,11 +116,8 @@ def _run(
     from gen import __version__
     from gen.datasets.indexed import dataset
     from gen.evaluations import data_at
-    from gen.io.kept import digest_of_arrays
     from gen.leads import LEADS_8
     from gen.results import Results
-    from metrics.evaluation.utility import table
-    from metrics.utility.downstream import CONTROLS, FitConfig, standard_settings, utility
 
     wanted: Any = classes
     if classes is not None and classes not in ("super", "sub", "all", "label"):
@@ -130,6 +127,11 @@ def _run(
     sets = {part: dataset(real, split=part, classes=names, leads=LEADS_8) for part in ("train", "val", "test")}
     added = dataset(synthetic, classes=names, leads=LEADS_8, fs_hz=whole.fs_hz, meanings=whole.meanings)
     _check(sets, added, names)
+    # Heavy: after what the sets can be refused for.
+    from gen.io.kept import digest_of_arrays
+    from metrics.evaluation.utility import table
+    from metrics.utility.downstream import CONTROLS, FitConfig, standard_settings, utility
+
     loaded = {part: _labelled(each, bar) for part, each in {**sets, "synthetic": added}.items()}
     most = round(max(shares) * len(loaded["train"]))
     times = min(1.0, len(added) / most) if ratio is None else ratio

@@ -101,6 +101,9 @@ COMMANDS = (
     "twin set --text AF --checkpoint set --out OUT",
     "augment --real set --synthetic full --out OUT",
     "augment --real full --synthetic set --out OUT",
+    "augment --real notes --synthetic notes --out OUT",
+    "synthesize --like notes --out OUT",
+    "data prepare notes --out OUT",
     "benchmark --real set --generated full --out OUT",
     "compare A=set B=set",
     "compare A=set B=set C=set",
@@ -143,6 +146,8 @@ def test_nothing_heavy_is_imported_for_an_error(command, tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "metadata.csv").write_text("file\n")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "notes.txt").write_text("no recording")
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "words.csv").write_text("text,age\nzzqq,60\n")
     (tmp_path / "ecg.csv").write_text("# fs_hz: 250\n# unit: mV\nII,V1\n" + "0.1,0.2\n0.2,0.1\n" * 400)

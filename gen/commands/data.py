@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gen.commands.convert import convert
+from gen.commands.output import records_per_s
 from gen.commands.reading import Resume
 from gen.commands.there import check_data
 from gen.errors import InputError
@@ -178,16 +179,17 @@ def simulate(
     cohort = Cohort(number, seed, visits, recording, writable(format), options)
     with Progress("simulating", total) as bar:
         write_cohort(cohort, out, overwrite=overwrite, resume=resume, progress=bar.update)
-    speed = round(total / (time.perf_counter() - start), 1)
+    seconds_taken = time.perf_counter() - start
     result: dict[str, Any] = {
         "path": str(out),
         "records": total,
         "patients": number,
         "seed": seed,
         "format": format,
-        "records_per_s": speed,
+        "records_per_s": float(f"{total / seconds_taken:.3g}"),
     }
-    text = f"{out}: {total} simulated ECGs of {number} patients, seed {seed} ({speed:g} records/s)"
+    pace = records_per_s(total, seconds_taken)
+    text = f"{out}: {total} simulated ECGs of {number} patients, seed {seed} ({pace})"
     if options is not None:
         result["cine"] = {"path": str(out / "cine"), "cines": total, **asdict(options), "spacing_mm": options.pixel_mm}
         text += (

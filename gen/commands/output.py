@@ -17,6 +17,12 @@ def counted(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
+def records_per_s(number: int, seconds: float) -> str:
+    """``120 records/s``, ``0.31 records/s``: two digits of what is slow, for it is not 0."""
+    rate = number / max(seconds, 1e-9)
+    return f"{rate:.0f} records/s" if rate >= 10 else f"{rate:.2g} records/s"
+
+
 def finish(
     lines: Iterable[str], facts: Mapping[str, Any], failed: Sequence[str] = (), *, json: bool, shown: int | None = None
 ) -> None:

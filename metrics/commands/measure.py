@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from gen.commands.engine import Workers
-from gen.commands.output import counted, finish
+from gen.commands.output import counted, finish, records_per_s
 from gen.commands.reading import Columns, Leads, Rate, Resume, Unit
 from gen.commands.there import check_readable, check_there, leads_of
 from gen.errors import InputError
@@ -84,14 +84,14 @@ def measure(
     start = time.perf_counter()
     counts, described = _measured(job, bad, "never" if pdf else resume)
     seconds = time.perf_counter() - start
-    rate = counts["records"] / max(seconds, 1e-9)
     many, missing = counted(counts["records"], "record"), counts["not_measurable"]
-    lines = [f"{many} measured in {out}, {missing} without a result ({rate:.0f} records/s)"]
+    lines = [f"{many} measured in {out}, {missing} without a result ({records_per_s(counts['records'], seconds)})"]
     lines += [f"waves of every lead in {beats}"] if beats else []
     lines += [f"{counted(counts['records'], 'page')} in {pdf}"] if pdf else []
     named = {"out": out, "beats": beats, "pdf": pdf}
     facts: dict[str, Any] = {key: str(path) if path else None for key, path in named.items()} | {"counts": counts}
-    facts |= {"records_per_s": round(rate, 1)} | ({"measured": described} if json else {})
+    facts["records_per_s"] = float(f"{counts['records'] / max(seconds, 1e-9):.3g}")
+    facts |= {"measured": described} if json else {}
     finish(lines, facts, bad, json=json)
 
 

@@ -64,11 +64,11 @@ HELD = {
     "in the header and as annotations.",
     "dicom": "Signals are whole microvolt; a missing sample is the padding value -32768. SyntheticData (0008,001C) "
     "marks what software made. Facts stand as annotations.",
-    "csv": "Time is in s, a missing sample is an empty cell. Facts stand in lines that begin with #.",
+    "csv": "Every value is kept, time is in s, a missing sample is an empty cell. Facts stand in lines with #.",
     "npz": "Every value is kept; a missing sample is NaN.",
     "parquet": "Every value is kept; a missing sample is NaN. Patient, statements and metadata are JSON text.",
-    "webdataset": "KEY.npy is (lead, time) in mV, a missing sample is NaN; KEY.json has rate, leads and facts. "
-    "Patient, statements and metadata are JSON text.",
+    "webdataset": "Every value is kept; a missing sample is NaN. KEY.npy is (lead, time) in mV; KEY.json has rate, "
+    "leads and facts. Patient, statements and metadata are JSON text.",
     "aecg": "Signals are whole microvolt. aECG has no word for a missing sample: it is -32.768 mV for other programs. "
     "The device says what is synthetic; facts stand in the text.",
     "fhir": "Signals are whole microvolt, a missing sample is E. Resources of what software made carry the security "

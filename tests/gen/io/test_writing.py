@@ -15,9 +15,12 @@ from gen.io import (
     write,
     write_record,
 )
-from gen.io.formats import WRITABLE
+from gen.io.formats import HELD, WRITABLE
 from gen.io.npz import save_arrays
-from gen.records import InputError
+from gen.leads import LEADS_12
+from gen.records import EcgRecord, InputError
+
+GUIDE = Path(__file__).resolve().parents[3] / "docs" / "guide" / "formats.md"
 
 
 def test_a_writer_survives_a_record_that_does_not_fit(tmp_path, rng):
@@ -95,3 +98,21 @@ def test_archives_of_arrays_are_read_by_numpy_and_repeat_byte_for_byte(tmp_path,
         assert all(np.array_equal(found[name], value) for name, value in arrays.items())
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
     assert (tmp_path / "one.npz").stat().st_size < 0.8 * arrays["a_mv"].nbytes
+
+
+@pytest.mark.parametrize("format", WRITABLE)
+def test_what_is_said_of_stored_values_is_so(tmp_path, format):
+    """Whole microvolt or every value, in the set's README as in the guide."""
+    signal = np.random.default_rng(0).normal(scale=0.4, size=(12, 500)).astype(np.float32)
+    write([EcgRecord(signal, 100.0, LEADS_12, "r0")], tmp_path / "set", format=format)
+    (back,) = read_set(tmp_path / "set")
+    if "whole microvolt" in HELD[format]:
+        np.testing.assert_allclose(1000 * back.signal_mv, np.rint(1000 * signal), atol=1e-3)
+        assert not np.array_equal(back.signal_mv, signal)
+    else:
+        assert "Every value is kept" in HELD[format]
+        np.testing.assert_array_equal(back.signal_mv, signal)
+    rows = GUIDE.read_text(encoding="utf-8").partition("## What is written")[2].splitlines()
+    row = next(line for line in rows if line.startswith("|") and f"`{format}`" in line)
+    assert ("whole microvolt" in row) == ("whole microvolt" in HELD[format])
+    assert ("every value" in row) == ("Every value is kept" in HELD[format])

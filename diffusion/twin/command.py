@@ -196,6 +196,10 @@ def _tell(person: "Reference", change: "Change") -> None:
 
 def _warn(twins: "Sequence[MadeTwin]") -> None:
     """Say on stderr what is unusual about twins, as their metadata do."""
+    from diffusion.twin.scores import not_kept
+
+    if (line := not_kept({made.record: made.scores for made in twins})) is not None:
+        say(f"warning: {line}")
     for made in twins:
         for line in made.unusual.get("outside", ()):
             say(f"warning: {made.record}: {line}")

@@ -9,6 +9,7 @@ from gen.records import EcgRecord
 if TYPE_CHECKING:
     from gen.page import Page
 
+_WORDS = {True: "yes", False: "no", None: ""}
 #: Text, heart rate in bpm.
 CHANGES = (("left bundle branch block", 90), ("atrial fibrillation", 120))
 
@@ -30,12 +31,14 @@ def section(page: "Page", hearts: Sequence[EcgRecord], seed: int) -> list[str]:
     scores = [pipeline.scores(person, [twin], change)[0] for twin, change in zip(twins, changes, strict=True)]
     page.heading("One person in another condition")
     page.text("A heart's own beats, rhythm and noise, and what the finding does to them. The same heart, two findings:")
-    rows = [
-        (text, rate, f"{score.identity:.2f}", f"{sum(score.checks.values())} of {len(score.checks)}")
-        for (text, rate), score in zip(CHANGES, scores, strict=True)
-    ]
+    rows = []
+    for (text, rate), score in zip(CHANGES, scores, strict=True):
+        shown = f"{sum(score.checks.values())} of {len(score.checks)}"
+        rows.append((text, rate, f"{score.identity:.2f}", _WORDS[score.kept], shown))
     page.table(
-        ["asked", "rate asked (bpm)", "identity kept", "criteria of the change met"], rows, caption=f"Seed {seed}"
+        ["asked", "rate asked (bpm)", "identity kept", "taken for the person's", "criteria of the change met"],
+        rows,
+        caption=f"Seed {seed}",
     )
     reference, own = beats_of(heart), beats_of(twins[0])
     overlay = aligned(twins[0], reference, own)

@@ -59,6 +59,8 @@ def unmet(own: Condition, target: Condition, before: Parameters, after: Paramete
 #: Sinus rhythms whatever the rate.
 _SINUS = frozenset({"SR", "SARRH"})
 _RHYTHMS = rhythms("sinus", "main")
+#: Twins of another person's look that are named.
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -77,14 +79,38 @@ class TwinScores:
     achieved: float | None
     checks: Mapping[str, bool]
 
+    @property
+    def kept(self) -> bool | None:
+        """Whether twin and reference are taken as one person's; None where the threshold is unknown."""
+        return None if self.threshold is None else self.identity >= self.threshold
+
     def as_dict(self) -> dict[str, Any]:
         """JSON values."""
         return {
             "identity": round(self.identity, 4),
             "identity_threshold": None if self.threshold is None else round(self.threshold, 4),
+            "identity_kept": self.kept,
             "achieved": self.achieved,
             "checks": dict(self.checks),
         }
+
+
+def not_kept(scores: Mapping[str, TwinScores]) -> str | None:
+    """A line on the twins that are not taken as the person's, None where all are.
+
+    Args:
+        scores: name of each twin -> its scores.
+    """
+    found = {name: each for name, each in scores.items() if each.kept is False}
+    if not found:
+        return None
+    named = ", ".join(f"{name} ({each.identity:.2f})" for name, each in list(found.items())[:_NAMED])
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    limit = next(iter(found.values())).threshold
+    return (
+        f"{len(found)} of {len(scores)} twins would not be taken for the person's: identity below {limit:.2f} in "
+        f"{named}{more}; other seeds, a smaller change or --strength below 1 keep more of the person"
+    )
 
 
 def checks_of(own: Condition, target: Condition, measured: Parameters) -> dict[str, bool]:

@@ -154,5 +154,7 @@ def _words(facts: Mapping[str, Any]) -> str:
     """The scores in a line of the paper."""
     checks = facts.get("checks", {})
     parts = [f"identity kept {facts['identity']:.2f}"] if facts.get("identity") is not None else []
+    if facts.get("identity_kept") is False:
+        parts[-1] += f" (below {facts['identity_threshold']:.2f}: would not be taken for the person's)"
     parts += [f"change achieved {sum(checks.values())} of {len(checks)}"] if checks else []
     return "Twin: " + (", ".join(parts) or "no scores")

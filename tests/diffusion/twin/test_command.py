@@ -1,12 +1,14 @@
 """The command `physiogen twin` with random weights."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from stopping import contents, goes_on
 
 import gen
 from diffusion.twin import making
+from diffusion.twin.pipeline import ECGTwinPipeline
 from gen import cli
 from gen.io import read_set
 from gen.simulate import simulate
@@ -43,7 +45,29 @@ def test_the_example_of_the_help(run, tmp_path):
     drawn = {path.stem.rpartition("twin_")[2] for path in (tmp_path / "out" / "plots").glob("*.png")}
     assert drawn == {"000000", "000000-beats", "000001", "000001-beats"}
     for twin_record in records:
-        assert set(twin_record.metadata["scores"]) == {"identity", "identity_threshold", "achieved", "checks"}
+        assert set(twin_record.metadata["scores"]) == {
+            "identity",
+            "identity_threshold",
+            "identity_kept",
+            "achieved",
+            "checks",
+        }
+
+
+def test_a_twin_that_would_be_taken_for_another_is_said(run, tmp_path, monkeypatch):
+    scored = ECGTwinPipeline.scores
+    # Threshold above any cosine: no twin is the person's; below any: each is.
+    for threshold, said in ((1.01, 1), (-1.01, 0)):
+        monkeypatch.setattr(
+            ECGTwinPipeline,
+            "scores",
+            lambda *given, at=threshold: [replace(each, threshold=at) for each in scored(*given)],
+        )
+        status, _, err = run("--hr", 95, "-n", 2, "--overwrite")
+        lines = [line for line in err if "2 of 2 twins would not be taken for the person's: identity below" in line]
+        assert (status, len(lines)) == (0, said)
+        kept = [record.metadata["scores"]["identity_kept"] for record in read_set(tmp_path / "out")]
+        assert kept == [not said] * 2
 
 
 def test_workers_make_the_same_twins(run, tmp_path, monkeypatch):

@@ -144,7 +144,8 @@ def delineate(
             found_again = fast_p(consensus, partial(_slowed, network, block[k], pool, per_lead), FS_HZ)
             if found_again is not None:
                 consensus = (found_again[0], *consensus[1:])
-                own = [(p, qrs, t) for p, (_, qrs, t) in zip(found_again[1], own, strict=True)]
+                if found_again[1] is not None:
+                    own = [(p, qrs, t) for p, (_, qrs, t) in zip(found_again[1], own, strict=True)]
             found = {lead: _supported(row, consensus) for lead, row in zip(leads, own, strict=bool(own))} if own else {}
             out.append(Delineation(consensus, found, block[k], leads))
     return out

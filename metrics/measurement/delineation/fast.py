@@ -30,8 +30,11 @@ Triple = tuple[Segments, Segments, Segments]
 Delineate = Callable[[float], tuple[Triple, Sequence[Triple]]]
 
 
-def fast_p(consensus: Triple, delineate: Delineate, fs_hz: float) -> tuple[Segments, list[Segments]] | None:
+def fast_p(consensus: Triple, delineate: Delineate, fs_hz: float) -> tuple[Segments, list[Segments] | None] | None:
     """P waves of a fast rhythm by slower time, of all leads together and of each; None where there is nothing better.
+
+    Where most complexes follow a P wave already, only the beginnings that lie under the T wave are put right: then the
+    waves of each lead stay, and None stands for them.
 
     Args:
         consensus: waves as they were found.
@@ -43,8 +46,10 @@ def fast_p(consensus: Triple, delineate: Delineate, fs_hz: float) -> tuple[Segme
         return None
     rr = np.diff(qrs.onset)
     rate = 60.0 / float(np.median(rr))
-    if rate < FAST_BPM or float(rr.std() / rr.mean()) > REGULAR or conducted(p, qrs).mean() >= ENOUGH:
+    if rate < FAST_BPM or float(rr.std() / rr.mean()) > REGULAR:
         return None
+    if conducted(p, qrs).mean() >= ENOUGH:
+        return (_whole(p), None) if (p.offset - p.onset < SHORTEST_P_S).any() else None
     slower = PLAYED_BPM / rate
     (again, _, _), leads = delineate(fs_hz * slower)
     found = _outside(_scaled(again, slower), qrs)

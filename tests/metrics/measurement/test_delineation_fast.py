@@ -62,6 +62,19 @@ def test_a_beginning_under_the_t_wave_gets_the_usual_duration():
     np.testing.assert_allclose(p.offset - p.onset, HIDDEN_P_S)
 
 
+def test_a_beginning_under_the_t_wave_is_put_right_where_p_waves_were_found_at_once():
+    full, _ = rhythm(150, p_length=0.06)
+
+    def never(rate: float):
+        raise AssertionError("sought again")
+
+    p, leads = fast_p(full, never, 250.0)
+    assert leads is None  # those of each lead stay
+    np.testing.assert_allclose(p.offset, full[0].offset)
+    np.testing.assert_allclose(p.offset - p.onset, HIDDEN_P_S)
+    assert fast_p(rhythm(FAST_BPM - 20, p_length=0.06)[0], never, 250.0) is None
+
+
 def test_it_is_only_sought_where_the_rhythm_is_fast_regular_and_lacks_p():
     def never(rate: float):
         raise AssertionError("sought again")

@@ -17,6 +17,9 @@ from gen.records import InputError
 PARTS = ("encoder", "codec", "network")
 #: What lets the figures of the hearts be told by more hearts than have pictures; both or neither.
 TELLING = ("reader", "steering")
+#: What draws slices from base to apex; both or neither.
+SLICES = ("slice_codec", "slices")
+OPTIONAL = (*TELLING, *SLICES)
 INDEX = "model_index.json"
 
 
@@ -50,7 +53,7 @@ def write_index(folder: Path, volumes: VolumeReader, card: Mapping[str, Any], st
     index = {
         "_class_name": "ECGToCMRPipeline",
         "pipeline": "cmr",
-        "parts": {name: checkpoint_digest(folder / name) for name in (*PARTS, *TELLING) if (folder / name).is_dir()},
+        "parts": {name: checkpoint_digest(folder / name) for name in (*PARTS, *OPTIONAL) if (folder / name).is_dir()},
         "alpha": network["alpha"],
         "steps": steps,
         "solver": solver,
@@ -79,15 +82,17 @@ def checked_index(folder: Path) -> dict[str, Any]:
     if index.get("_class_name") != "ECGToCMRPipeline":
         raise InputError(f"{folder}: pipeline of {index.get('_class_name')}; expected ECGToCMRPipeline")
     stored = index.get("parts") or {}
-    for name in (*PARTS, *(TELLING if any(name in stored for name in TELLING) else ())):
+    further = [name for both in (TELLING, SLICES) if any(name in stored for name in both) for name in both]
+    for name in (*PARTS, *further):
         if checkpoint_digest(folder / name) != stored.get(name):
             raise InputError(f"{folder / name}: is not the part this pipeline was saved with (digest differs)")
     config = load_checkpoint(folder / "network", VelocityDiT).config
     for name in ("encoder", "codec"):
         if config[f"{name}_digest"] != stored[name]:
             raise InputError(f"{folder / name}: the network was trained with another {name} (digest differs)")
-    if "steering" in stored and read_json(folder / "steering" / CONFIG).get("codec_digest") != stored["codec"]:
-        raise InputError(f"{folder / 'steering'}: reads latents of another codec (digest differs)")
+    for name, of in (("steering", "codec"), ("slice_codec", "codec"), ("slices", "slice_codec")):
+        if name in stored and read_json(folder / name / CONFIG).get(f"{of}_digest") != stored[of]:
+            raise InputError(f"{folder / name}: knows latents of another {of} (digest differs)")
     if config["alpha"] != index.get("alpha"):
         raise InputError(f"{folder}: alpha {index.get('alpha')}, but the network was trained with {config['alpha']}")
     return index

@@ -52,7 +52,7 @@ def cmr(
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of the solver.")] = None,
     solver: Annotated[str | None, typer.Option(help="euler or heun.")] = None,
     levels: Annotated[
-        str, typer.Option(help="Slices: mid; three (basal, mid, apical) with weights trained on them.")
+        str, typer.Option(help="Slices: mid; three (basal, mid, apical); stack (10 mm steps, base to apex).")
     ] = "mid",
     guidance: Annotated[float, typer.Option(min=0.0, help="Above 1 leans on the ECG.")] = 1.0,
     checkpoint: Annotated[Path | None, typer.Option(help="A pipeline folder instead of the shipped one.")] = None,
@@ -76,7 +76,7 @@ def cmr(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Generate a beating heart (cine cardiac MRI, one short-axis slice) from an ECG, in phase with it.
+    """Generate a beating heart (cine cardiac MRI, a short-axis slice or a stack) from an ECG, in phase with it.
 
     Volumes come with 90 % intervals, calibrated on simulated hearts. Trained on simulated hearts; not a diagnostic
     device.
@@ -105,7 +105,7 @@ def cmr(
     from flow.pipeline import load
 
     pipeline = moved(load(checkpoint), device)
-    pipeline.slice_levels(levels)
+    pipeline.check_levels(levels)
     drawing = {"num_samples": samples, "seed": seed, "levels": levels, "steps": steps, "solver": solver}
     drawing |= {"guidance": guidance, "allow_bad_leads": allow_bad_leads}
     patient = {"age": age, "sex": sex, "height_cm": height, "weight_kg": weight}
@@ -192,8 +192,7 @@ def _hearts(
                 bar.update(len(rows) + len(bad), record.record_id)
             work.note({**inputs.note(taken), "row": row})
         if rows:
-            slices = len(job.pipeline.slice_levels(job.drawing["levels"]))
-            _write_tables(work.folder, sections, rows, slices)
+            _write_tables(work.folder, sections, rows, job.drawing["levels"])
             remove(sections)
         else:
             work.drop()
@@ -264,7 +263,7 @@ def _write_beside(folder: Path, result: "HeartResult", study: "RealStudy") -> No
             writer.writerows({"study": study.cine.record_id, **row} for row in rows)
 
 
-def _write_tables(folder: Path, sections: Path, rows: list[dict[str, Any]], slices: int) -> None:
+def _write_tables(folder: Path, sections: Path, rows: list[dict[str, Any]], levels: str) -> None:
     from flow.page import heart_page
     from gen.files import read_json
 
@@ -277,10 +276,12 @@ def _write_tables(folder: Path, sections: Path, rows: list[dict[str, Any]], slic
             writer.writerows(table)
     title = "Hearts from ECGs" if len(rows) > 1 else f"A heart from the ECG {rows[0]['record']}"
     shown = (read_json(file) for file in sorted(sections.iterdir()))
-    heart_page(shown, hearts=len(rows), slices=slices, title=title).write(folder / "index.html")
+    heart_page(shown, hearts=len(rows), levels=levels, title=title).write(folder / "index.html")
 
 
 def _row(result: "HeartResult", seed: int) -> dict[str, Any]:
+    from flow.heart import discs_of
+
     patient = result.ecg.patient
     row: dict[str, Any] = {
         "record": result.ecg.record_id,
@@ -292,8 +293,14 @@ def _row(result: "HeartResult", seed: int) -> dict[str, Any]:
         "rr_s": round(result.beats.rr_s, 4),
     }
     drawn = [
-        {"record": row["record"], "sample": k, **{name: _rounded(table[name]) for name in _VOLUMES}, "synthetic": True}
-        for k, table in enumerate(result.tables, 1)
+        {
+            "record": row["record"],
+            "sample": k,
+            **{name: _rounded(table[name]) for name in _VOLUMES},
+            **{name: _rounded(value) for name, value in discs_of(cine).items()},
+            "synthetic": True,
+        }
+        for k, (table, cine) in enumerate(zip(result.tables, result.samples, strict=True), 1)
     ]
     for name in _VOLUMES:
         interval = result.volumes[name]
@@ -305,6 +312,7 @@ def _row(result: "HeartResult", seed: int) -> dict[str, Any]:
         ends = {"median": wall.value, "low": wall.low, "high": wall.high}
         row |= {f"wall_mm_{end}": _rounded(value) for end, value in ends.items()}
         row |= {f"chance_{group}": chance for group, chance in result.reading.groups.items()}
+    row |= {name: _rounded(value) for name, value in discs_of(result.cine).items()}
     words = {"beats": result.beats.description, "warnings": "; ".join(result.warnings), "synthetic": True}
     return row | words | {"samples": drawn}
 

@@ -8,7 +8,7 @@ import numpy as np
 from flow.ecg.beats import Beats
 from flow.reading import HeartReading
 from flow.volumes.intervals import Interval, volume_table
-from gen.cine import CineRecord
+from gen.cine import LV_CAVITY, CineRecord, mask_volume_ml
 from gen.records import EcgRecord
 
 
@@ -54,6 +54,25 @@ def volumes_of(cines: tuple[CineRecord, ...]) -> dict[str, np.ndarray]:
     """Volumes of each cine, (n,) per name; see `flow.volumes.intervals.volume_table`."""
     curves = np.stack([cine.lv_volume_ml for cine in cines])  # type: ignore[misc]
     return volume_table(curves, np.array([cine.lv_mass_g for cine in cines]))
+
+
+def discs_of(cine: CineRecord) -> dict[str, float]:
+    """Volumes of both ventricles by summation of discs over the labels of a stack; empty for fewer slices.
+
+    ``edv_discs_ml`` and ``esv_discs_ml`` are of the left ventricle, whose figures in `volumes_of` are read off the mid
+    slice; ``rv_edv_ml``, ``rv_esv_ml`` and ``rv_ef_percent`` of the right one.
+    """
+    if cine.rv_volume_ml is None:
+        return {}
+    left, right = mask_volume_ml(cine, LV_CAVITY), cine.rv_volume_ml
+    emptied = 100 * (1 - right.min() / right.max()) if right.max() > 0 else float("nan")
+    return {
+        "edv_discs_ml": float(left.max()),
+        "esv_discs_ml": float(left.min()),
+        "rv_edv_ml": float(right.max()),
+        "rv_esv_ml": float(right.min()),
+        "rv_ef_percent": float(emptied),
+    }
 
 
 def nearest_to(cines: tuple[CineRecord, ...], volumes: Mapping[str, Interval]) -> int:

@@ -34,9 +34,9 @@ _MARGIN = 0.15
 MOST_HEARTS = 20
 
 
-def heart_page(sections: Iterable[Mapping[str, Any]], *, hearts: int, slices: int, title: str) -> Page:
+def heart_page(sections: Iterable[Mapping[str, Any]], *, hearts: int, levels: str, title: str) -> Page:
     """The page of some hearts, as `heart_section` gave them; ``hearts`` is how many there are beside it."""
-    what = "One short-axis slice" if slices == 1 else f"{slices} short-axis slices"
+    what = {"mid": "One short-axis slice", "three": "3 short-axis slices", "stack": "A short-axis stack"}[levels]
     page = Page(title, subtitle=f"{what}, in phase with the ECG", synthetic=NOTICE)
     shown = 0
     for section in sections:

@@ -22,22 +22,25 @@ from flow.networks.conditions import Conditions
 from flow.networks.ecg_reader import FIGURES, ToldHeart
 from flow.networks.objective import Context, sample
 from flow.networks.pamae import PhaseAwareMAE, cycle_tokens, summary_of
+from flow.networks.slice_codec import SliceCodec
+from flow.networks.slices import SliceFlow
 from flow.networks.steering import Steering
 from flow.networks.velocity import VelocityDiT
 from flow.reading import HeartReader
+from flow.stack import Slices, heart_length_mm, pictures_of, slice_shares
 from flow.volumes.intervals import Interval, summarise
 from flow.volumes.reader import VolumeReader
 from flow.weights import pipeline_folder
 from gen.checkpoint import checkpoint_digest, load_model, model_config, save_checkpoint
-from gen.cine import CineRecord
+from gen.cine import RV_CAVITY, CineRecord, mask_volume_ml
 from gen.files import replace_folder
 from gen.precision import reduced_precision
 from gen.randomness import record_generator
 from gen.records import EcgRecord, InputError, records_of
-from gen.simulate.cine import LEVEL_SHARES, usual_length_mm
+from gen.simulate.cine import LEVELS, MID_LEVEL
 
 __all__ = ["ECGToCMRPipeline", "HeartResult", "Interval", "load", "save_pipeline", "with_patient"]
-FIELD_MM, THICKNESS_MM, MID_LEVEL = 192.0, 8.0, LEVEL_SHARES["mid"][0]
+FIELD_MM, THICKNESS_MM = 192.0, 8.0
 
 OWN_SPREAD = ("intervals are the samples' own spread: they are not calibrated (physiogen train flow/steering)",)
 #: Share of the work on a heart that solving the ODE takes; the rest is drawing its pictures.
@@ -67,6 +70,7 @@ class ECGToCMRPipeline:
         steps, solver: of the ODE by default.
         telling: figures of the hearts and their intervals; without, the network draws the figures itself, and
             intervals are the samples' own spread.
+        slices: draw slices from base to apex; without, a heart is its mid slice.
     """
 
     def __init__(
@@ -79,10 +83,11 @@ class ECGToCMRPipeline:
         steps: int = 8,
         solver: str = "euler",
         telling: Telling | None = None,
+        slices: Slices | None = None,
     ) -> None:
         self.encoder, self.codec, self.network = encoder.eval(), codec.eval(), network.eval()
         self.volumes, self.digest, self.steps, self.solver = volumes, digest, steps, solver
-        self.telling = telling
+        self.telling, self.slices = telling, slices
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "ECGToCMRPipeline":
@@ -101,8 +106,11 @@ class ECGToCMRPipeline:
         if "reader" in index["parts"]:
             steering = load_model(Steering, folder / "steering")
             telling = Telling(HeartReader.from_pretrained(folder / "reader"), steering)
+        slices = None
+        if "slices" in index["parts"]:
+            slices = Slices(load_model(SliceCodec, folder / "slice_codec"), load_model(SliceFlow, folder / "slices"))
         digest, steps, solver = index_digest(index)[:16], index.get("steps", 8), index.get("solver", "euler")
-        return cls(encoder, codec, network, reader, digest, steps, solver, telling)
+        return cls(encoder, codec, network, reader, digest, steps, solver, telling, slices)
 
     @property
     def device(self) -> torch.device:
@@ -112,7 +120,8 @@ class ECGToCMRPipeline:
     def to(self, device: Any) -> "ECGToCMRPipeline":
         """The same pipeline with its networks on another device, such as ``"cuda"``; hearts come back to the CPU."""
         told = () if self.telling is None else (self.telling.reader.network, self.telling.steering)
-        for part in (self.encoder, self.codec, self.network, *told):
+        further = () if self.slices is None else (self.slices.codec, self.slices.flow)
+        for part in (self.encoder, self.codec, self.network, *told, *further):
             part.to(device)
         return self
 
@@ -130,6 +139,8 @@ class ECGToCMRPipeline:
                 steering = self.telling.steering
                 config = {**model_config(steering), "codec_digest": digests["codec_digest"]}
                 save_checkpoint(temporary / "steering", config=config, model=steering)
+            if self.slices is not None:
+                self.slices.save(temporary, digests["codec_digest"])
             write_index(temporary, self.volumes, {}, self.steps, self.solver)
         return folder
 
@@ -158,7 +169,8 @@ class ECGToCMRPipeline:
             fs, leads: sampling rate in Hz and names of the rows of an array.
             num_samples: hearts that could belong to this ECG; sample k of a seed is the same whatever else is drawn.
             seed: of the samples.
-            levels: slices of a heart, see `slice_levels`.
+            levels: slices of a heart: ``"mid"``, ``"three"`` (basal, mid, apical) or ``"stack"`` (10 mm steps, base to
+                apex), see `check_levels`.
             steps, solver: of the ODE ('euler' or 'heun').
             guidance: above 1 leans on the ECG at the cost of calibration.
             allow_bad_leads: rebuild unusable leads instead of refusing the record.
@@ -169,7 +181,7 @@ class ECGToCMRPipeline:
         """
         if num_samples < 1:
             raise InputError(f"num_samples must be 1 or more, got {num_samples}")
-        heights = self.slice_levels(levels)
+        self.check_levels(levels)
         given = records_of(record, fs, leads)
         if not isinstance(given, EcgRecord):
             raise InputError(f"{len(given)} records; accepted: one at a time")
@@ -178,18 +190,11 @@ class ECGToCMRPipeline:
         told = None if self.telling is None else self.telling.reader.tell(prepared)
         drawing = {"steps": steps, "solver": solver, "guidance": guidance}
         tell = progress or (lambda share: None)
-        packed = self.latents(
-            prepared,
-            (seed, record.record_id),
-            num_samples,
-            heights,
-            told,
-            lambda share: tell(_DRAWING * share),
-            **drawing,
-        )
+        seeds = (seed, record.record_id)
+        packed = self.latents(prepared, seeds, num_samples, told, lambda share: tell(_DRAWING * share), **drawing)
         drawn = []
-        for k, latents in enumerate(packed):
-            drawn.append(self._cine(latents, prepared, record, seed, k, heights))
+        for k, latent in enumerate(packed):
+            drawn.append(self._cine(latent, prepared, record, seed, k, levels))
             tell(_DRAWING + (1 - _DRAWING) * (k + 1) / num_samples)
         cines = tuple(drawn)
         if self.telling is None or told is None:
@@ -203,33 +208,31 @@ class ECGToCMRPipeline:
         found = (prepared.beats, prepared.ecg, warnings, reading, prepared.read_from_s)
         return HeartResult(shown, cines, volumes, *found)
 
-    def slice_levels(self, levels: str) -> tuple[float, ...]:
-        """Heights (0 base, 1 apex) of the slices that ``"mid"`` or ``"three"`` (basal, mid, apical) names.
+    def check_levels(self, levels: str) -> None:
+        """Refuse slices that this pipeline cannot draw.
 
         Raises:
-            InputError: another word, or heights that the network has not been trained on: its answer to them would be
-                made up.
+            InputError: another word than `gen.simulate.cine.LEVELS`, or more than a mid slice of a pipeline that has
+                learned no others: its answer would be made up.
         """
-        if levels not in LEVEL_SHARES:
-            raise InputError(f"--levels {levels}: accepted: {' or '.join(LEVEL_SHARES)}")
-        learned = tuple(self.network.config["levels"])
-        if not set(LEVEL_SHARES[levels]) <= set(learned):
-            known = next((name for name, heights in LEVEL_SHARES.items() if heights == learned), str(learned))
+        if levels not in LEVELS:
+            raise InputError(f"--levels {levels}: accepted: {', '.join(LEVELS)}")
+        if levels != "mid" and self.slices is None:
             raise InputError(
-                f"--levels {levels}: these weights were trained on {known} slices alone; train others on a cache of "
-                f"`physiogen data pairs --levels {levels}` and give --checkpoint"
+                f"--levels {levels}: these weights draw mid slices alone; teach them others with `physiogen train "
+                "flow/slices` and give --checkpoint"
             )
-        return LEVEL_SHARES[levels]
 
     @torch.no_grad()
-    def context(self, prepared: Prepared, level: float = MID_LEVEL) -> Context:
+    def context(self, prepared: Prepared) -> Context:
         """Conditions (batch of one) of a prepared ECG."""
         device = self.device
         signal, beat = (torch.from_numpy(x)[None].to(device) for x in (prepared.signal_mv, prepared.beat_mv))
         rr = torch.tensor([prepared.beats.rr_s], dtype=torch.float32, device=device)
         features = self.encoder.features(signal, beat, rr)
         tokens = cycle_tokens(features, torch.from_numpy(prepared.weights)[None].to(device))
-        numbers = torch.from_numpy(Conditions.of(prepared.beats.rr_s, prepared.ecg.patient, level).values).to(device)
+        known = Conditions.of(prepared.beats.rr_s, prepared.ecg.patient, MID_LEVEL)
+        numbers = torch.from_numpy(known.values).to(device)
         return Context(tokens, summary_of(features), numbers, torch.ones(1, dtype=torch.bool, device=device))
 
     def latents(
@@ -237,33 +240,23 @@ class ECGToCMRPipeline:
         prepared: Prepared,
         seeds: tuple[int, str],
         count: int = 1,
-        heights: tuple[float, ...] = (MID_LEVEL,),
         told: ToldHeart | None = None,
         progress: Callable[[float], None] | None = None,
         **drawing: Any,
     ) -> torch.Tensor:
-        """Packed latents (count, slice, size) of hearts; the slices of a heart share its noise and its figures.
+        """Packed latents (count, size) of the mid slices of hearts.
 
         Args:
             prepared: ECG.
             seeds: seed and name of the recording; heart k depends on them and k alone.
             count: hearts.
-            heights: of the slices.
             told: distribution of its figures (batch of one), from the reader.
             progress: told what share is done.
             drawing: see `solve`.
         """
         noise, numbers = self.chance(*seeds, count)
         figures = None if told is None else self.figures(told, numbers)
-        mid = self.solve(noise, self.context(prepared).expand(count), figures, progress=progress, **drawing)
-        own = mid[:, -self.network.figures :]
-        slices = [
-            mid
-            if height == MID_LEVEL
-            else self.solve(noise, self.context(prepared, height).expand(count), own, pull=False, **drawing)
-            for height in heights
-        ]
-        return torch.stack(slices, dim=1)
+        return self.solve(noise, self.context(prepared).expand(count), figures, progress=progress, **drawing)
 
     def chance(self, seed: int, name: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """What the first ``count`` hearts of the recording of this name are drawn from.
@@ -291,7 +284,6 @@ class ECGToCMRPipeline:
         context: Context,
         figures: torch.Tensor | None = None,
         *,
-        pull: bool = True,
         steps: int | None = None,
         solver: str | None = None,
         guidance: float = 1.0,
@@ -302,8 +294,8 @@ class ECGToCMRPipeline:
         Args:
             noise: standard normal.
             context: conditions of the batch.
-            figures: (batch, 4) standardised, that the hearts shall have; the network draws them where None.
-            pull: move the pictures there, see `flow.networks.steering`; they are mid slices.
+            figures: (batch, 4) standardised, that the hearts shall have (see `flow.networks.steering`); the network
+                draws them where None.
             steps, solver: of the ODE; the pipeline's own where None.
             guidance: above 1 leans on the ECG.
             progress: told what share is done.
@@ -313,7 +305,7 @@ class ECGToCMRPipeline:
             figures = figures.to(self.device)
             known = torch.full_like(noise, float("nan"))
             known[:, -self.network.figures :] = figures
-            moved = partial(self.telling.steering, figures=figures) if pull and self.telling is not None else None
+            moved = partial(self.telling.steering, figures=figures) if self.telling is not None else None
         return sample(
             self.network,
             noise,
@@ -334,29 +326,26 @@ class ECGToCMRPipeline:
         """
         anatomy, motion = self.codec.restore(*self.network.unpack(latent[None])[:2])
         with reduced_precision(self.device.type):
-            decoded = self.codec.decode(anatomy, motion)
-        return decoded.frames[0].clamp(0, 1).float().cpu().numpy(), decoded.masks()[0].cpu().numpy()
+            return pictures_of(self.codec.decode(anatomy, motion))[0]
 
+    @torch.no_grad()
     def _cine(
-        self,
-        latents: torch.Tensor,
-        prepared: Prepared,
-        record: EcgRecord,
-        seed: int,
-        k: int,
-        heights: tuple[float, ...],
+        self, latent: torch.Tensor, prepared: Prepared, record: EcgRecord, seed: int, k: int, levels: str
     ) -> CineRecord:
-        drawn = [self.render(latent) for latent in latents]
-        frames, masks = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
+        mid = self.render(latent)
         spacing = FIELD_MM / self.codec.size
-        curve, mass = self.volumes.read(masks[heights.index(MID_LEVEL), None], spacing**2)
-        return CineRecord(
+        curve, mass = self.volumes.read(mid[1][None], spacing**2)
+        length = heart_length_mm(mid[1], spacing**2, float(curve[0].max()))
+        shares = slice_shares(levels, length)
+        drawn = [mid] if levels == "mid" else self._slices(latent, mid, shares, (seed, record.record_id, k))
+        frames, masks = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
+        cine = CineRecord(
             frames=frames,
             spacing_mm=(spacing, spacing),
             rr_s=prepared.beats.rr_s,
             record_id=f"{record.record_id}_s{k + 1:02d}",
             slice_thickness_mm=THICKNESS_MM,
-            slice_positions_mm=(np.array(heights) - heights[0]) * usual_length_mm(float(curve[0].max())),
+            slice_positions_mm=(shares - shares[0]) * length,
             masks=masks,
             lv_volume_ml=curve[0],
             lv_mass_g=float(mass[0]),
@@ -369,14 +358,23 @@ class ECGToCMRPipeline:
                 "seed": seed,
                 "sample": k + 1,
                 "beats": prepared.beats.description,
-                "levels": list(heights),
+                "levels": [round(float(share), 4) for share in shares],
                 "trained_on": "simulated hearts; not a diagnostic device",
             },
         )
+        return replace(cine, rv_volume_ml=mask_volume_ml(cine, RV_CAVITY)) if levels == "stack" else cine
 
-
-def _part_of(tell: Callable[[float], None], part: float, share: float) -> None:
-    tell(part * share)
+    def _slices(
+        self, latent: torch.Tensor, mid: tuple[np.ndarray, np.ndarray], shares: np.ndarray, key: tuple[int, str, int]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Pictures and labels of the slices of a heart at these heights, moved by the motion of its mid one."""
+        assert self.slices is not None
+        anatomy, motion, figures = self.network.unpack(latent[None])
+        seed, name, k = key
+        chance = record_generator(seed, f"{name} slices", k).standard_normal(self.slices.flow.size, dtype=np.float32)
+        moved = self.codec.restore(anatomy, motion)[1]
+        drawn = self.slices.draw(anatomy[0], figures[0], moved[0], shares, torch.from_numpy(chance))
+        return [mid if share == MID_LEVEL else other for share, other in zip(shares, drawn, strict=True)]
 
 
 def load(path: str | Path | None = None) -> ECGToCMRPipeline:

@@ -57,7 +57,7 @@ def evaluate(
         progress: called with what is under way.
     """
     part = cache.part("test")
-    rows = part.hearts[:n]
+    rows = part.usable[:n]
     read = encode_ecgs(pipeline.encoder, part, rows)
     told = told_of(pipeline, part, rows, patient=patient)
     progress(f"{len(rows)} hearts, {num_samples} samples each")
@@ -65,7 +65,7 @@ def evaluate(
     report: dict[str, Any] = {
         "settings": {
             "hearts": len(rows),
-            "not_usable": len(part) // part.slices - len(part.hearts),
+            "not_usable": len(part) - len(part.usable),
             "samples": num_samples,
             "seed": seed,
             "patient": patient,

@@ -71,12 +71,13 @@ def information(
             "r_single_sample": correlation_estimate(samples[:, 0], truth),
             "r_best_regressor": correlation_estimate(baseline, truth),
             "best_regressor": best,
-            "share_of_regressor": r_ratio(made, baseline, truth),
             "r_expectation": expectation_estimate(samples, truth),
-            "share_of_expectation": expectation_estimate(samples, truth, baseline),
             "r_other_ecg": correlation_estimate(control, truth),
             "right_minus_other": r_difference(made, control, truth),
         }
+        if correlation_estimate(baseline, truth).low > 0:  # a share of what may be nothing says nothing
+            out[row]["share_of_regressor"] = r_ratio(made, baseline, truth)
+            out[row]["share_of_expectation"] = expectation_estimate(samples, truth, baseline)
         if ceiling is not None:
             out[row]["ceiling_r"] = float(np.sqrt(CEILINGS[ceiling]))
     return out
@@ -89,7 +90,7 @@ def regressors(cache: PairCache, part: Part, rows: np.ndarray, patient: bool) ->
     """
     names = [name for name in ("train", "ecgs", "beats") if name in cache.manifest["counts"]]
     parts = [cache.part(name) for name in names]
-    chosen = [each.usable if name == "beats" else each.hearts for name, each in zip(names, parts, strict=True)]
+    chosen = [each.usable for each in parts]
     pieces = list(zip(parts, chosen, strict=True))
     targets = {name: np.concatenate([each.fact(name)[taken] for each, taken in pieces]) for name in QUANTITIES}
     return regress(parts, chosen, part, rows, targets, patient)

@@ -93,3 +93,21 @@ class CmrUtility(Evaluation):
     steps: int = setting("steps on the real cines", 50, least=1)
     replicates: int = setting("bootstrap draws of patients", 1000, least=100)
     seed: int = setting("of hearts, folds and networks", 0, least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CmrStack(Evaluation):
+    """Stacks of simulated hearts never seen: slices against the truth, volumes by discs against figures, time.
+
+    From the true mid slice it is known what the others show; from an ECG they shall be one heart.
+    """
+
+    name = "cmr-stack"
+    function = "flow.evaluation.stack:run"
+    needs = "nothing"
+    example = "-n 60"
+
+    checkpoint: Path | None = setting("pipeline folder; the shipped one by default", None, metavar="FOLDER")
+    number: int = setting("hearts", 60, least=4, short="-n")
+    cohort: int = setting("seed of the hearts; another than the weights learned from", 2730, least=0)
+    seed: int = setting("of what is drawn", 0, least=0)

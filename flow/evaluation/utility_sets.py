@@ -142,7 +142,7 @@ def draw_frames(pipeline: ECGToCMRPipeline, record: EcgRecord, seed: int) -> tup
     """
     prepared = prepare(record, pipeline.encoder)
     told = None if pipeline.telling is None else pipeline.telling.reader.tell(prepared)
-    latent = pipeline.latents(prepared, (seed, record.record_id), told=told)[:, 0]
+    latent = pipeline.latents(prepared, (seed, record.record_id), told=told)
     anatomy, motion = pipeline.codec.restore(*pipeline.network.unpack(latent)[:2])
     step = motion.shape[1] // OF
     with reduced_precision(pipeline.device.type):

@@ -80,17 +80,17 @@ class CineCodec(Network):
         self.kl_weight, self.mask_weight = kl_weight, mask_weight
         self.swap_weight, self.share_weight = swap_weight, share_weight
         self.trunk = nn.Sequential(
-            nn.PixelUnshuffle(2), _conv(4, a), Residual(a, a), _conv(a, b, 2), Residual(b, b), _conv(b, c, 2),
+            nn.PixelUnshuffle(2), conv(4, a), Residual(a, a), conv(a, b, 2), Residual(b, b), conv(b, c, 2),
             Residual(c, c),
         )  # fmt: skip
-        self.to_anatomy = nn.Sequential(_norm(c), nn.SiLU(), _conv(c, 2 * anatomy_channels))
+        self.to_anatomy = nn.Sequential(norm(c), nn.SiLU(), conv(c, 2 * anatomy_channels))
         cells = (size // (2 * FACTOR) + size // FACTOR % 2) ** 2
         self.to_motion = nn.Sequential(
-            _conv(2 * c, 32, 2), nn.SiLU(), _conv(32, 16), nn.SiLU(), nn.Flatten(),
+            conv(2 * c, 32, 2), nn.SiLU(), conv(32, 16), nn.SiLU(), nn.Flatten(),
             nn.Linear(16 * cells, 128), nn.SiLU(), nn.Linear(128, 2 * motion_width),
         )  # fmt: skip
         self.share = nn.Linear(motion_width, 1, bias=False)
-        self.from_anatomy = _conv(anatomy_channels, c)
+        self.from_anatomy = conv(anatomy_channels, c)
         self.from_motion = nn.Sequential(nn.Linear(motion_width, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
         self.decoder = nn.ModuleList(
             [
@@ -100,8 +100,8 @@ class CineCodec(Network):
         )  # fmt: skip
         # The last convolution is at full resolution: without it, neighbouring pixels of a shuffle form a mesh.
         self.out = nn.Sequential(
-            _norm(a), nn.SiLU(), _alike(_conv(a, 4 * 2 * (1 + LABELS))), nn.PixelShuffle(2), nn.SiLU(),
-            _conv(2 * (1 + LABELS), 1 + LABELS),
+            norm(a), nn.SiLU(), alike(conv(a, 4 * 2 * (1 + LABELS))), nn.PixelShuffle(2), nn.SiLU(),
+            conv(2 * (1 + LABELS), 1 + LABELS),
         )  # fmt: skip
 
     @property
@@ -126,7 +126,7 @@ class CineCodec(Network):
     ) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
         """Mean and log-variance of the anatomy and of the motion; see `encode`."""
         batch, count = frames.shape[:2]
-        h = self.trunk(_image(2 * frames.flatten(0, 1)[:, None] - 1)).unflatten(0, (batch, count))
+        h = self.trunk(image(2 * frames.flatten(0, 1)[:, None] - 1)).unflatten(0, (batch, count))
         first = h[:, :1]
         mean, log_var = self.to_anatomy(first[:, 0]).float().chunk(2, dim=1)
         pairs = torch.cat([h, first.expand_as(h)], dim=2).flatten(0, 1)
@@ -137,7 +137,7 @@ class CineCodec(Network):
     def decode(self, anatomy: torch.Tensor, motion: torch.Tensor) -> Decoded:
         """Draw every frame of an anatomy (batch, C, h, w) moved by a motion (batch, frame, motion_width)."""
         batch, count = motion.shape[:2]
-        h = self.from_anatomy(_image(anatomy)).repeat_interleave(count, dim=0)
+        h = self.from_anatomy(image(anatomy)).repeat_interleave(count, dim=0)
         how = self.from_motion(motion.flatten(0, 1))
         for layer in self.decoder:
             h = layer(h, how)
@@ -167,11 +167,10 @@ class CineCodec(Network):
         moving[:, 0] = 0
         drawn = motion + noise * moving
         decoded = self.decode(anatomy, drawn)
-        error = decoded.frames - frames
-        edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
-        picture = error.abs().mean() + 5.0 * error.square().mean() + 0.5 * edges
-        labels = _label_loss(decoded.scores, masks)
-        kl = _kl(mean, log_var) / mean[0].numel() + _kl(motion, motion_log_var * moving) / motion[0].numel()
+        picture = picture_loss(decoded.frames - frames)
+        labels = label_loss(decoded.scores, masks)
+        kl = kl_divergence(mean, log_var) / mean[0].numel()
+        kl = kl + kl_divergence(motion, motion_log_var * moving) / motion[0].numel()
         known = torch.isfinite(batch["share"])
         told = (self.volume_share(motion).float() - torch.nan_to_num(batch["share"])).abs()
         share = (told * known).sum() / known.sum().clamp_min(1)
@@ -225,8 +224,8 @@ class Residual(nn.Module):
 
     def __init__(self, width_in: int, width: int) -> None:
         super().__init__()
-        self.norm_1, self.norm_2 = _norm(width_in), _norm(width)
-        self.conv_1, self.conv_2 = _conv(width_in, width), zero(_conv(width, width))
+        self.norm_1, self.norm_2 = norm(width_in), norm(width)
+        self.conv_1, self.conv_2 = conv(width_in, width), zero(conv(width, width))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(n, width_in, h, w) -> (n, width, h, w)."""
@@ -239,8 +238,8 @@ class Moved(nn.Module):
 
     def __init__(self, width_in: int, width: int, motion: int) -> None:
         super().__init__()
-        self.norm_1, self.norm_2 = _norm(width_in), _norm(width)
-        self.conv_1, self.conv_2 = _conv(width_in, width), _conv(width, width)
+        self.norm_1, self.norm_2 = norm(width_in), norm(width)
+        self.conv_1, self.conv_2 = conv(width_in, width), conv(width, width)
         self.film = nn.Linear(motion, 2 * width)
 
     def forward(self, x: torch.Tensor, how: torch.Tensor) -> torch.Tensor:
@@ -256,7 +255,7 @@ class Up(nn.Module):
 
     def __init__(self, width_in: int, width: int) -> None:
         super().__init__()
-        self.conv = _conv(width_in, width)
+        self.conv = conv(width_in, width)
 
     def forward(self, x: torch.Tensor, how: torch.Tensor) -> torch.Tensor:
         """(n, width_in, h, w) -> (n, width, 2h, 2w); the motion is not used."""
@@ -264,7 +263,13 @@ class Up(nn.Module):
         return F.interpolate(self.conv(x), scale_factor=2.0, mode="nearest")
 
 
-def _label_loss(scores: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+def picture_loss(error: torch.Tensor) -> torch.Tensor:
+    """Absolute, squared and edge error of pictures (batch, frame, row, col)."""
+    edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+    return error.abs().mean() + 5.0 * error.square().mean() + 0.5 * edges
+
+
+def label_loss(scores: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Cross-entropy over labelled pixels plus 1 - soft Dice of the three structures."""
     known = (masks >= 0).float()
     labels = masks.clamp_min(0)
@@ -281,7 +286,7 @@ def _label_loss(scores: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     return 5.0 * entropy + (dice * there).sum() / there.sum().clamp_min(1)
 
 
-def _kl(mean: torch.Tensor, log_var: torch.Tensor) -> torch.Tensor:
+def kl_divergence(mean: torch.Tensor, log_var: torch.Tensor) -> torch.Tensor:
     """KL to the standard normal, summed over a sample and averaged over the batch."""
     return 0.5 * (mean.square() + log_var.exp() - 1 - log_var).flatten(1).sum(dim=1).mean()
 
@@ -290,19 +295,22 @@ def _cavity(share: torch.Tensor) -> torch.Tensor:
     return share.sum(dim=(2, 3))
 
 
-def _conv(width_in: int, width: int, stride: int = 1) -> nn.Conv2d:
+def conv(width_in: int, width: int, stride: int = 1) -> nn.Conv2d:
+    """3 x 3, edges padded with zeros."""
     return nn.Conv2d(width_in, width, 3, stride, 1)
 
 
-def _norm(width: int) -> nn.GroupNorm:
+def norm(width: int) -> nn.GroupNorm:
+    """Over 8 groups of channels."""
     return nn.GroupNorm(8, width)
 
 
-def _image(x: torch.Tensor) -> torch.Tensor:
+def image(x: torch.Tensor) -> torch.Tensor:
+    """The same (n, channel, row, col) in the memory layout that convolutions are fast in."""
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def _alike(layer: nn.Conv2d) -> nn.Conv2d:
+def alike(layer: nn.Conv2d) -> nn.Conv2d:
     """The four channels that become one 2 x 2 cell of a pixel shuffle start equal (Aitken et al. 2017)."""
     with torch.no_grad():
         for value in layer.parameters():

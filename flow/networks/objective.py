@@ -53,7 +53,7 @@ class Velocity(Protocol):
     template: Any
     weights: Any
 
-    def __call__(self, packed: torch.Tensor, time: torch.Tensor, context: Context) -> torch.Tensor:
+    def __call__(self, packed: torch.Tensor, time: torch.Tensor, context: Any) -> torch.Tensor:
         """Velocity (batch, size)."""
         ...
 
@@ -114,7 +114,7 @@ def make_scheduler(solver: str, steps: int) -> Any:
 def sample(
     model: Velocity,
     noise: torch.Tensor,
-    context: Context,
+    context: Any,
     *,
     steps: int = 8,
     solver: str = "euler",
@@ -128,7 +128,7 @@ def sample(
     Args:
         model: the velocity network.
         noise: standard normal.
-        context: conditions.
+        context: conditions, as the network takes them.
         steps, solver: of the ODE, see `make_scheduler`.
         guidance: 1 samples the learned distribution; above 1 leans on the ECG (Ho and Salimans 2022) at twice the cost.
         known: (batch, size) numbers of the heart that are fixed, NaN where it is free; they are kept on their straight

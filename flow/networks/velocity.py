@@ -39,7 +39,6 @@ class VelocityDiT(Network):
         alpha: spread of the start point around the template.
         drop_ecg, drop_number: chance that the ECG, or each number, is withheld from a training sample.
         time_shape: 'uniform' or 'logit-normal' draw of the training time.
-        levels: heights of the slices it is trained on, 0 base to 1 apex; the pipeline draws no others.
         encoder_digest, codec_digest: name the parts this network was trained with; the pipeline checks them.
     """
 
@@ -61,7 +60,6 @@ class VelocityDiT(Network):
         drop_ecg: float = 0.1,
         drop_number: float = 0.15,
         time_shape: str = "uniform",
-        levels: tuple[float, ...] = (0.45,),
         encoder_digest: str = "",
         codec_digest: str = "",
     ) -> None:

@@ -22,7 +22,7 @@ def finish_codec(
 ) -> dict[str, Any]:
     """Measure latent statistics on training hearts, fit the volume reader on rebuilt labels, score, and save."""
     part = cache.part("train")
-    rows = np.arange(min(hearts * part.slices, len(part)))
+    rows = np.arange(min(hearts, len(part)))
     anatomy, motion = encode_cines(model, part, rows)
     statistics = {
         "anatomy_mean": anatomy.mean(axis=(0, 2, 3)),
@@ -44,10 +44,9 @@ def finish_codec(
     real = held_out(root)
     if real:
         scores["sunnybrook"] = real_scores(model, real)
-    mid = rows[rows % part.slices == part.slices // 2]  # volumes are read off the mid slice
-    drawn = rebuilt_masks(model, anatomy[mid], motion[mid])
+    drawn = rebuilt_masks(model, anatomy, motion)
     pixel_mm2 = (192.0 / model.size) ** 2
-    reader = VolumeReader.fit(drawn, pixel_mm2, part.curve[mid], part.fact("mass_g")[mid])
+    reader = VolumeReader.fit(drawn, pixel_mm2, part.curve[rows], part.fact("mass_g")[rows])
     scores["volume_error_log"], scores["mass_error_log"] = reader.volume_error, reader.mass_error
     facts = {
         **with_run(card, validation={**validation_metrics(card), **scores}),

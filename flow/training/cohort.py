@@ -9,33 +9,41 @@ from flow.ecg.beats import BEAT_SAMPLES, ECG_HZ, ECG_S, RHYTHM, Beats, find_beat
 from gen.cine import CineRecord
 from gen.records import InputError
 from gen.simulate import simulate
-from gen.simulate.cine import GROUPS, LEVEL_SHARES, Anatomy, anatomy_of, cines_of, wall_thickness_mm
+from gen.simulate.cine import GROUPS, MID_LEVEL, Anatomy, anatomy_of, cines_of, slices_at, wall_thickness_mm
 from gen.simulate.cine.cohort import beat_of
 from gen.simulate.cohort import SimulatedBatch
+from gen.simulate.heart import generator
 
 #: Most R peaks and cycles that are kept of a record.
 MOST_BEATS = 48
 #: Columns of ``facts``.
 FACTS = (
-    *("usable", "rr_s", "age", "male", "height_cm", "weight_kg", "level"),
+    *("usable", "rr_s", "age", "male", "height_cm", "weight_kg"),
     *("edv_ml", "esv_ml", "ef", "mass_g", "es_share", "group", "af", "lbbb", "pvc", "index"),
 )
 #: What of them may be told of a patient besides the ECG, in the order of `flow.networks.ecg_reader.PATIENT`.
 PATIENT_FACTS = ("age", "male", "height_cm", "weight_kg")
+#: Width of a picture.
+FIELD_MM = 192.0
+#: Where the slices of `draw_slices` lie, somewhat beyond base and apex as in a stack; how many besides mid.
+SLICE_REACH, OTHER_SLICES = (-0.10, 1.10), 5
+#: Their frames as shares of the beat: R peak, ejection, end-systole, early filling, diastasis.
+SLICE_PHASES = np.array([0.0, 0.1, 0.2, 0.36, 0.5, 0.7])
+_SLICE_KEY = 1005
 #: Codes of rhythms that make a beat hard to choose.
 _AF, _LBBB, _PVC = {"AFIB", "AFLT"}, {"CLBBB", "PACE"}, {"PVC", "BIGU", "TRIGU"}
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Some patients; first axis patient, or slice of a patient where there are several (base first).
+    """Some patients; first axis patient.
 
     Attributes:
         ecg: (n, 8, 2000) int16 microvolt at `ECG_HZ`.
         beat: (n, 8, 160) float16 mV, the averaged beat; zero where no beat was found.
         peaks, cycles: (n, 48), (n, 48, 2) float32 seconds, NaN behind the last.
         facts: (n, len(FACTS)) float32.
-        cines: the slices as single-slice records, or None.
+        cines: mid slices, or None.
     """
 
     ecg: np.ndarray
@@ -46,10 +54,8 @@ class Rows:
     cines: list[CineRecord] | None
 
 
-def draw_rows(
-    indices: np.ndarray, *, seed: int, visit: int = 0, cine: bool = True, size: int = 96, levels: str = "mid"
-) -> Rows:
-    """Patients of the simulated cohort, with light noise on the ECG; a cine has 50 frames.
+def draw_rows(indices: np.ndarray, *, seed: int, visit: int = 0, cine: bool = True, size: int = 96) -> Rows:
+    """Patients of the simulated cohort, with light noise on the ECG; a cine is a mid slice of 50 frames.
 
     Args:
         indices: patients.
@@ -57,7 +63,6 @@ def draw_rows(
         visit: examination.
         cine: draw the cines (about 0.15 s each); without, only the ECG and the heart's figures.
         size: rows and columns of the cine, 192 mm wide.
-        levels: ``"mid"``, or ``"three"``: then every patient has three rows, alike but for the slice and its level.
     """
     batch = simulate(indices, seed=seed, visit=visit, fs_hz=ECG_HZ, duration_s=ECG_S, noise="light")
     ecg = _microvolt(batch)
@@ -76,14 +81,47 @@ def draw_rows(
         beat[row] = found.average(signal, ECG_HZ)
         peaks[row], cycles[row] = padded(found)
         facts[row, FACTS.index("rr_s")] = found.rr_s
-    if not cine:
-        return Rows(ecg, beat, peaks, cycles, facts, None)
-    shares = LEVEL_SHARES[levels]
-    stacks = cines_of(batch, size=size, spacing_mm=192.0 / size, levels=levels)
-    slices = [stack.select_slices([number]) for stack in stacks for number in range(len(shares))]
-    ecg, beat, peaks, cycles, facts = (np.repeat(x, len(shares), axis=0) for x in (ecg, beat, peaks, cycles, facts))
-    facts[:, FACTS.index("level")] = np.tile(shares, n)
-    return Rows(ecg, beat, peaks, cycles, facts, slices)
+    cines = cines_of(batch, size=size, spacing_mm=FIELD_MM / size) if cine else None
+    return Rows(ecg, beat, peaks, cycles, facts, cines)
+
+
+@dataclass(frozen=True, eq=False)
+class SliceRows:
+    """Slices all over some hearts; first axis patient.
+
+    Attributes:
+        frames: (n, slice, frame, size, size) uint8, 255 = 1, at `SLICE_PHASES`; slice 0 is the mid one.
+        masks: labels of the same shape.
+        level: (n, slice) float32, height at end-diastole, 0 base to 1 apex.
+        share: (n, frame) float32, volume of the left ventricle over that at the R peak.
+        facts: (n, len(FACTS)) float32.
+    """
+
+    frames: np.ndarray
+    masks: np.ndarray
+    level: np.ndarray
+    share: np.ndarray
+    facts: np.ndarray
+
+
+def draw_slices(indices: np.ndarray, *, seed: int, visit: int = 0, size: int = 96) -> SliceRows:
+    """A mid slice and `OTHER_SLICES` others of patients of the cohort, a few frames of each; about 0.3 s a patient.
+
+    Args:
+        indices: patients.
+        seed: of the cohort.
+        visit: examination.
+        size: rows and columns, 192 mm wide.
+    """
+    batch = simulate(indices, seed=seed, visit=visit, fs_hz=ECG_HZ)
+    low, high = SLICE_REACH
+    places = np.stack([generator(h.seed, h.index, _SLICE_KEY).random(OTHER_SLICES) for h in batch.hearts])
+    others = low + (high - low) * (np.arange(OTHER_SLICES) + places) / OTHER_SLICES
+    level = np.concatenate([np.full((len(others), 1), MID_LEVEL), others], axis=1)
+    frames, masks, volume = slices_at(batch, level, SLICE_PHASES, size=size, spacing_mm=FIELD_MM / size)
+    facts = np.stack([_facts(batch, row, anatomy_of(heart)) for row, heart in enumerate(batch.hearts)])
+    share = (volume / volume[:, :1]).astype(np.float32)
+    return SliceRows(np.rint(255 * frames).astype(np.uint8), masks, level.astype(np.float32), share, facts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +191,6 @@ def _facts(batch: SimulatedBatch, row: int, anatomy: Anatomy) -> np.ndarray:
         "male": heart.sex == "M",
         "height_cm": heart.height_cm,
         "weight_kg": heart.weight_kg,
-        "level": LEVEL_SHARES["mid"][0],
         "edv_ml": anatomy.edv_ml,
         "esv_ml": anatomy.edv_ml * (1.0 - anatomy.ef),
         "ef": anatomy.ef,

@@ -15,6 +15,7 @@ from flow.training.pair_cache import Part
 from flow.training.sources import raw_targets
 from gen.files import replacing
 from gen.precision import reduced_precision
+from gen.simulate.cine import MID_LEVEL
 
 _BLOCK = 16
 
@@ -40,7 +41,8 @@ def encode_ecgs(encoder: PhaseAwareMAE, part: Part, rows: np.ndarray) -> dict[st
         weights = np.stack([cycle_weights(np.asarray(part.cycles[row]), times) for row in block])
         tokens.append(cycle_tokens(features, torch.from_numpy(weights)).numpy().astype(np.float16))
         summaries.append(summary_of(features).numpy())
-    raw = np.stack([part.fact(n)[rows] for n in ("rr_s", *PATIENT_FACTS, "level")], axis=1)
+    told = [part.fact(name)[rows] for name in ("rr_s", *PATIENT_FACTS)]
+    raw = np.stack([*told, np.full(len(rows), MID_LEVEL)], axis=1)
     return {"tokens": np.concatenate(tokens), "summary": np.concatenate(summaries), "numbers": scaled(raw)}
 
 

@@ -3,10 +3,10 @@
     physiogen data pairs --n 4000 --seed 0 --out CACHE
 
 writes the parts ``train``, ``val``, ``test`` (pairs), ``ecgs`` (ECGs with the heart's figures, without cines) and, with
-``--beats N``, ``beats`` (averaged beats and rhythm alone, 2.7 kB a heart, for hundreds of thousands). All are patients
-of one cohort with different numbers, so none is in two parts. Arrays are memory-mapped; an interrupted run goes on
-where it stopped, and record k of seed s is the same in every cache. ``--levels three`` draws a basal, a mid and an
-apical slice of every heart instead of a mid one; a row is then one slice.
+``--beats N``, ``beats`` (averaged beats and rhythm alone, 2.7 kB a heart, for hundreds of thousands), and with
+``--slices N``, ``slices`` (a few frames of slices from base to apex). All are patients of one cohort with different
+numbers, so none is in two parts. Arrays are memory-mapped; an interrupted run goes on where it stopped, and record k
+of seed s is the same in every cache.
 """
 
 from collections.abc import Callable
@@ -19,33 +19,32 @@ import numpy as np
 
 from flow.ecg.beats import BEAT_SAMPLES, ECG_SAMPLES, RHYTHM
 from flow.networks.conditions import FRAMES
-from flow.training.cohort import FACTS, MOST_BEATS, draw_beats, draw_rows
+from flow.training.cohort import FACTS, MOST_BEATS, OTHER_SLICES, SLICE_PHASES, draw_beats, draw_rows, draw_slices
 from gen.datasets.cache_format import manifest_digest
 from gen.files import read_json, replacing, write_json
 from gen.records import InputError
-from gen.simulate.cine import LEVEL_SHARES
 
-PARTS = ("train", "val", "test", "ecgs", "beats")
+PARTS = ("train", "val", "test", "ecgs", "beats", "slices")
 #: First patient of each part in the cohort.
-OFFSETS = {"train": 0, "val": 10_000_000, "test": 20_000_000, "ecgs": 30_000_000, "beats": 40_000_000}
+OFFSETS = {name: 10_000_000 * number for number, name in enumerate(PARTS)}
 _BLOCK, _BEAT_BLOCK = 20, 500
-_VERSION = 1
+_VERSION = 2
 _MANIFEST, _DONE = "manifest.json", "done.npy"
+#: Name of an array -> shape of a row, and type.
+_Shapes = dict[str, tuple[tuple[int, ...], Any]]
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One part of a cache; arrays are memory maps, first axis patient or slice (see `flow.training.cohort.Rows`).
+    """One part of a cache; arrays are memory maps, first axis patient (see `flow.training.cohort.Rows`).
 
     Attributes:
         folder: where it lies.
         size: rows and columns of a frame; 0 without cines.
-        slices: rows of each patient.
     """
 
     folder: Path
     size: int
-    slices: int = 1
 
     def _array(self, name: str) -> np.ndarray:
         return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
@@ -87,18 +86,28 @@ class Part:
 
     @cached_property
     def frames(self) -> np.ndarray:
-        """(n, 50, size, size) uint8, 255 = 1."""
+        """(n, 50, size, size) uint8, 255 = 1; (n, slice, frame, size, size) in the part ``slices``."""
         return self._array("frames")
 
     @cached_property
     def packed_masks(self) -> np.ndarray:
-        """(n, 50, size, size / 4) uint8, four labels a byte."""
+        """Labels of the frames, uint8 with four of a row in a byte; see `unpack_masks`."""
         return self._array("masks")
 
     @cached_property
     def curve(self) -> np.ndarray:
         """(n, 50) float32 ml, volume of the left ventricle."""
         return self._array("curve")
+
+    @cached_property
+    def level(self) -> np.ndarray:
+        """(n, slice) float32, 0 base to 1 apex; of the part ``slices``."""
+        return self._array("level")
+
+    @cached_property
+    def share(self) -> np.ndarray:
+        """(n, frame) float32, volume of the left ventricle over that at the R peak; of the part ``slices``."""
+        return self._array("share")
 
     def fact(self, name: str) -> np.ndarray:
         """One column of ``facts``, (n,) float32."""
@@ -108,11 +117,6 @@ class Part:
     def usable(self) -> np.ndarray:
         """Rows (m,) whose ECG has beats."""
         return np.flatnonzero(self.fact("usable") > 0)
-
-    @cached_property
-    def hearts(self) -> np.ndarray:
-        """One usable row of each patient, the mid slice."""
-        return self.usable[self.usable % self.slices == self.slices // 2]
 
     def __len__(self) -> int:
         return len(self.facts)
@@ -148,11 +152,6 @@ class PairCache:
         return cls(folder, manifest)
 
     @property
-    def levels(self) -> tuple[float, ...]:
-        """Heights of a heart's slices, 0 base to 1 apex."""
-        return LEVEL_SHARES[self.manifest.get("levels", "mid")]
-
-    @property
     def digest(self) -> str:
         """Names what the cache was drawn from."""
         return manifest_digest(self.manifest)
@@ -164,7 +163,7 @@ class PairCache:
             raise InputError(f"{self.folder}: has no part {name!r}; it has {', '.join(self.manifest['counts'])}")
         if name in ("ecgs", "beats"):
             return Part(self.folder / name, 0)
-        return Part(self.folder / name, int(self.manifest["size"]), len(self.levels))
+        return Part(self.folder / name, int(self.manifest["size"]))
 
 
 def pack_masks(masks: np.ndarray) -> np.ndarray:
@@ -185,7 +184,6 @@ def build(
     counts: dict[str, int],
     seed: int = 0,
     size: int = 96,
-    levels: str = "mid",
     progress: Callable[[str], None] = lambda line: None,
 ) -> PairCache:
     """Write a cache, or go on with an unfinished one.
@@ -195,7 +193,6 @@ def build(
         counts: patients of each of `PARTS`.
         seed: of the cohort.
         size: rows and columns of a frame, a multiple of 8.
-        levels: slices of each heart, ``"mid"`` or ``"three"``.
         progress: called with lines.
 
     Raises:
@@ -204,12 +201,8 @@ def build(
     out = Path(out)
     if size % 8:
         raise InputError(f"--size {size}: must be a multiple of 8")
-    if levels not in LEVEL_SHARES:
-        raise InputError(f"--levels {levels}: accepted: {', '.join(LEVEL_SHARES)}")
     counts = {name: count for name, count in counts.items() if count}
     settings: dict[str, Any] = {"kind": "flow-pairs", "version": _VERSION, "seed": seed, "size": size, "counts": counts}
-    if levels != "mid":
-        settings["levels"] = levels
     plan = out / "plan.json"
     if plan.is_file() and read_json(plan) != settings:
         raise InputError(f"{out}: holds a cache with other settings ({read_json(plan)}); give another --out")
@@ -218,20 +211,18 @@ def build(
     for name, count in counts.items():
         if name == "beats":
             _build_beats(out / name, count, seed, progress)
+        elif name == "slices":
+            _build_slices(out / name, count, seed, size, progress)
         else:
-            _build_part(out / name, name, count, seed, size, levels, progress)
+            _build_part(out / name, name, count, seed, size, progress)
     source = {"name": "physiogen simulated cohort", "licence": "Apache-2.0", "synthetic": True}
     write_json(out / _MANIFEST, {**settings, "source": source})
     return PairCache.open(out)
 
 
-def _build_part(
-    folder: Path, name: str, count: int, seed: int, size: int, levels: str, progress: Callable[[str], None]
-) -> None:
-    folder.mkdir(exist_ok=True)
+def _build_part(folder: Path, name: str, count: int, seed: int, size: int, progress: Callable[[str], None]) -> None:
     cine = name != "ecgs"
-    slices = len(LEVEL_SHARES[levels]) if cine else 1
-    shapes: dict[str, tuple[tuple[int, ...], Any]] = {
+    shapes: _Shapes = {
         "ecg": ((8, ECG_SAMPLES), np.int16),
         "beat": ((8, BEAT_SAMPLES), np.float16),
         "peaks": ((MOST_BEATS,), np.float32),
@@ -244,52 +235,76 @@ def _build_part(
             "masks": ((FRAMES, size, size // 4), np.uint8),
             "curve": ((FRAMES,), np.float32),
         }
-    blocks, total = range(0, count, _BLOCK), count * slices
-    done = _mapped(folder / _DONE, (len(blocks),), np.uint8)
-    arrays = {key: _mapped(folder / f"{key}.npy", (total, *shape), kind) for key, (shape, kind) in shapes.items()}
-    for number, start in enumerate(blocks):
-        if done[number]:
-            continue
-        stop = min(start + _BLOCK, count)
-        rows = slice(start * slices, stop * slices)
-        drawn = draw_rows(OFFSETS[name] + np.arange(start, stop), seed=seed, cine=cine, size=size, levels=levels)
-        for key in ("ecg", "beat", "peaks", "cycles", "facts"):
-            arrays[key][rows] = getattr(drawn, key)
+
+    def draw(numbers: np.ndarray) -> dict[str, Any]:
+        drawn = draw_rows(numbers, seed=seed, cine=cine, size=size)
+        rows = {key: getattr(drawn, key) for key in ("ecg", "beat", "peaks", "cycles", "facts")}
         if drawn.cines is not None:
-            arrays["frames"][rows] = [np.rint(255 * cine_.frames[0]).astype(np.uint8) for cine_ in drawn.cines]
-            arrays["masks"][rows] = [pack_masks(cine_.masks[0]) for cine_ in drawn.cines if cine_.masks is not None]
-            arrays["curve"][rows] = [cine_.lv_volume_ml for cine_ in drawn.cines]
-        for array in arrays.values():
-            array.flush()
-        done[number] = 1  # only now: a block that was cut off is drawn again
-        done.flush()
-        if number % 10 == 9 or stop == count:
-            progress(f"{name}: {stop} of {count}")
+            rows["frames"] = [np.rint(255 * each.frames[0]).astype(np.uint8) for each in drawn.cines]
+            rows["masks"] = [pack_masks(each.masks[0]) for each in drawn.cines if each.masks is not None]
+            rows["curve"] = [each.lv_volume_ml for each in drawn.cines]
+        return rows
+
+    _fill(folder, name, count, _BLOCK, shapes, draw, progress)
 
 
 def _build_beats(folder: Path, count: int, seed: int, progress: Callable[[str], None]) -> None:
-    folder.mkdir(exist_ok=True)
-    shapes: dict[str, tuple[tuple[int, ...], Any]] = {
+    shapes: _Shapes = {
         "beat": ((8, BEAT_SAMPLES), np.float16),
         "rhythm": ((len(RHYTHM),), np.float32),
         "facts": ((len(FACTS),), np.float32),
         "wall": ((), np.float32),
     }
-    blocks = range(0, count, _BEAT_BLOCK)
+
+    def draw(numbers: np.ndarray) -> dict[str, Any]:
+        drawn = draw_beats(numbers, seed=seed)
+        return {key: getattr(drawn, key) for key in shapes}
+
+    _fill(folder, "beats", count, _BEAT_BLOCK, shapes, draw, progress)
+
+
+def _build_slices(folder: Path, count: int, seed: int, size: int, progress: Callable[[str], None]) -> None:
+    slices, frames = 1 + OTHER_SLICES, len(SLICE_PHASES)
+    shapes: _Shapes = {
+        "frames": ((slices, frames, size, size), np.uint8),
+        "masks": ((slices, frames, size, size // 4), np.uint8),
+        "level": ((slices,), np.float32),
+        "share": ((frames,), np.float32),
+        "facts": ((len(FACTS),), np.float32),
+    }
+
+    def draw(numbers: np.ndarray) -> dict[str, Any]:
+        drawn = draw_slices(numbers, seed=seed, size=size)
+        return {key: pack_masks(drawn.masks) if key == "masks" else getattr(drawn, key) for key in shapes}
+
+    _fill(folder, "slices", count, _BLOCK, shapes, draw, progress)
+
+
+def _fill(
+    folder: Path,
+    name: str,
+    count: int,
+    size: int,
+    shapes: _Shapes,
+    draw: Callable[[np.ndarray], dict[str, Any]],
+    progress: Callable[[str], None],
+) -> None:
+    """Draw a part block by block; blocks that are there stay."""
+    folder.mkdir(exist_ok=True)
+    blocks = range(0, count, size)
     done = _mapped(folder / _DONE, (len(blocks),), np.uint8)
     arrays = {key: _mapped(folder / f"{key}.npy", (count, *shape), kind) for key, (shape, kind) in shapes.items()}
     for number, start in enumerate(blocks):
         if done[number]:
             continue
-        stop = min(start + _BEAT_BLOCK, count)
-        drawn = draw_beats(OFFSETS["beats"] + np.arange(start, stop), seed=seed)
-        for key, array in arrays.items():
-            array[start:stop] = getattr(drawn, key)
-            array.flush()
+        stop = min(start + size, count)
+        for key, rows in draw(OFFSETS[name] + np.arange(start, stop)).items():
+            arrays[key][start:stop] = rows
+            arrays[key].flush()
         done[number] = 1  # only now: a block that was cut off is drawn again
         done.flush()
         if number % 10 == 9 or stop == count:
-            progress(f"beats: {stop} of {count}")
+            progress(f"{name}: {stop} of {count}")
 
 
 def _mapped(path: Path, shape: tuple[int, ...], kind: Any) -> np.memmap:

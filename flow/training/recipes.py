@@ -5,8 +5,6 @@
     physiogen train flow/codec --data CACHE --out RUNS/codec --set real=.data/sunnybrook
     physiogen train flow/amdf  --data CACHE --out RUNS/amdf --set encoder=RUNS/pamae/best --set codec=RUNS/codec/codec
 
-On a cache of ``--levels three`` they learn basal, mid and apical slices instead of mid ones alone.
-
 The last one leaves a whole pipeline in ``RUNS/amdf/pipeline`` (`gen.load`, ``physiogen cmr --checkpoint``). Each takes
 about 40 minutes on two CPU cores.
 """
@@ -131,7 +129,7 @@ class _Pamae(OfPairsAndRecordings[PamaeRecipe], Job[PamaeRecipe]):
         return [self.cache.part(name) for name in ("train", "ecgs") if name in self.cache.manifest["counts"]]
 
     def build_model(self) -> torch.nn.Module:
-        targets = torch.cat([raw_targets(part)[torch.from_numpy(part.hearts)] for part in self.ecgs])
+        targets = torch.cat([raw_targets(part)[torch.from_numpy(part.usable)] for part in self.ecgs])
         return PhaseAwareMAE(
             samples=ECG_SAMPLES,
             **asdict(self.settings.network),
@@ -267,7 +265,6 @@ class _Amdf(OfPairs[AmdfRecipe], Job[AmdfRecipe]):
             token_width=self.encoder.config["width"],
             summary_width=self.encoder.config["summary_width"],
             told=2 * len(TARGETS),
-            levels=self.cache.levels,
             encoder_digest=self.digests["encoder"],
             codec_digest=self.digests["codec"],
         )

@@ -73,7 +73,7 @@ class EcgSource:
     ) -> None:
         self.parts, self.real, self.noise_mv = parts, real, noise_mv
         self.real_share = real_share if real is not None else 0.0
-        self.rows = [(number, int(row)) for number, part in enumerate(parts) for row in part.hearts]
+        self.rows = [(number, int(row)) for number, part in enumerate(parts) for row in part.usable]
         self.targets = [raw_targets(part) for part in parts]
         self.times = model.phase_times_s().numpy().astype(np.float64)
 

@@ -118,7 +118,7 @@ def read_hearts(pipeline: Path, part: Part, most: int) -> tuple[np.ndarray, np.n
     """Packed latents (n, size) and standardised figures (n, 4) of mid slices of a part."""
     codec, encoder = load_model(CineCodec, pipeline / "codec"), load_model(PhaseAwareMAE, pipeline / "encoder")
     network = load_model(VelocityDiT, pipeline / "network")
-    rows = part.hearts[:most]
+    rows = part.usable[:most]
     anatomy, motion = (torch.from_numpy(x) for x in encode_cines(codec, part, rows))
     figures = encoder.standardise(raw_targets(part)[torch.from_numpy(rows)])
     return network.pack(*codec.standardise(anatomy, motion), figures).numpy(), figures.numpy()

@@ -27,7 +27,7 @@ def ecg_validator(part: Part, count: int = 256) -> Callable[[torch.nn.Module], M
     def validate(model: torch.nn.Module) -> Mapping[str, float]:
         assert isinstance(model, PhaseAwareMAE)
         source = EcgSource([part], model, noise_mv=0.0)
-        rows = part.hearts[:count]
+        rows = part.usable[:count]
         errors, told, spreads = [], [], []
         for start in range(0, len(rows), 32):
             block = rows[start : start + 32]
@@ -67,7 +67,7 @@ def codec_scores(codec: CineCodec, frames: np.ndarray, masks: np.ndarray | None)
         pictures.append(psnr(reference=loop, generated=drawn, data_range=1.0).mean())
         similar.append(ssim(reference=loop, generated=drawn, data_range=1.0).mean())
         if masks is not None:
-            overlaps.append(_dice(masks[number], decoded.masks()[0].numpy()))
+            overlaps.append(dice_of_labels(masks[number], decoded.masks()[0].numpy()))
     out = {"psnr_db": float(np.mean(pictures)), "ssim": float(np.mean(similar))}
     if overlaps:
         names = ("dice_cavity", "dice_myocardium", "dice_rv")
@@ -75,7 +75,7 @@ def codec_scores(codec: CineCodec, frames: np.ndarray, masks: np.ndarray | None)
     return out
 
 
-def _dice(truth: np.ndarray, drawn: np.ndarray) -> list[float]:
+def dice_of_labels(truth: np.ndarray, drawn: np.ndarray) -> list[float]:
     """Dice of cavity, muscle and right ventricle over a loop, where the truth is known; NaN of what it lacks."""
     known = truth >= 0
     pairs = [((truth == label) & known, (drawn == label) & known) for label in (1, 2, 3)]

@@ -209,7 +209,7 @@ def pairs(
     beats: Annotated[int, typer.Option(min=0, help="Averaged beats alone, for flow/reader; 2.7 kB each.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Of the cohort.")] = 0,
     size: Annotated[int, typer.Option(min=8, help="Rows and columns of a frame, a multiple of 8.")] = 96,
-    levels: Annotated[str, typer.Option(help="Slices of each heart: mid or three.")] = "mid",
+    slices: Annotated[int, typer.Option(min=0, help="Hearts drawn from base to apex, for flow/slices.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Draw simulated pairs of ECG and cine cardiac MRI into a cache that `train flow/...` and `evaluate cmr` read.
@@ -218,7 +218,7 @@ def pairs(
     """
     from gen import registry
 
-    counts = {"train": number, "val": val, "test": test, "ecgs": ecgs, "beats": beats}
+    counts = {"train": number, "val": val, "test": test, "ecgs": ecgs, "beats": beats, "slices": slices}
     if not any(counts.values()):
         raise InputError(
             "-n 0 --val 0 --test 0 --ecgs 0 --beats 0: nothing to draw; accepted: at least 1 of one of them"
@@ -226,7 +226,7 @@ def pairs(
     if out.is_file():
         raise InputError(f"{out}: is a file; accepted: a folder for the cache")
     build = registry.get("gen.preparations", "pairs")
-    cache = build(out, counts=counts, seed=seed, size=size, levels=levels, progress=_line)
+    cache = build(out, counts=counts, seed=seed, size=size, progress=_line)
     found = cache.manifest["counts"]
     if json:
         typer.echo(json_library.dumps({"out": str(cache.folder), "counts": found, "digest": cache.digest}))

@@ -10,18 +10,31 @@ Geometry, signal and artefacts are analytic (no data set is copied); everything 
 """
 
 from gen.simulate.cine.anatomy import GROUPS, Anatomy, anatomy_of, group_of, usual_length_mm
-from gen.simulate.cine.cohort import LEVEL_SHARES, LEVELS, cines_of, simulate_cine
+from gen.simulate.cine.cohort import (
+    LEVEL_SHARES,
+    LEVELS,
+    MID_LEVEL,
+    STACK_STEP_MM,
+    cines_of,
+    simulate_cine,
+    slices_at,
+    stack_heights,
+)
 from gen.simulate.cine.ventricle import wall_thickness_mm
 
 __all__ = [
     "GROUPS",
     "LEVELS",
     "LEVEL_SHARES",
+    "MID_LEVEL",
+    "STACK_STEP_MM",
     "Anatomy",
     "anatomy_of",
     "cines_of",
     "group_of",
     "simulate_cine",
+    "slices_at",
+    "stack_heights",
     "usual_length_mm",
     "wall_thickness_mm",
 ]

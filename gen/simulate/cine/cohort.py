@@ -1,6 +1,7 @@
 """Cines of the simulated cohort: the same heart and the same visit as `gen.simulate.simulate`'s ECG."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,12 +9,12 @@ import numpy as np
 from gen.cine import CineRecord, robust_scale
 from gen.records import Patient
 from gen.simulate.cine.anatomy import Anatomy, anatomy_of
-from gen.simulate.cine.artefacts import apply_scanner, draw_scanner
+from gen.simulate.cine.artefacts import Scanner, apply_scanner, draw_scanner
 from gen.simulate.cine.motion import Timing, frame_times, timing_of
 from gen.simulate.cine.render import HeartLoop, draw_slice
 from gen.simulate.cine.right import build_right
-from gen.simulate.cine.scene import Grid, draw_layout, draw_scene
-from gen.simulate.cine.tissue import draw_signals
+from gen.simulate.cine.scene import Grid, Layout, draw_layout, draw_scene
+from gen.simulate.cine.tissue import Signals, draw_signals
 from gen.simulate.cine.ventricle import build
 from gen.simulate.cohort import Conditions, SimulatedBatch, simulate
 from gen.simulate.heart import Heart, generator
@@ -21,9 +22,10 @@ from gen.simulate.truth import Truth
 
 LEVELS = ("mid", "three", "stack")
 #: Height shares (0 base, 1 apex) of the slices of ``"mid"`` and ``"three"``.
-LEVEL_SHARES: dict[str, tuple[float, ...]] = {"mid": (0.45,), "three": (0.22, 0.45, 0.70)}
+MID_LEVEL = 0.45
+LEVEL_SHARES: dict[str, tuple[float, ...]] = {"mid": (MID_LEVEL,), "three": (0.22, MID_LEVEL, 0.70)}
 THICKNESS_MM = 8.0
-_STACK_STEP_MM = 10.0
+STACK_STEP_MM = 10.0
 #: Spawn keys of one examination.
 _VISIT_KEY = 1002
 #: Statements without organised atrial contraction.
@@ -103,35 +105,60 @@ def heart_loop(heart: Heart, truth: Truth, t: np.ndarray, timing: Timing, rng: n
     return HeartLoop(left, right, path, axis, float(np.deg2rad(13.0) * np.clip(z[5], -2.0, 2.0)))
 
 
+@dataclass(frozen=True, eq=False)
+class _Examination:
+    """A heart under the scanner: everything that its slices share."""
+
+    heart: Heart
+    visit: int
+    timing: Timing
+    loop: HeartLoop
+    signals: Signals
+    layout: Layout
+    scanner: Scanner
+    grid: Grid
+
+    @classmethod
+    def of(cls, heart: Heart, truth: Truth, visit: int, phases: np.ndarray, grid: Grid) -> "_Examination":
+        """Phases are shares of the beat from the R peak; the first is 0."""
+        rng = generator(heart.seed, heart.index, _VISIT_KEY, visit)
+        anatomy = anatomy_of(heart)
+        timing = beat_of(heart, truth, anatomy)
+        loop = heart_loop(heart, truth, phases * timing.rr_s, timing, rng)
+        outer = loop.left.cut(np.full(len(phases), 0.45))[1][0]
+        signals = draw_signals(rng)
+        layout = draw_layout(
+            rng,
+            fat_mm=anatomy.fat_mm,
+            reach_mm=1.30 * float(outer.mean()),
+            floor_mm=float(loop.centre_mm[0, 1] - outer.max() - 3.0),
+        )
+        return cls(heart, visit, timing, loop, signals, layout, draw_scanner(rng, grid.spacing_mm), grid)
+
+    def cut(self, height: float, number: int, *, still: bool, gated: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Pictures and labels (frame, row, col) of the slice ``height`` mm above the apex, the ``number``-th one.
+
+        Its breath-hold finds the heart elsewhere unless ``still``; neighbouring frames share signal if ``gated``.
+        """
+        key = (self.heart.seed, self.heart.index, _VISIT_KEY, self.visit)
+        rng, shared = generator(*key, number), generator(*key, 999)
+        level = float(np.clip(1.0 - height / self.loop.left.length_mm[0], 0.0, 1.0))
+        scene = draw_scene(self.grid, self.layout, self.signals, level, shared, rng)
+        moved = self.loop if still else _breathing(self.loop, rng)
+        picture, label = draw_slice(
+            moved, scene, self.grid, self.signals, above_apex_mm=height, thickness_mm=THICKNESS_MM, rng=rng
+        )
+        scanner = self.scanner if gated else replace(self.scanner, window=0.0)
+        return apply_scanner(picture, self.grid, self.layout, scanner, rng), label
+
+
 def examine_cine(heart: Heart, truth: Truth, visit: int, *, frames: int, grid: Grid, levels: str) -> CineRecord:
     """One cine of a heart whose ECG at the same visit has this truth."""
-    rng = generator(heart.seed, heart.index, _VISIT_KEY, visit)
-    anatomy = anatomy_of(heart)
-    timing = beat_of(heart, truth, anatomy)
-    t = frame_times(timing.rr_s, frames)
-    loop = heart_loop(heart, truth, t, timing, rng)
-    outer = loop.left.cut(np.full(frames, 0.45))[1][0]
-    signals = draw_signals(rng)
-    layout = draw_layout(
-        rng,
-        fat_mm=anatomy.fat_mm,
-        reach_mm=1.30 * float(outer.mean()),
-        floor_mm=float(loop.centre_mm[0, 1] - outer.max() - 3.0),
-    )
-    scanner = draw_scanner(rng, grid.spacing_mm)
+    seen = _Examination.of(heart, truth, visit, frame_times(1.0, frames), grid)
+    anatomy, timing, loop = seen.loop.anatomy, seen.timing, seen.loop
     heights = slice_heights(loop, levels)
-    pictures, labels = [], []
-    for number, height in enumerate(heights):
-        slice_rng = generator(heart.seed, heart.index, _VISIT_KEY, visit, number)
-        shared = generator(heart.seed, heart.index, _VISIT_KEY, visit, 999)
-        level = float(np.clip(1.0 - height / loop.left.length_mm[0], 0.0, 1.0))
-        scene = draw_scene(grid, layout, signals, level, shared, slice_rng)
-        moved = _breathing(loop, slice_rng, len(heights))
-        picture, label = draw_slice(
-            moved, scene, grid, signals, above_apex_mm=height, thickness_mm=THICKNESS_MM, rng=slice_rng
-        )
-        pictures.append(apply_scanner(picture, grid, layout, scanner, slice_rng))
-        labels.append(label)
+    drawn = [seen.cut(height, number, still=len(heights) == 1) for number, height in enumerate(heights)]
+    pictures, labels = zip(*drawn, strict=True)
     return CineRecord(
         frames=robust_scale(np.stack(pictures)),
         spacing_mm=(grid.spacing_mm, grid.spacing_mm),
@@ -149,20 +176,50 @@ def examine_cine(heart: Heart, truth: Truth, visit: int, *, frames: int, grid: G
     )
 
 
+def slices_at(
+    batch: SimulatedBatch, shares: np.ndarray, phases: np.ndarray, *, size: int = 96, spacing_mm: float = 2.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A few frames of slices anywhere in the hearts of a batch, as if all were seen in one breath-hold.
+
+    Args:
+        batch: hearts.
+        shares: (heart, slice) heights, 0 base to 1 apex at end-diastole; somewhat beyond either end is accepted.
+        phases: (frame,) shares of the beat from the R peak, the first 0; too far apart to share signal.
+        size: rows and columns.
+        spacing_mm: pixel size.
+
+    Returns:
+        Pictures (heart, slice, frame, size, size) float32 0..1, each heart on a scale of its own, labels uint8 of the
+        same shape, and the volume of the left ventricle (heart, frame) in ml.
+    """
+    grid, pictures, labels, volumes = Grid(int(size), float(spacing_mm)), [], [], []
+    for heart, truth, own in zip(batch.hearts, batch.truth, shares, strict=True):
+        seen = _Examination.of(heart, truth, batch.visit, phases, grid)
+        heights = float(seen.loop.left.length_mm[0]) * (1.0 - own)
+        drawn = [seen.cut(float(at), number, still=True, gated=False) for number, at in enumerate(heights)]
+        pictures.append(robust_scale(np.stack([picture for picture, _ in drawn])))
+        labels.append(np.stack([label for _, label in drawn]))
+        volumes.append(seen.loop.left.volume_ml)
+    return np.stack(pictures), np.stack(labels), np.stack(volumes)
+
+
 def slice_heights(loop: HeartLoop, levels: str) -> np.ndarray:
     """(slice,) distance of each slice from the end-diastolic apex in mm, base first."""
     length = float(loop.left.length_mm[0])
     if levels != "stack":
         return length * (1.0 - np.array(LEVEL_SHARES[levels]))
-    count = int(np.ceil(length / _STACK_STEP_MM)) + 1
+    return stack_heights(length, STACK_STEP_MM)
+
+
+def stack_heights(length_mm: float, step_mm: float) -> np.ndarray:
+    """(slice,) distance from the apex in mm, base first, of a stack through a cavity of this length."""
+    count = int(np.ceil(length_mm / step_mm)) + 1
     # Half a step above the base, so that the sum over slices is the midpoint rule.
-    return length + 0.5 * _STACK_STEP_MM - _STACK_STEP_MM * np.arange(count)
+    return length_mm + 0.5 * step_mm - step_mm * np.arange(count)
 
 
-def _breathing(loop: HeartLoop, rng: np.random.Generator, slices: int) -> HeartLoop:
+def _breathing(loop: HeartLoop, rng: np.random.Generator) -> HeartLoop:
     """Each slice has its own breath-hold, which finds the heart up to 3 mm elsewhere."""
-    if slices == 1:
-        return loop
     shift = np.clip(rng.normal(0.0, 1.2, 2), -3.0, 3.0)
     return HeartLoop(loop.left, loop.right, loop.centre_mm + shift, loop.axis_mm, loop.turn_rad)
 

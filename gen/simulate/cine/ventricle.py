@@ -24,6 +24,11 @@ def profile(s: np.ndarray) -> np.ndarray:
     return np.where((s < 0.0) | (s > 1.0), 0.0, np.where(s < 0.22, base, apex))
 
 
+def length_of(volume_ml: float, area_mm2: float, s: float) -> float:
+    """Length in mm of a cavity of this volume whose cut at height share ``s`` has this area; the usual outline."""
+    return 1e3 * volume_ml / (area_mm2 * float((profile(_GRID) ** 2).mean() / profile(np.array(s)) ** 2))
+
+
 @dataclass(frozen=True, eq=False)
 class LeftVentricle:
     """Geometry of one heartbeat, ready to be cut at any height; made by `build`.

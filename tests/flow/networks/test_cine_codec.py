@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from flow.networks.cine_codec import CineCodec, _kl, _label_loss
+from flow.networks.cine_codec import CineCodec, kl_divergence, label_loss
 
 
 def _frames(n: int = 2, count: int = 4, size: int = 32) -> torch.Tensor:
@@ -90,14 +90,14 @@ def test_loss_ignores_unlabelled_pixels_and_reaches_every_weight(make_codec: Cal
 def test_perfect_labels_cost_nothing() -> None:
     masks = torch.randint(0, 4, (1, 2, 8, 8))
     scores = 50.0 * torch.nn.functional.one_hot(masks, 4).permute(0, 1, 4, 2, 3).float()
-    assert float(_label_loss(scores, masks)) == pytest.approx(0.0, abs=1e-4)
+    assert float(label_loss(scores, masks)) == pytest.approx(0.0, abs=1e-4)
 
 
 def test_kl_against_torch() -> None:
     mean, log_var = torch.randn(3, 7), torch.randn(3, 7)
     normal = torch.distributions.Normal(mean, (0.5 * log_var).exp())
     expected = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).sum(1).mean()
-    assert torch.allclose(_kl(mean, log_var), expected, atol=1e-5)
+    assert torch.allclose(kl_divergence(mean, log_var), expected, atol=1e-5)
 
 
 def test_an_untrained_decoder_draws_no_mesh() -> None:

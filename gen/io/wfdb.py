@@ -54,7 +54,11 @@ def read_wfdb(path: Path, given: Given) -> EcgRecord:
     part.chosen.note(facts["metadata"])
     for text in dict.fromkeys(part.assumed):
         assume(facts, text)
-    signal, fs_hz, slower = on_one_clock(header.path, part.signals, part.rates, part.chosen.leads)
+    signals = part.signals
+    if len(set(part.rates)) == 1 and part.chosen.wanted in (None, part.chosen.leads):
+        with np.errstate(over="ignore"):  # as in `make_record`; nothing more is worked out from them
+            signals = [signal.astype(np.float32) for signal in signals]
+    signal, fs_hz, slower = on_one_clock(header.path, signals, part.rates, part.chosen.leads)
     note_resampled(facts, slower, fs_hz)
     signal, leads = part.chosen.finish(signal)
     stated = fs_hz if header.frames_hz is not None else header.fs_hz
@@ -110,11 +114,12 @@ def _millivolt(path: Path, line: WfdbSignal, digital: np.ndarray, given: Given, 
         factor = given.factor(path, None)
         assumed.append(f"not calibrated: one unit is 1 {given.unit}, as given")
     signal = digital.astype(np.float64)
-    signal -= line.baseline
+    if line.baseline:
+        signal -= line.baseline
     signal *= factor
     invalid = invalid_value(line)
-    if invalid is not None and (missing := digital == invalid).any():
-        signal[missing] = np.nan
+    if invalid is not None and len(digital) and digital.min() <= invalid:  # it is the lowest that there is
+        signal[digital == invalid] = np.nan
     return signal
 
 

@@ -57,10 +57,24 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch):
+def _small_blocks(monkeypatch):
     monkeypatch.setattr(cache_build, "BLOCK", 5)
     monkeypatch.setattr(os, "fsync", lambda file: None)  # slow, and no test here pulls the plug
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    _small_blocks(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Files of a cache whose build nothing stopped."""
+    out = tmp_path_factory.mktemp("built") / "whole"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _small_blocks(monkeypatch)
+        build(out)
+    return contents(out)
 
 
 def test_batches_are_exact_to_the_microvolt(tmp_path):
@@ -112,8 +126,7 @@ def test_splits_are_disjoint_by_patient_and_counted(tmp_path):
 
 
 @pytest.mark.parametrize("die_at", [0, 3, 5, 9, 11])
-def test_a_killed_build_goes_on_and_ends_byte_identical(tmp_path, die_at):
-    build(tmp_path / "whole")
+def test_a_killed_build_goes_on_and_ends_byte_identical(tmp_path, whole, die_at):
     with pytest.raises(Killed):
         build(tmp_path / "killed", make_source(die_at=die_at))
     with pytest.raises(InputError, match="unfinished"):
@@ -123,14 +136,13 @@ def test_a_killed_build_goes_on_and_ends_byte_identical(tmp_path, die_at):
     read = []
     build(tmp_path / "killed", make_source(change=lambda index, record: read.append(index) or record))
     assert read[0] == die_at // 5 * 5  # whole blocks are not read again
-    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "killed") == whole
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("step", range(7))
-def test_a_build_killed_between_any_two_renames_ends_byte_identical(tmp_path, monkeypatch, step, overwrite):
+def test_a_build_killed_between_any_two_renames_ends_byte_identical(tmp_path, whole, monkeypatch, step, overwrite):
     """From the last journal on: every rename of the publication, and the tidying behind it."""
-    build(tmp_path / "whole")
     out = tmp_path / "killed"
     if overwrite:
         build(out, make_source(count=4))
@@ -154,7 +166,7 @@ def test_a_build_killed_between_any_two_renames_ends_byte_identical(tmp_path, mo
     with contextlib.suppress(InputError):  # whatever can be opened now is whole: the old cache or the new one
         assert len(SignalCache.open(out)) in (4, 12)
     build(out, overwrite=overwrite)
-    assert contents(out) == contents(tmp_path / "whole")
+    assert contents(out) == whole
 
 
 def test_bad_records_are_left_out_and_listed(tmp_path):
@@ -329,9 +341,9 @@ def test_memory_does_not_grow_with_the_set(tmp_path):
             tracemalloc.stop()
 
     peak(10)  # imports and caches
-    small, large = peak(20), peak(120)
-    # 100 more records are 1.6 MB of signal; their table rows and journal are a few kB each at most.
-    assert large - small < 0.5 * 100 * 8 * SAMPLES * 2
+    small, large = peak(20), peak(70)
+    # 50 more records are 0.8 MB of signal; their table rows and journal are a few kB each at most.
+    assert large - small < 0.5 * 50 * 8 * SAMPLES * 2
 
 
 def test_manifest_digest_ignores_what_depends_on_library_versions(tmp_path):

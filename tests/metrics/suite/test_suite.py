@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -65,13 +66,29 @@ def folder(tmp_path_factory, real):
 
 
 @pytest.fixture(scope="module")
-def fresh_report(folder):
-    return run(folder / "real", folder / "fresh", train=folder / "train")
+def floors(tmp_path_factory):
+    """Where reports on the one real set keep its floors: the first works them out, the others read them."""
+    place = tmp_path_factory.mktemp("floors")
+
+    @contextmanager
+    def kept():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PHYSIOGEN_CACHE", str(place))
+            yield
+
+    return kept
 
 
 @pytest.fixture(scope="module")
-def noise_reports(folder):
-    return [run(folder / "real", folder / f"noise{level}") for level in LEVELS]
+def fresh_report(folder, floors):
+    with floors():
+        return run(folder / "real", folder / "fresh", train=folder / "train")
+
+
+@pytest.fixture(scope="module")
+def noise_reports(folder, floors):
+    with floors():
+        return [run(folder / "real", folder / f"noise{level}") for level in LEVELS]
 
 
 def test_every_name_of_the_contract_is_there_with_a_value_or_a_reason(fresh_report):
@@ -273,7 +290,7 @@ def test_splits_are_opened_by_name(folder):
 def test_missing_labels_are_skipped_not_zero(tmp_path):
     for name in ("a", "b"):
         write([flat(f"{name}{i}") for i in range(12)], tmp_path / name, format="npz")
-    report = run(tmp_path / "a", tmp_path / "b", preset=Preset("conditions", ("conditioning",)))
+    report = run(tmp_path / "a", tmp_path / "b", preset=Preset("conditions", ("conditioning",), 2, 0))
     assert report["statement_auroc"].value is None
     assert "statements" in report["statement_auroc"].skipped
     assert report["hr_mae_bpm"].value is None
@@ -397,8 +414,9 @@ def test_sets_in_each_others_place_are_told_of_at_once(tmp_path, real, capsys):
     recorded = [replace(record, synthetic=False) for record in cohort(30, 7)]
     write(recorded, tmp_path / "recorded")
     write(real[:30], tmp_path / "made")
-    exchanged = run(tmp_path / "made", tmp_path / "recorded", Preset("short", ("physics",)))
+    short = Preset("short", ("physics",), 2, 0, 1000, 20, thorough=False)  # what is told does not depend on figures
+    exchanged = run(tmp_path / "made", tmp_path / "recorded", short)
     assert any("are they exchanged?" in text for text in exchanged.warnings)
     assert "are they exchanged?" in capsys.readouterr().err
-    right = run(tmp_path / "recorded", tmp_path / "made", Preset("short", ("physics",)))
+    right = run(tmp_path / "recorded", tmp_path / "made", short)
     assert not any("exchanged" in text for text in right.warnings)

@@ -17,7 +17,7 @@ from gen import cli
 from gen.datasets import open_source
 from gen.io import read_set, write
 from gen.leads import LEADS_12
-from gen.plot import plot_ecg, render
+from gen.plot import plot_ecg, render, save
 from gen.records import EcgRecord, Patient
 from gen.simulate import simulate
 from gen.text import contradictions, read_text, statements
@@ -69,6 +69,15 @@ def _rhythm(rr_ms):
 
 def made_cases(pipeline, requests, seed):
     return [case for block in teaching.case_blocks(pipeline, requests, seed=seed, steps=1) for case in block]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coarse_pictures():
+    """Of a tenth of the pixels: drawing them takes most of a run, and no test here looks at one so closely."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(teaching, "save", lambda figure, path: save(figure, path, dpi=50))
+        patch.setattr(teaching, "render", lambda figure, dpi: render(figure, dpi=50))
+        yield
 
 
 @pytest.fixture

@@ -89,6 +89,7 @@ def cmr(
     _check_range("--age", age, 0, 120, "years")
     _check_range("--height", height, 40, 250, "cm")
     _check_range("--weight", weight, 2, 400, "kg")
+    from flow.levels import check_levels, draws_slices
     from flow.weights import pipeline_folder
     from gen.files import check_output
     from gen.io import expand_inputs
@@ -101,11 +102,11 @@ def cmr(
     check_readable(files, hours=True, **reading)
     study = None if beside is None else _study(beside, files)
     checkpoint = pipeline_folder(checkpoint)  # says so at once where there are none
+    check_levels(levels, further=draws_slices(checkpoint))
     # Heavy: after everything that can be asked for in vain.
     from flow.pipeline import load
 
     pipeline = moved(load(checkpoint), device)
-    pipeline.check_levels(levels)
     drawing = {"num_samples": samples, "seed": seed, "levels": levels, "steps": steps, "solver": solver}
     drawing |= {"guidance": guidance, "allow_bad_leads": allow_bad_leads}
     patient = {"age": age, "sex": sex, "height_cm": height, "weight_kg": weight}

@@ -17,6 +17,7 @@ import torch
 from flow.checkpoints import PARTS, checked_index, index_digest, save_pipeline, write_index
 from flow.ecg.preparation import Prepared, prepare
 from flow.heart import HeartResult, nearest_to, volumes_of
+from flow.levels import check_levels
 from flow.networks.cine_codec import CineCodec
 from flow.networks.conditions import Conditions
 from flow.networks.ecg_reader import FIGURES, ToldHeart
@@ -37,7 +38,7 @@ from gen.files import replace_folder
 from gen.precision import reduced_precision
 from gen.randomness import record_generator
 from gen.records import EcgRecord, InputError, records_of
-from gen.simulate.cine import LEVELS, MID_LEVEL
+from gen.simulate.cine import MID_LEVEL
 
 __all__ = ["ECGToCMRPipeline", "HeartResult", "Interval", "load", "save_pipeline", "with_patient"]
 FIELD_MM, THICKNESS_MM = 192.0, 8.0
@@ -170,7 +171,7 @@ class ECGToCMRPipeline:
             num_samples: hearts that could belong to this ECG; sample k of a seed is the same whatever else is drawn.
             seed: of the samples.
             levels: slices of a heart: ``"mid"``, ``"three"`` (basal, mid, apical) or ``"stack"`` (10 mm steps, base to
-                apex), see `check_levels`.
+                apex).
             steps, solver: of the ODE ('euler' or 'heun').
             guidance: above 1 leans on the ECG at the cost of calibration.
             allow_bad_leads: rebuild unusable leads instead of refusing the record.
@@ -181,7 +182,7 @@ class ECGToCMRPipeline:
         """
         if num_samples < 1:
             raise InputError(f"num_samples must be 1 or more, got {num_samples}")
-        self.check_levels(levels)
+        check_levels(levels, further=self.slices is not None)
         given = records_of(record, fs, leads)
         if not isinstance(given, EcgRecord):
             raise InputError(f"{len(given)} records; accepted: one at a time")
@@ -207,21 +208,6 @@ class ECGToCMRPipeline:
         shown = cines[nearest_to(cines, volumes)]
         found = (prepared.beats, prepared.ecg, warnings, reading, prepared.read_from_s)
         return HeartResult(shown, cines, volumes, *found)
-
-    def check_levels(self, levels: str) -> None:
-        """Refuse slices that this pipeline cannot draw.
-
-        Raises:
-            InputError: another word than `gen.simulate.cine.LEVELS`, or more than a mid slice of a pipeline that has
-                learned no others: its answer would be made up.
-        """
-        if levels not in LEVELS:
-            raise InputError(f"--levels {levels}: accepted: {', '.join(LEVELS)}")
-        if levels != "mid" and self.slices is None:
-            raise InputError(
-                f"--levels {levels}: these weights draw mid slices alone; teach them others with `physiogen train "
-                "flow/slices` and give --checkpoint"
-            )
 
     @torch.no_grad()
     def context(self, prepared: Prepared) -> Context:

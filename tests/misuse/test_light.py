@@ -21,6 +21,7 @@ COMMANDS = (
     "multimodal missing.hea --out OUT",
     "multimodal set --layout 9x9 --out OUT",
     "cmr set --format avi --out OUT",
+    "cmr set --levels all --out OUT",
     "data convert set --format doc --out OUT",
     "reconstruct missing.hea --out OUT",
     "reconstruct good.hea --checkpoint missing --out OUT",

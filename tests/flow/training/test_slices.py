@@ -9,6 +9,7 @@ import pytest
 import torch
 from weights import awake
 
+from flow import levels
 from flow.heart import discs_of
 from flow.networks.slice_codec import SliceCodec
 from flow.networks.slices import SliceContext, SliceFlow
@@ -22,7 +23,7 @@ from gen.io import write_record
 from gen.io.cine import read_cine
 from gen.records import EcgRecord, InputError
 from gen.simulate import simulate
-from gen.simulate.cine import LEVEL_SHARES, MID_LEVEL, anatomy_of, cines_of, simulate_cine, slices_at
+from gen.simulate.cine import LEVEL_SHARES, LEVELS, MID_LEVEL, anatomy_of, cines_of, simulate_cine, slices_at
 
 STEPS = {"steps": "2", "batch_size": "4", "warmup": "1", "validate_every": "2", "save_every": "2", "precision": "fp32"}
 HEARTS = 10
@@ -161,6 +162,10 @@ def test_three_slices_and_a_stack_are_one_heart(trained: Path, records: list[Ecg
     assert np.array_equal(first.samples[0].frames, stack.samples[0].frames)  # whatever else is drawn
 
 
+def test_words_are_those_of_the_cohort() -> None:
+    assert levels.LEVELS == LEVELS
+
+
 def test_pipelines_without_slices_refuse_them(
     pipeline_folder: Path, records: list[EcgRecord], tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -172,9 +177,9 @@ def test_pipelines_without_slices_refuse_them(
     with pytest.raises(InputError, match="--levels all: accepted: mid, three, stack"):
         pipeline(records[0], levels="all")
     path = write_record(records[0], tmp_path / "ecg.hea", format="wfdb")
-    for levels, words in (("stack", "mid slices alone"), ("all", "accepted: mid, three, stack")):
+    for word, words in (("stack", "mid slices alone"), ("all", "accepted: mid, three, stack")):
         out = tmp_path / "out"
-        assert run(["cmr", str(path), "--out", str(out), "--levels", levels, "--checkpoint", str(pipeline_folder)]) == 2
+        assert run(["cmr", str(path), "--out", str(out), "--levels", word, "--checkpoint", str(pipeline_folder)]) == 2
         captured = capsys.readouterr()
         assert captured.out == ""
         assert words in captured.err.strip().splitlines()[-1]

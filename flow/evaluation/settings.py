@@ -111,3 +111,4 @@ class CmrStack(Evaluation):
     number: int = setting("hearts", 60, least=4, short="-n")
     cohort: int = setting("seed of the hearts; another than the weights learned from", 2730, least=0)
     seed: int = setting("of what is drawn", 0, least=0)
+    picture: Path | None = setting("PNG of one heart's stack, end-diastole and end-systole", None, metavar="FILE")

@@ -19,6 +19,7 @@ from flow.stack import slice_shares
 from flow.training.cohort import SLICE_PHASES
 from flow.training.validation import dice_of_labels
 from gen.cine import LV_CAVITY, RV_CAVITY
+from gen.evaluation.cine_sheet import draw_sheet, pair
 from gen.evaluations import Progress
 from gen.precision import reduced_precision
 from gen.records import InputError
@@ -56,6 +57,11 @@ def run(settings: CmrStack, progress: Progress) -> Results:
             anatomy = anatomy_of(batch.hearts[row])
             drawn.append({**heart.tables[0], **discs_of(heart.cine), "rv_true_ml": anatomy.rv_edv_ml})
         progress(f"{numbers[-1] + 1} of {settings.number} hearts")
+    if settings.picture is not None:
+        record = simulate([0], seed=settings.cohort, fs_hz=500.0, noise="light").records()[0]
+        cine = pipeline(record, num_samples=1, seed=settings.seed, levels="stack").cine
+        titles = [f"drawn from an ECG, {share:.2f}" for share in cine.metadata["levels"]]
+        draw_sheet([(title, pair(cine, k)) for k, title in enumerate(titles)], settings.picture, columns=5)
     return settings.results(
         {
             "Dice, slices from the true mid one": _overlap(slices),

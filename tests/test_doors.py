@@ -49,7 +49,7 @@ def test_help_loads_no_model():
         (["pack", ".", "OUT", "--dtype", "fp8"], "fp8"),
         (["data", "pairs", "--out", "OUT", "-n", "-1"], "greater than or equal to 0"),
         (["data", "pairs", "--out", "OUT", "-n", "0", "--val", "0", "--test", "0", "--ecgs", "0"], "nothing to draw"),
-        (["data", "pairs", "--out", "OUT", "--levels", "five"], "--levels five: accepted: mid, three"),
+        (["data", "pairs", "--out", "OUT", "--slices", "-1"], "greater than or equal to 0"),
         (["data", "pairs", "--out", "OUT", "--size", "97"], "--size 97: must be a multiple of 8"),
     ],
 )

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "benchmark, quick": (
         "benchmark", "--real", "{set}", "--generated", "{other}", "--preset", "quick", "--out", "{out}",
     ),
+    "cmr": ("cmr", "{one}", "--samples", "4", "--out", "{out}"),
 }  # fmt: skip
 _WITHOUT_AUTOCAST = Path(__file__).with_name("float32")
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from flow.levels import INDEX
 from flow.networks.velocity import VelocityDiT
 from flow.volumes.reader import VolumeReader
 from gen.card import check_card
@@ -20,7 +21,6 @@ TELLING = ("reader", "steering")
 #: What draws slices from base to apex; both or neither.
 SLICES = ("slice_codec", "slices")
 OPTIONAL = (*TELLING, *SLICES)
-INDEX = "model_index.json"
 
 
 def save_pipeline(

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from gen.cine import LEVELS
 from gen.errors import InputError
 from gen.files import read_json
 
-#: Words of ``--levels``; they are those of `gen.simulate.cine`.
-LEVELS = ("mid", "three", "stack")
+INDEX = "model_index.json"
 
 
 def check_levels(levels: str, *, further: bool) -> None:
@@ -30,6 +30,11 @@ def check_levels(levels: str, *, further: bool) -> None:
 
 
 def draws_slices(folder: Path) -> bool:
-    """Whether the index of a pipeline folder names the part that draws further slices."""
-    index = folder / "model_index.json"
-    return index.is_file() and "slices" in (read_json(index).get("parts") or {})
+    """Whether the index of a pipeline folder names the part that draws further slices.
+
+    Raises:
+        InputError: the folder has no index.
+    """
+    if not (folder / INDEX).is_file():
+        raise InputError(f"{folder}: no {INDEX}; accepted: the folder of a cmr pipeline")
+    return "slices" in (read_json(folder / INDEX).get("parts") or {})

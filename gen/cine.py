@@ -15,6 +15,8 @@ LABELS = {"LV cavity": LV_CAVITY, "myocardium": MYOCARDIUM, "RV cavity": RV_CAVI
 MYOCARDIAL_DENSITY = 1.05
 #: Percentiles of a loop that become 0 and 1; not minimum and maximum, which one bright pixel would rule.
 SCALE_PERCENTILES = (1.0, 99.5)
+#: Slices of a simulated or generated heart: one, basal, mid and apical, or every 10 mm from base to apex.
+LEVELS = ("mid", "three", "stack")
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,6 +26,7 @@ from gen.records import InputError
 from gen.results import Data, Results, Value
 from gen.simulate import SimulatedBatch, simulate
 from gen.simulate.cine import MID_LEVEL, STACK_STEP_MM, anatomy_of, slices_at
+from gen.simulate.cine.cohort import beat_of
 from metrics.cine import psnr
 
 #: Thirds of the ventricle by height share, as they are told apart at the scanner.
@@ -123,8 +124,6 @@ def _from_mid(
 
 def _end_systole(batch: SimulatedBatch) -> float:
     """End-systole of one heart as a share of its beat."""
-    from gen.simulate.cine.cohort import beat_of
-
     heart, truth = batch.hearts[0], batch.truth[0]
     timing = beat_of(heart, truth, anatomy_of(heart))
     return timing.end_systole_s / timing.rr_s

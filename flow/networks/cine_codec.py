@@ -94,8 +94,8 @@ class CineCodec(Network):
         self.from_motion = nn.Sequential(nn.Linear(motion_width, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
         self.decoder = nn.ModuleList(
             [
-                Moved(c, c, 128), Moved(c, c, 128), Up(c, b), Moved(b, b, 128), Moved(b, b, 128), Up(b, a),
-                Moved(a, a, 128), Moved(a, a, 128),
+                Moved(c, 128), Moved(c, 128), Up(c, b), Moved(b, 128), Moved(b, 128), Up(b, a),
+                Moved(a, 128), Moved(a, 128),
             ]
         )  # fmt: skip
         # The last convolution is at full resolution: without it, neighbouring pixels of a shuffle form a mesh.
@@ -236,10 +236,10 @@ class Residual(nn.Module):
 class Moved(nn.Module):
     """A residual block scaled and shifted by the motion of each frame."""
 
-    def __init__(self, width_in: int, width: int, motion: int) -> None:
+    def __init__(self, width: int, motion: int) -> None:
         super().__init__()
-        self.norm_1, self.norm_2 = norm(width_in), norm(width)
-        self.conv_1, self.conv_2 = conv(width_in, width), conv(width, width)
+        self.norm_1, self.norm_2 = norm(width), norm(width)
+        self.conv_1, self.conv_2 = conv(width, width), conv(width, width)
         self.film = nn.Linear(motion, 2 * width)
 
     def forward(self, x: torch.Tensor, how: torch.Tensor) -> torch.Tensor:

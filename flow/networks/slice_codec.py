@@ -5,7 +5,7 @@
 
 A heart has one motion. What it does to a slice depends on where that one cuts, and its anatomy says so: the apex
 closes, the base leaves. Most of a picture does not move, so what stands still is drawn once for a loop, with most of
-the weights, and a frame only adds what it changes: a stack costs half of what as many mid slices cost.
+the weights, and a frame only adds what it changes.
 """
 
 import torch
@@ -17,6 +17,7 @@ from flow.networks.cine_codec import (
     LABELS,
     LOG_VAR_RANGE,
     Decoded,
+    Moved,
     Residual,
     alike,
     conv,
@@ -74,7 +75,7 @@ class SliceCodec(Network):
         self.to_anatomy = nn.Sequential(*layers, norm(deep), nn.SiLU(), conv(deep, 2 * anatomy_channels))
         self.still = Still(anatomy_channels, still_widths, widths)
         self.from_motion = nn.Sequential(nn.Linear(motion_width, HOW), nn.SiLU(), nn.Linear(HOW, HOW), nn.SiLU())
-        self.moved = nn.ModuleList(Moving(width) for width in (c, b, a))
+        self.moved = nn.ModuleList(Moved(width, HOW) for width in (c, b, a))
         self.up = nn.ModuleList([conv(c, b), conv(b, a)])
         # The last convolution is at full resolution: without it, neighbouring pixels of a shuffle form a mesh.
         self.finer = nn.Sequential(norm(a), nn.SiLU(), alike(conv(a, 4 * FINE)), nn.PixelShuffle(2))
@@ -164,22 +165,6 @@ class Still(nn.Module):
             x = block(x)
             out.append(self.narrow[level](x))
         return [*out, self.fine(x)]
-
-
-class Moving(nn.Module):
-    """A residual block scaled and shifted by the motion of each frame."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm_1, self.norm_2 = norm(width), norm(width)
-        self.conv_1, self.conv_2 = conv(width, width), conv(width, width)
-        self.film = nn.Linear(HOW, 2 * width)
-
-    def forward(self, x: torch.Tensor, how: torch.Tensor) -> torch.Tensor:
-        """(n, width, h, w), (n, `HOW`) -> (n, width, h, w)."""
-        h = self.conv_1(F.silu(self.norm_1(x)))
-        gain, shift = self.film(how)[:, :, None, None].chunk(2, dim=1)
-        return x + self.conv_2(F.silu(self.norm_2(h) * (1 + gain) + shift))
 
 
 def _with(x: torch.Tensor, still: torch.Tensor, count: int) -> torch.Tensor:

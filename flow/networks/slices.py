@@ -10,10 +10,10 @@ import math
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange
 from torch import nn
 
 from flow.networks.objective import draw_time, start_point
+from flow.networks.velocity import patches, unpatched
 from gen.layers import Attention, mlp, modulate, sinusoid, zero
 from gen.network import Network, register_to_config
 from gen.randomness import Stream, seeded_normal
@@ -93,8 +93,7 @@ class SliceFlow(Network):
             context: what the slices belong to.
         """
         both = torch.cat([packed.unflatten(1, self.anatomy_shape), context.mid], dim=1)
-        p, (channels, rows, _) = self.patch, self.anatomy_shape
-        tokens = self.into(rearrange(both, "b c (row p) (col q) -> b (row col) (c p q)", p=p, q=p)) + self.place
+        tokens = self.into(patches(both, self.patch)) + self.place
         told = [
             sinusoid(1000.0 * time, _TIME_WIDTH),
             sinusoid(_LEVEL_SCALE * context.level, _LEVEL_WIDTH),
@@ -106,8 +105,7 @@ class SliceFlow(Network):
             tokens = block(tokens, modulation)
         shift, scale = self.last(about).chunk(2, dim=1)
         out = self.out(modulate(self.norm(tokens), shift, scale))
-        drawn = rearrange(out, "b (row col) (c p q) -> b c (row p) (col q)", row=rows // p, c=channels, p=p, q=p)
-        return drawn.flatten(1).float()
+        return unpatched(out, self.patch, self.anatomy_shape).flatten(1).float()
 
     def loss(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Mean squared error of the velocity.

@@ -134,7 +134,7 @@ class VelocityDiT(Network):
         anatomy, motion, figures = self.unpack(packed)
         tokens = torch.cat(
             [
-                self.anatomy_in(self._patches(anatomy)) + self.place,
+                self.anatomy_in(patches(anatomy, self.patch)) + self.place,
                 self.motion_in(motion) + self.phases,
                 self.figures_in(figures)[:, None],
             ],
@@ -149,7 +149,7 @@ class VelocityDiT(Network):
         tokens = modulate(self.norm(tokens), shift, scale)
         still = self.place.shape[0]
         return self.pack(
-            self._unpatched(self.anatomy_out(tokens[:, :still])),
+            unpatched(self.anatomy_out(tokens[:, :still]), self.patch, self.anatomy_shape),
             self.motion_out(tokens[:, still:-1]),
             self.figures_out(tokens[:, -1]),
         ).float()
@@ -172,16 +172,17 @@ class VelocityDiT(Network):
         values = torch.nan_to_num(context.numbers)
         return self.numbers_in(values * known) + (~known).to(values.dtype) @ self.null_numbers
 
-    def _patches(self, anatomy: torch.Tensor) -> torch.Tensor:
-        p = self.patch
-        return rearrange(anatomy, "batch c (row p) (col q) -> batch (row col) (c p q)", p=p, q=p)
 
-    def _unpatched(self, tokens: torch.Tensor) -> torch.Tensor:
-        channels, rows, _ = self.anatomy_shape
-        p = self.patch
-        return rearrange(
-            tokens, "batch (row col) (c p q) -> batch c (row p) (col q)", row=rows // p, c=channels, p=p, q=p
-        )
+def patches(anatomy: torch.Tensor, side: int) -> torch.Tensor:
+    """(batch, channel, row, column) -> (batch, patch, channel * side * side), row by row."""
+    return rearrange(anatomy, "batch c (row p) (col q) -> batch (row col) (c p q)", p=side, q=side)
+
+
+def unpatched(tokens: torch.Tensor, side: int, shape: tuple[int, ...]) -> torch.Tensor:
+    """Inverse of `patches` for anatomies of this shape (channel, row, column)."""
+    channels, rows, _ = shape
+    pattern = "batch (row col) (c p q) -> batch c (row p) (col q)"
+    return rearrange(tokens, pattern, row=rows // side, c=channels, p=side, q=side)
 
 
 class Block(nn.Module):

@@ -105,7 +105,7 @@ class SliceRows:
 
 
 def draw_slices(indices: np.ndarray, *, seed: int, visit: int = 0, size: int = 96) -> SliceRows:
-    """A mid slice and `OTHER_SLICES` others of patients of the cohort, a few frames of each; about 0.3 s a patient.
+    """A mid slice and `OTHER_SLICES` others of patients of the cohort, a few frames of each.
 
     Args:
         indices: patients.

@@ -166,7 +166,10 @@ class _Slices(OfSlices, Job[SlicesRecipe]):
             for name, source in zip(SLICES, (Path(self.settings.codec), result.best_path), strict=True):
                 shutil.rmtree(temporary / name, ignore_errors=True)
                 shutil.copytree(source, temporary / name)
-            parts = {name: {"name": name, "digest": checkpoint_digest(temporary / name)} for name in SLICES}
+            parts = {
+                name: {"name": f"flow/{name.replace('_', '-')}", "digest": checkpoint_digest(temporary / name)}
+                for name in SLICES
+            }
             before = pipeline_card(self.folder)
             stated = with_parts(before, **parts) if before else {}
             volumes = VolumeReader.from_json(self.index["volumes"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gen.cine import CineRecord, robust_scale
+from gen.cine import LEVELS, CineRecord, robust_scale
 from gen.records import Patient
 from gen.simulate.cine.anatomy import Anatomy, anatomy_of
 from gen.simulate.cine.artefacts import Scanner, apply_scanner, draw_scanner
@@ -20,7 +20,6 @@ from gen.simulate.cohort import Conditions, SimulatedBatch, simulate
 from gen.simulate.heart import Heart, generator
 from gen.simulate.truth import Truth
 
-LEVELS = ("mid", "three", "stack")
 #: Height shares (0 base, 1 apex) of the slices of ``"mid"`` and ``"three"``.
 MID_LEVEL = 0.45
 LEVEL_SHARES: dict[str, tuple[float, ...]] = {"mid": (MID_LEVEL,), "three": (0.22, MID_LEVEL, 0.70)}

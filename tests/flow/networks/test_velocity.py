@@ -9,7 +9,7 @@ import torch
 
 from flow.networks.conditions import NUMBERS, Conditions
 from flow.networks.objective import Context, flow_loss, make_scheduler, sample, start_point
-from flow.networks.velocity import VelocityDiT
+from flow.networks.velocity import VelocityDiT, patches, unpatched
 from flow.networks.velocity_published import ReferenceDiT
 from gen.records import InputError, Patient
 
@@ -91,7 +91,7 @@ def test_pack_and_patches_round_trip(make_network: Callable[..., VelocityDiT]) -
     assert float(network.weights.mean()) == pytest.approx(1.0, rel=1e-5)
     assert torch.equal(back[0], anatomy)
     assert torch.equal(back[1], motion)
-    assert torch.equal(network._unpatched(network._patches(anatomy)), anatomy)
+    assert torch.equal(unpatched(patches(anatomy, network.patch), network.patch, network.anatomy_shape), anatomy)
 
 
 def test_withheld_conditions_are_not_looked_at(make_network: Callable[..., VelocityDiT]) -> None:

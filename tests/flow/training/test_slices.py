@@ -9,7 +9,6 @@ import pytest
 import torch
 from weights import awake
 
-from flow import levels
 from flow.heart import discs_of
 from flow.networks.slice_codec import SliceCodec
 from flow.networks.slices import SliceContext, SliceFlow
@@ -23,7 +22,7 @@ from gen.io import write_record
 from gen.io.cine import read_cine
 from gen.records import EcgRecord, InputError
 from gen.simulate import simulate
-from gen.simulate.cine import LEVEL_SHARES, LEVELS, MID_LEVEL, anatomy_of, cines_of, simulate_cine, slices_at
+from gen.simulate.cine import LEVEL_SHARES, MID_LEVEL, anatomy_of, cines_of, simulate_cine, slices_at
 
 STEPS = {"steps": "2", "batch_size": "4", "warmup": "1", "validate_every": "2", "save_every": "2", "precision": "fp32"}
 HEARTS = 10
@@ -86,10 +85,11 @@ def test_length_follows_from_volume_and_mid_area() -> None:
     """Of phantoms, whose outline is known: within what one slice's own outline and one pixel's size leave open."""
     batch = simulate(range(40), seed=3, fs_hz=250.0)
     found, true = [], []
-    for heart, cine in zip(batch.hearts, cines_of(batch), strict=True):
+    _, masks, _ = slices_at(batch, np.full((40, 1), MID_LEVEL), np.zeros(1))
+    for heart, labels in zip(batch.hearts, masks[:, 0], strict=True):
         anatomy = anatomy_of(heart)
         if anatomy.group in ("normal", "LVH"):
-            found.append(heart_length_mm(cine.masks[0], 4.0, anatomy.edv_ml))
+            found.append(heart_length_mm(labels, 4.0, anatomy.edv_ml))
             true.append(anatomy.length_mm)
     ratio = np.array(found) / np.array(true)
     assert len(ratio) > 10
@@ -162,10 +162,6 @@ def test_three_slices_and_a_stack_are_one_heart(trained: Path, records: list[Ecg
     assert np.array_equal(first.samples[0].frames, stack.samples[0].frames)  # whatever else is drawn
 
 
-def test_words_are_those_of_the_cohort() -> None:
-    assert levels.LEVELS == LEVELS
-
-
 def test_pipelines_without_slices_refuse_them(
     pipeline_folder: Path, records: list[EcgRecord], tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -184,6 +180,9 @@ def test_pipelines_without_slices_refuse_them(
         assert captured.out == ""
         assert words in captured.err.strip().splitlines()[-1]
         assert not out.exists()
+    elsewhere = ["cmr", str(path), "--out", str(tmp_path / "out"), "--levels", "stack", "--checkpoint", str(tmp_path)]
+    assert run(elsewhere) == 2  # a folder that is no pipeline is not one without slices
+    assert "no model_index.json" in capsys.readouterr().err
 
 
 def test_slices_of_another_pipeline_are_refused(
